@@ -1,0 +1,172 @@
+//! Time as a value. This is the only file that reads a clock.
+//!
+//! Expiry is wall-clock time, because authority and callers speak wall-clock time and a suspended
+//! machine must notice that it slept. Durations of work are measured monotonically.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Where the time comes from.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// A clock that stands still until it is moved, for tests.
+    Manual(ManualClock),
+    /// The clock of the machine.
+    #[default]
+    System,
+}
+
+impl Clock {
+    /// The present moment.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the wall clock"
+    )]
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::Manual(clock) => clock.now(),
+            Self::System => Timestamp::from(SystemTime::now()),
+        }
+    }
+}
+
+/// A clock that a test moves by hand; clones share one time.
+#[derive(Clone, Debug)]
+pub struct ManualClock(Arc<AtomicU64>);
+
+impl ManualClock {
+    /// A clock that shows `start`.
+    #[must_use]
+    pub fn at(start: Timestamp) -> Self {
+        Self(Arc::new(AtomicU64::new(start.0)))
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(millis(by), Ordering::SeqCst);
+    }
+
+    /// The time that the clock shows.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A moment of wall-clock time, in milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The moment that many whole seconds after the epoch.
+    #[must_use]
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1000))
+    }
+
+    /// Whole seconds since the epoch, rounded down.
+    #[must_use]
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// How long after `earlier` this is; zero when it is not.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        Self(time.duration_since(UNIX_EPOCH).map_or(0, millis))
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(millis(by)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(by)))
+    }
+}
+
+/// RFC 3339, in UTC.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
+        match jiff::Timestamp::from_millisecond(millis) {
+            Ok(time) => write!(f, "{time}"),
+            Err(_) => write!(f, "{}ms after the epoch", self.0),
+        }
+    }
+}
+
+/// Measures how long a piece of work takes, unmoved by clock steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts to measure.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the monotonic clock"
+    )]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The time since the start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_never_wraps() {
+        let moment = Timestamp::from_secs(10);
+        assert_eq!(
+            (moment + Duration::MAX).since(moment),
+            Duration::from_millis(u64::MAX - 10_000)
+        );
+        assert_eq!(moment - Duration::from_secs(11), Timestamp::default());
+        assert_eq!(Timestamp::default().since(moment), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_manual_clock_moves_only_by_hand() {
+        let hand = ManualClock::at(Timestamp::from_secs(5));
+        let clock = Clock::Manual(hand.clone());
+        hand.advance(Duration::from_millis(1500));
+        assert_eq!(clock.now().as_millis(), 6500);
+        assert_eq!(clock.now().to_string(), "1970-01-01T00:00:06.5Z");
+    }
+}

@@ -1,0 +1,6 @@
+//! Bursar.
+pub mod clock;
+pub mod fault;
+pub mod name;
+pub mod secret;
+pub mod token;
