@@ -1,6 +1,7 @@
 //! What mints tokens for one identity in one tenant: its authority, its credentials, its budget.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -27,7 +28,7 @@ pub struct Source {
     client_id: ClientId,
     tenant: TenantId,
     authority: Authority,
-    credentials: Vec<(Credential, Standing)>,
+    credentials: Vec<(Arc<Credential>, Standing)>,
     wire: Wire,
     timeout: Duration,
     renewals: DefaultDirectRateLimiter,
@@ -45,7 +46,7 @@ pub struct Parts {
     /// Who issues.
     pub authority: Authority,
     /// Tried in this order.
-    pub credentials: Vec<Credential>,
+    pub credentials: Vec<Arc<Credential>>,
     /// The connection to the authority.
     pub wire: Wire,
     /// The deadline of a whole fetch: discovery, retry and further credentials included.
