@@ -42,7 +42,7 @@ use tokio::task::JoinHandle;
 
 pub use self::announcement::Announcement;
 pub use self::error::{Error, Mistake};
-pub use self::settings::Settings;
+pub use self::settings::{DEFAULT_OBJECT_ID, Settings};
 
 use self::key::SigningKey;
 use self::service::Service;

@@ -185,7 +185,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// One provider for the process; rustls wants it installed, and a second installation is no error.
-fn install_crypto_provider() {
+pub fn install_crypto_provider() {
     let _installed_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 

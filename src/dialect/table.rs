@@ -3,7 +3,7 @@
 use super::{Dialect, Envelope, Export, Guard, Version};
 
 /// Every dialect. Routes, `bursar env` and the tests go through this list.
-pub const DIALECTS: &[Dialect] = &[NATIVE, IMDS, APP_SERVICE];
+pub const DIALECTS: &[Dialect] = &[NATIVE, APP_SERVICE, IMDS];
 
 /// The names of all dialects, for the configuration.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -11,7 +11,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Bursar's own: shaped like VM IMDS, and takes an identity by name and a tenant.
-const NATIVE: Dialect = Dialect {
+pub const NATIVE: Dialect = Dialect {
     name: "native",
     path: "/token",
     guard: Guard::Metadata,

@@ -85,7 +85,7 @@ impl fmt::Debug for Settings {
 fn default_app() -> Result<App, Malformed> {
     Ok(App {
         client_id: ClientId::parse(DEFAULT_CLIENT_ID)?,
-        object_id: None,
+        object_id: Some(DEFAULT_OBJECT_ID.to_owned()),
         secrets: vec![Secret::from(DEFAULT_SECRET.to_owned())],
         certificates: Vec::new(),
         federated: Vec::new(),
@@ -97,6 +97,8 @@ fn default_app() -> Result<App, Malformed> {
 const DEFAULT_LIFETIME: Duration = Duration::from_hours(1);
 const DEFAULT_TENANT: &str = "b0b00000-0000-4000-8000-000000000001";
 const DEFAULT_CLIENT_ID: &str = "b0b00000-0000-4000-8000-000000000002";
+/// The service principal of the default application, in every tenant.
+pub const DEFAULT_OBJECT_ID: &str = "b0b00000-0000-4000-8000-000000000003";
 /// No secret at all: it opens nothing but this emulator, and the documentation prints it.
 const DEFAULT_SECRET: &str = "bursar-dev-secret";
 
