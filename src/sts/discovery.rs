@@ -52,8 +52,10 @@ pub(super) fn instance(request: &Request, base: &str) -> Result<Value, Refusal> 
     if host != own && !CLOUDS.iter().any(|cloud| cloud.contains(&host.as_str())) {
         return Err(unknown_instance());
     }
+    let origin = asked.origin().ascii_serialization();
     let realm = Realm {
-        base: &asked.origin().ascii_serialization(),
+        // MSAL for Python asks with the port left out, so the own host is known by the base of the request.
+        base: if host == own { base } else { &origin },
         tenant: asked
             .path()
             .trim_start_matches('/')
@@ -133,7 +135,7 @@ mod tests {
                 "https://sts:4143/t/v2.0/.well-known/openid-configuration",
             ),
             (
-                "https://sts:4143/t/oauth2/authorize",
+                "https://sts/t/oauth2/authorize",
                 "https://sts:4143/t/.well-known/openid-configuration",
             ),
             (
