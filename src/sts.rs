@@ -50,6 +50,7 @@ use self::tls::Tls;
 use crate::clock::Clock;
 
 /// A running STS. It stops when it is dropped.
+#[derive(Debug)]
 pub struct Sts {
     announcement: Announcement,
     server: ServerHandle,
@@ -59,6 +60,8 @@ pub struct Sts {
 impl Sts {
     /// Binds the addresses, makes the keys and serves in the background; https with a TLS directory, where
     /// `ca.pem` is left for clients to trust. The first address is the one that is announced.
+    ///
+    /// It must be called inside a tokio runtime.
     ///
     /// # Errors
     /// [`Error`] says what is in the way.

@@ -9,12 +9,6 @@ use super::request::Request;
 
 /// The OpenID configuration of a tenant, with the members of Entra's own.
 pub(super) fn configuration(realm: &Realm<'_>, version: Version) -> Value {
-    // What names no directory has an issuer with a placeholder, which clients fill with the `tid` of a token.
-    let placeholder = matches!(realm.tenant, "common" | "organizations");
-    let issuing = Realm {
-        tenant: if placeholder { "{tenantid}" } else { realm.tenant },
-        ..*realm
-    };
     json!({
         "token_endpoint": realm.token_endpoint(version),
         "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
@@ -24,7 +18,7 @@ pub(super) fn configuration(realm: &Realm<'_>, version: Version) -> Value {
         "id_token_signing_alg_values_supported": ["RS256"],
         "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
         "scopes_supported": ["openid", "profile", "email", "offline_access"],
-        "issuer": issuing.issuer(version),
+        "issuer": realm.issuer(version),
         "request_uri_parameter_supported": false,
         "authorization_endpoint": realm.authorization_endpoint(version),
         "device_authorization_endpoint": realm.device_authorization_endpoint(version),
@@ -32,7 +26,7 @@ pub(super) fn configuration(realm: &Realm<'_>, version: Version) -> Value {
         "frontchannel_logout_supported": true,
         "end_session_endpoint": realm.end_session_endpoint(version),
         "claims_supported": ["sub", "iss", "aud", "exp", "iat", "nbf", "tid", "oid", "ver"],
-        "tenant_region_scope": if placeholder { Value::Null } else { Value::from("WW") },
+        "tenant_region_scope": if realm.is_directory() { Value::from("WW") } else { Value::Null },
         "cloud_instance_name": "microsoftonline.com",
         "cloud_graph_host_name": "graph.windows.net",
         "msgraph_host": "graph.microsoft.com",
@@ -52,8 +46,10 @@ pub(super) fn instance(request: &Request, base: &str) -> Result<Value, Refusal> 
     if host != own && !CLOUDS.iter().any(|cloud| cloud.contains(&host.as_str())) {
         return Err(unknown_instance());
     }
+    let origin = asked.origin().ascii_serialization();
     let realm = Realm {
-        base: &asked.origin().ascii_serialization(),
+        // MSAL for Python asks with the port left out, so the own host is known by the base of the request.
+        base: if host == own { base } else { &origin },
         tenant: asked
             .path()
             .trim_start_matches('/')
@@ -133,7 +129,7 @@ mod tests {
                 "https://sts:4143/t/v2.0/.well-known/openid-configuration",
             ),
             (
-                "https://sts:4143/t/oauth2/authorize",
+                "https://sts/t/oauth2/authorize",
                 "https://sts:4143/t/.well-known/openid-configuration",
             ),
             (
@@ -163,16 +159,5 @@ mod tests {
         assert_eq!(metadata[0]["aliases"], json!(["sts:1", "sts"]));
         assert_eq!(metadata[1]["preferred_cache"], "login.windows.net");
         assert_eq!(metadata[2]["preferred_cache"], "login.partner.microsoftonline.cn");
-    }
-
-    #[test]
-    fn what_names_no_directory_has_a_placeholder_for_issuer() {
-        let realm = |tenant| Realm {
-            base: "http://sts",
-            tenant,
-        };
-        let issuer = |tenant, version| configuration(&realm(tenant), version)["issuer"].clone();
-        assert_eq!(issuer("common", Version::V2), "http://sts/{tenantid}/v2.0");
-        assert_eq!(issuer("t", Version::V1), "http://sts/t/");
     }
 }

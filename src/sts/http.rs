@@ -94,13 +94,16 @@ fn send(delivery: Delivery) -> HttpResponse {
     }
     let whole = answer.body.len() as u64;
     match delivery.ending {
-        // actix polls the body before it writes the head, and drops the connection when the body fails:
+        // actix polls the body before it flushes the head, and drops the connection when the body fails:
         // not a byte leaves.
         Ending::Reset => response.body(SizedStream::new(whole.max(1), stream::iter([Err(cut())]))),
         Ending::Truncated(at) if at < answer.body.len() => {
             let part = stream::iter([Ok(answer.body.slice(..at))]);
             // The pause lets what was sent leave before the connection does.
-            let end = stream::once(tokio::time::sleep(FLUSH)).map(|()| Err(cut()));
+            let end = stream::once(async {
+                tokio::time::sleep(FLUSH).await;
+                Err(cut())
+            });
             response.body(SizedStream::new(whole, Box::pin(part.chain(end))))
         }
         Ending::Truncated(_) | Ending::Whole => response.body(answer.body),

@@ -19,12 +19,19 @@ pub(super) struct Realm<'a> {
 }
 
 impl Realm<'_> {
-    /// The `iss` of the tokens, and what the OpenID configuration says it is.
+    /// The `iss` of the tokens, and what the OpenID configuration says it is. What names no directory has a
+    /// placeholder in it, which clients fill with the `tid` of a token.
     pub(super) fn issuer(&self, version: Version) -> String {
+        let tenant = if self.is_directory() { self.tenant } else { "{tenantid}" };
         match version {
-            Version::V1 => self.at("/"),
-            Version::V2 => self.at("/v2.0"),
+            Version::V1 => format!("{}/{tenant}/", self.base),
+            Version::V2 => format!("{}/{tenant}/v2.0", self.base),
         }
+    }
+
+    /// Whether it is one tenant, and not a name for all of them.
+    pub(super) fn is_directory(&self) -> bool {
+        !matches!(self.tenant, "common" | "organizations")
     }
 
     pub(super) fn authorization_endpoint(&self, version: Version) -> String {
@@ -80,6 +87,17 @@ impl Realm<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_names_no_directory_has_a_placeholder_for_issuer() {
+        let issuer = |tenant, version| {
+            let base = "http://sts";
+            Realm { base, tenant }.issuer(version)
+        };
+        assert_eq!(issuer("common", Version::V2), "http://sts/{tenantid}/v2.0");
+        assert_eq!(issuer("organizations", Version::V1), "http://sts/{tenantid}/");
+        assert_eq!(issuer("t", Version::V1), "http://sts/t/");
+    }
 
     #[test]
     fn an_audience_is_one_of_the_tenants_own_urls() {

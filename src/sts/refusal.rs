@@ -39,7 +39,8 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    /// One row per reason: AADSTS number, HTTP status, OAuth error code.
+    /// One row per reason: AADSTS number, HTTP status, OAuth error code. Only the number of an unknown path
+    /// is not Entra's, which answers that with a page for people.
     const fn row(self) -> (u32, u16, &'static str) {
         match self {
             Self::AssertionAudience => (700_023, 401, "invalid_client"),

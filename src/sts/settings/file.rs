@@ -230,7 +230,9 @@ fn parse(text: &str) -> Result<Written, ConfigError> {
 /// The mistake behind an error of the parser, without the values and source lines that the parser quotes.
 fn syntax_mistake(file: &str, error: &ConfigError) -> Mistake {
     let (key, problem) = located(error);
-    let path = key.map_or_else(|| file.to_owned(), |key| format!("{file}: {key}"));
+    // The parser leaves out the dot behind an index.
+    let dotted = |key: &str| key.replace(']', "].").trim_end_matches('.').replace("..", ".");
+    let path = key.map_or_else(|| file.to_owned(), |key| format!("{file}: {}", dotted(key)));
     Mistake::new(path, problem, "see the documentation of the STS for its settings")
 }
 
@@ -360,7 +362,7 @@ mod tests {
     #[test]
     fn an_unknown_key_and_an_absent_file_are_mistakes() {
         assert!(mistakes("tokens = 1")[0].contains("unknown field `tokens`"));
-        assert!(mistakes("[[apps]]\nsecrets = []")[0].contains("client_id"));
+        assert!(mistakes("[[apps]]\nsecrets = []")[0].starts_with("F: apps[0].client_id: is missing"));
         assert!(mistakes("")[0].contains("apps: is empty"));
         let absent = read(Path::new("absent.toml")).err().unwrap();
         assert!(absent[0].problem.contains("cannot be read"));
