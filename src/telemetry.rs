@@ -1,4 +1,5 @@
-//! Where logs go: to stderr, ours up to the configured level, everybody else's never below `info`.
+//! Where logs go: to stderr, ours up to the configured level, everybody else's never below `info`, and
+//! only warnings unless more than `info` is wanted.
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -14,7 +15,11 @@ use crate::config::{Format, Log};
 /// The process logs already.
 pub fn start(log: Log) -> Result<(), TryInitError> {
     let ours = LevelFilter::from_level(log.level);
-    let others = ours.min(LevelFilter::INFO);
+    let others = if ours > LevelFilter::INFO {
+        LevelFilter::INFO
+    } else {
+        ours.min(LevelFilter::WARN)
+    };
     let filter = Targets::new().with_target("bursar", ours).with_default(others);
     let registry = tracing_subscriber::registry().with(filter);
     let layer = fmt::layer().with_writer(std::io::stderr);

@@ -124,10 +124,9 @@ impl Vend {
             .or_else(|fault| slot.live(self.0.clock.now()).ok_or(fault))
     }
 
-    /// How many keys are cached, about.
-    #[must_use]
-    pub fn keys(&self) -> u64 {
-        self.0.cache.keys()
+    /// How many keys are cached.
+    pub async fn keys(&self) -> u64 {
+        self.0.cache.keys().await
     }
 
     fn source(&self, permit: &Permit) -> Result<&Arc<Source>, Fault> {

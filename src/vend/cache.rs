@@ -81,9 +81,9 @@ impl Cache {
         self.flights().remove(&key);
     }
 
-    /// How many keys there are, about.
-    #[must_use]
-    pub fn keys(&self) -> u64 {
+    /// How many keys there are, once maintenance has run.
+    pub async fn keys(&self) -> u64 {
+        self.slots.run_pending_tasks().await;
         self.slots.entry_count()
     }
 
@@ -116,7 +116,6 @@ mod tests {
         for n in 0..keys {
             cache.slot(&key(n)).await;
         }
-        cache.slots.run_pending_tasks().await;
         cache
     }
 
@@ -159,7 +158,7 @@ mod tests {
         )
         .await;
         let slot = cache.slot(&key(7)).await;
-        cache.slots.run_pending_tasks().await;
+        assert_eq!(cache.keys().await, 10);
         assert!(Arc::ptr_eq(&slot, &cache.slot(&key(7)).await));
     }
 
