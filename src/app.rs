@@ -63,12 +63,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             runtime,
         });
-        let server::Server {
-            hosts,
-            dialects,
-            header_secrets,
-            ..
-        } = config.server;
+        let server::Server { hosts, dialects, header_secrets, .. } = config.server;
         Ok(Self {
             settings,
             hosts,
@@ -135,12 +130,8 @@ fn build_sources(
 ) -> Result<Vec<Named<Source>>, Fault> {
     let build = |tenant: &Arc<crate::config::tenant::Tenant>| {
         let id = tenant.tenant.id.clone();
-        let authority = Authority::new(
-            tenant.base.clone(),
-            id.clone(),
-            tenant.instance_discovery.clone(),
-            clock.clone(),
-        );
+        let authority =
+            Authority::new(tenant.base.clone(), id.clone(), tenant.instance_discovery.clone(), clock.clone());
         let source = Source::new(Parts {
             identity: identity.rules.name.clone(),
             client_id: identity.rules.client_id.clone(),

@@ -47,13 +47,7 @@ impl Authority {
     /// An authority whose base has passed [`parse_base`].
     #[must_use]
     pub fn new(base: Url, tenant: TenantId, instance_discovery: InstanceDiscovery, clock: Clock) -> Self {
-        Self {
-            base,
-            tenant,
-            instance_discovery,
-            clock,
-            discovery: Mutex::default(),
-        }
+        Self { base, tenant, instance_discovery, clock, discovery: Mutex::default() }
     }
 
     /// Its base URL, which stands for it in keys and logs.
@@ -79,10 +73,7 @@ impl Authority {
         }
         match (self.discover(wire, request_id).await, &discovery.found) {
             (Ok(endpoint), _) => {
-                *discovery = Discovery {
-                    found: Some((endpoint.clone(), self.clock.now())),
-                    failed: None,
-                };
+                *discovery = Discovery { found: Some((endpoint.clone(), self.clock.now())), failed: None };
                 Ok(endpoint)
             }
             (Err(fault), Some((endpoint, _))) => {
@@ -98,11 +89,7 @@ impl Authority {
 
     async fn discover(&self, wire: &Wire, request_id: &str) -> Result<Url, Fault> {
         let get = async |url: Url| {
-            let outgoing = Outgoing {
-                url,
-                form: None,
-                request_id: request_id.to_owned(),
-            };
+            let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned() };
             wire.send(outgoing).await
         };
         if let Some(url) = self.instance_url() {
@@ -134,20 +121,14 @@ impl Authority {
 
     fn configuration_url(&self) -> Url {
         let mut url = self.base.clone();
-        url.set_path(&format!(
-            "/{}/v2.0/.well-known/openid-configuration",
-            self.tenant.as_str()
-        ));
+        url.set_path(&format!("/{}/v2.0/.well-known/openid-configuration", self.tenant.as_str()));
         url
     }
 
     /// The token endpoint, unless it leaves the authority's host and cloud.
     fn checked(&self, endpoint: &str) -> Result<Url, Fault> {
         let stays = |url: &Url| {
-            let (here, there) = (
-                self.base.host_str().unwrap_or_default(),
-                url.host_str().unwrap_or_default(),
-            );
+            let (here, there) = (self.base.host_str().unwrap_or_default(), url.host_str().unwrap_or_default());
             let same_host = here == there && self.base.port_or_known_default() == url.port_or_known_default();
             same_host || (cloud::of(here).is_some() && cloud::of(here) == cloud::of(there))
         };
@@ -170,9 +151,7 @@ pub fn parse_base(text: &str) -> Result<Url, Malformed> {
     let url =
         Url::parse(text).map_err(|_| Malformed("an authority is a URL such as https://login.microsoftonline.com"))?;
     if !wire::is_confidential(&url) {
-        return Err(Malformed(
-            "an authority is reached over https; plain http is for loopback only",
-        ));
+        return Err(Malformed("an authority is reached over https; plain http is for loopback only"));
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
         return Err(Malformed("an authority has no user, query or fragment"));
@@ -215,11 +194,9 @@ mod tests {
 
     #[test]
     fn a_base_is_a_confidential_host_and_nothing_else() {
-        for good in [
-            "https://login.microsoftonline.com",
-            "https://login.partner.microsoftonline.cn/",
-            "http://127.0.0.1:9",
-        ] {
+        for good in
+            ["https://login.microsoftonline.com", "https://login.partner.microsoftonline.cn/", "http://127.0.0.1:9"]
+        {
             assert!(parse_base(good).is_ok(), "{good}");
         }
         for bad in [
@@ -241,19 +218,13 @@ mod tests {
             ("https://login.microsoftonline.com", InstanceDiscovery::Public, None),
             ("https://login.microsoftonline.us", InstanceDiscovery::Public, None),
             ("https://login.corp", InstanceDiscovery::Off, None),
-            (
-                "https://login.corp",
-                InstanceDiscovery::Public,
-                Some("login.microsoftonline.com"),
-            ),
+            ("https://login.corp", InstanceDiscovery::Public, Some("login.microsoftonline.com")),
             ("https://login.corp", at, Some("idp.corp")),
         ] {
             let url = authority(base, discovery).instance_url();
             assert_eq!(url.as_ref().and_then(Url::host_str), asks, "{base}");
         }
-        let url = authority("https://login.corp:8443", InstanceDiscovery::Public)
-            .instance_url()
-            .unwrap();
+        let url = authority("https://login.corp:8443", InstanceDiscovery::Public).instance_url().unwrap();
         assert_eq!(
             url.as_str(),
             "https://login.microsoftonline.com/common/discovery/instance?api-version=1.1&authorization_endpoint=https%3A%2F%2Flogin.corp%3A8443%2Fcontoso.com%2Foauth2%2Fv2.0%2Fauthorize"
@@ -264,26 +235,14 @@ mod tests {
     fn a_credential_never_leaves_the_cloud() {
         for (base, endpoint, fine) in [
             ("https://login.corp", "https://login.corp/t/oauth2/v2.0/token", true),
-            (
-                "https://login.corp",
-                "https://login.corp:444/t/oauth2/v2.0/token",
-                false,
-            ),
+            ("https://login.corp", "https://login.corp:444/t/oauth2/v2.0/token", false),
             ("https://login.corp", "http://login.corp/t", false),
             ("https://login.corp", "https://login.microsoftonline.com/t", false),
             ("https://login.windows.net", "https://login.microsoftonline.com/t", true),
-            (
-                "https://login.microsoftonline.us",
-                "https://login.microsoftonline.com/t",
-                false,
-            ),
+            ("https://login.microsoftonline.us", "https://login.microsoftonline.com/t", false),
             ("https://login.corp", "nonsense", false),
         ] {
-            assert_eq!(
-                authority(base, InstanceDiscovery::Off).checked(endpoint).is_ok(),
-                fine,
-                "{base} {endpoint}"
-            );
+            assert_eq!(authority(base, InstanceDiscovery::Off).checked(endpoint).is_ok(), fine, "{base} {endpoint}");
         }
     }
 }

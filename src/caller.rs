@@ -58,14 +58,9 @@ impl Callers {
             return Ok(Caller { proof: Proof::Reach });
         };
         let shown = peer.shown.unwrap_or_default();
-        let known = self
-            .header_secrets
-            .iter()
-            .fold(false, |known, secret| known | secret.matches(shown));
+        let known = self.header_secrets.iter().fold(false, |known, secret| known | secret.matches(shown));
         if known && !shown.is_empty() {
-            return Ok(Caller {
-                proof: Proof::HeaderSecret,
-            });
+            return Ok(Caller { proof: Proof::HeaderSecret });
         }
         Err(Fault::new(
             Kind::Unauthenticated,
@@ -82,10 +77,7 @@ mod tests {
     fn recognise(secrets: &[&str], shown: Option<&[u8]>) -> Result<Proof, u16> {
         let callers = Callers::new(secrets.iter().map(|s| Secret::from((*s).to_owned())).collect());
         let guard = Guard::HeaderSecret("x-identity-header");
-        callers
-            .recognise(guard, Peer { shown })
-            .map(|caller| caller.proof())
-            .map_err(|fault| fault.status())
+        callers.recognise(guard, Peer { shown }).map(|caller| caller.proof()).map_err(|fault| fault.status())
     }
 
     #[test]
@@ -102,9 +94,7 @@ mod tests {
 
     #[test]
     fn the_metadata_guard_proves_nobody() {
-        let caller = Callers::default()
-            .recognise(Guard::Metadata, Peer { shown: None })
-            .unwrap();
+        let caller = Callers::default().recognise(Guard::Metadata, Peer { shown: None }).unwrap();
         assert_eq!(caller.proof(), Proof::Reach);
     }
 }

@@ -68,14 +68,7 @@ fn run() -> Result<(), Failure> {
         Err(shown) => {
             shown.print().ok();
             let code = if shown.use_stderr() { EX_USAGE } else { 0 };
-            return if code == 0 {
-                Ok(())
-            } else {
-                Err(Failure {
-                    text: String::new(),
-                    code,
-                })
-            };
+            return if code == 0 { Ok(()) } else { Err(Failure { text: String::new(), code }) };
         }
     };
     match cli.command {
@@ -92,22 +85,13 @@ fn run() -> Result<(), Failure> {
 /// A dump of our memory would be a file full of secrets.
 fn forbid_core_dumps() -> Result<(), Failure> {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    setrlimit(
-        Resource::Core,
-        Rlimit {
-            current: Some(0),
-            maximum: Some(0),
-        },
-    )
-    .map_err(|error| Failure::new(EX_SOFTWARE, format!("core dumps cannot be forbidden: {error}")))
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
+        .map_err(|error| Failure::new(EX_SOFTWARE, format!("core dumps cannot be forbidden: {error}")))
 }
 
 /// The main runtime: flights and background work live here, not on the server's workers.
 fn on_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(EX_UNAVAILABLE, format!("no runtime: {error}")))?;
     let result = runtime.block_on(work);
     runtime.shutdown_background();
@@ -143,10 +127,7 @@ async fn told_to_end() -> Result<(), Failure> {
 
 impl Failure {
     fn new(code: u8, text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            code,
-        }
+        Self { text: text.into(), code }
     }
 }
 
@@ -159,10 +140,7 @@ impl From<Fault> for Failure {
 
 impl From<Mistakes> for Failure {
     fn from(mistakes: Mistakes) -> Self {
-        Self::new(
-            EX_USAGE,
-            format!("the configuration has mistakes, and nothing was started\n{mistakes}"),
-        )
+        Self::new(EX_USAGE, format!("the configuration has mistakes, and nothing was started\n{mistakes}"))
     }
 }
 

@@ -59,10 +59,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            format: Format::Text,
-            level: tracing::Level::INFO,
-        }
+        Self { format: Format::Text, level: tracing::Level::INFO }
     }
 }
 
@@ -101,30 +98,19 @@ impl Config {
     pub fn resolve(written: &Written, report: Report) -> Result<Self, Mistakes> {
         let config = Self::believe(written, &report);
         let mistakes = report.into_mistakes();
-        if mistakes.is_empty() {
-            Ok(config)
-        } else {
-            Err(Mistakes(mistakes))
-        }
+        if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
     }
 
     /// Reads everything there is, noting what is wrong and going on with defaults.
     fn believe(written: &Written, report: &Report) -> Self {
-        let surroundings = Surroundings {
-            base: &written.base,
-            variables: &written.variables,
-        };
+        let surroundings = Surroundings { base: &written.base, variables: &written.variables };
         let mut root = Section::new(String::new(), written.tree.clone(), report);
         let server = server::read(root.section("server"), surroundings);
         let tenants = tenants(&mut root, surroundings);
         let read = |(name, section): (String, _)| identity::read(&name, section, &tenants, surroundings);
         let named = root.sections("identities");
         if named.is_empty() {
-            root.note(
-                "identities",
-                "there is none",
-                "add a section [identities.NAME]; see config/ for examples",
-            );
+            root.note("identities", "there is none", "add a section [identities.NAME]; see config/ for examples");
         }
         let identities: Vec<Identity> = named.into_iter().filter_map(read).collect();
         identity::check_distinct(&identities, report);
@@ -132,14 +118,7 @@ impl Config {
         let bounds = cache(root.section("cache"));
         let log = log(root.section("log"));
         root.end();
-        Self {
-            server,
-            identities,
-            windows,
-            refresh_rate,
-            bounds,
-            log,
-        }
+        Self { server, identities, windows, refresh_rate, bounds, log }
     }
 }
 
@@ -161,11 +140,7 @@ fn freshness(mut section: Section<'_>) -> (Windows, NonZeroU32) {
         join: section.or("join", default.join, duration(least)),
     };
     if windows.last > windows.late {
-        section.note(
-            "last",
-            "it is longer than 'late', inside which it lies",
-            "make it shorter",
-        );
+        section.note("last", "it is longer than 'late', inside which it lies", "make it shorter");
     }
     let rate = section.or("refresh_rate", 20, count(1..=10_000));
     section.end();
@@ -175,9 +150,7 @@ fn freshness(mut section: Section<'_>) -> (Windows, NonZeroU32) {
 fn cache(mut section: Section<'_>) -> Bounds {
     let default = Bounds::default();
     let bounds = Bounds {
-        entries: section
-            .optional("entries", count(1..=100_000_000))
-            .map_or(default.entries, u64::from),
+        entries: section.optional("entries", count(1..=100_000_000)).map_or(default.entries, u64::from),
         bytes: section.or("bytes", default.bytes, size),
     };
     section.end();
@@ -201,8 +174,7 @@ fn format(text: &str) -> Result<Format, Malformed> {
 }
 
 fn level(text: &str) -> Result<tracing::Level, Malformed> {
-    text.parse()
-        .map_err(|_| Malformed("a log level is error, warn, info, debug or trace"))
+    text.parse().map_err(|_| Malformed("a log level is error, warn, info, debug or trace"))
 }
 
 #[cfg(test)]

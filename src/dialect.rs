@@ -112,20 +112,12 @@ impl Dialect {
         let parameters = Parameters::parse(request.query);
         self.version.check(parameters.one("api-version")?)?;
         let resource = parameters.one("resource")?.ok_or_else(|| {
-            Fault::new(
-                Kind::InvalidRequest,
-                "the parameter 'resource' is missing",
-                "add resource=<App ID URI>",
-            )
+            Fault::new(Kind::InvalidRequest, "the parameter 'resource' is missing", "add resource=<App ID URI>")
         })?;
         Ok(Ask {
             resource: Resource::parse(resource)?,
             selector: parameters.selector(self.takes_names)?,
-            tenant: if self.takes_names {
-                parameters.one("tenant")?.map(str::to_owned)
-            } else {
-                None
-            },
+            tenant: if self.takes_names { parameters.one("tenant")?.map(str::to_owned) } else { None },
         })
     }
 
@@ -153,11 +145,7 @@ impl Dialect {
             resource: ask.resource.as_str(),
             token_type: "Bearer",
         };
-        Reply {
-            status: 200,
-            body: json(&body),
-            retry_after: None,
-        }
+        Reply { status: 200, body: json(&body), retry_after: None }
     }
 
     /// Writes a failure. `request_id` stands in where the authority gave no correlation id.
@@ -195,17 +183,9 @@ impl Version {
         };
         let remedy = format!("send api-version={oldest}");
         match asked {
-            None => Err(Fault::new(
-                Kind::InvalidRequest,
-                "the parameter 'api-version' is missing",
-                remedy,
-            )),
+            None => Err(Fault::new(Kind::InvalidRequest, "the parameter 'api-version' is missing", remedy)),
             Some(version) if is_version(version) && &version[..DATE] >= oldest => Ok(()),
-            Some(_) => Err(Fault::new(
-                Kind::InvalidRequest,
-                "this api-version is not served here",
-                remedy,
-            )),
+            Some(_) => Err(Fault::new(Kind::InvalidRequest, "this api-version is not served here", remedy)),
         }
     }
 }
@@ -223,11 +203,7 @@ impl Envelope {
             message: union.then_some(&text),
             correlation_id: union.then(|| fault.correlation_id().unwrap_or(request_id)),
         };
-        Reply {
-            status: fault.status(),
-            body: json(&body),
-            retry_after: retry_after(fault),
-        }
+        Reply { status: fault.status(), body: json(&body), retry_after: retry_after(fault) }
     }
 }
 
@@ -237,11 +213,7 @@ fn retry_after(fault: &Fault) -> Option<u64> {
         return None;
     }
     let wish = fault.retry_after().unwrap_or(Duration::from_secs(1));
-    Some(
-        wish.as_secs()
-            .saturating_add(u64::from(wish.subsec_nanos() > 0))
-            .clamp(1, MAX_RETRY_AFTER),
-    )
+    Some(wish.as_secs().saturating_add(u64::from(wish.subsec_nanos() > 0)).clamp(1, MAX_RETRY_AFTER))
 }
 
 #[derive(Serialize)]
@@ -282,11 +254,7 @@ impl<'a> Parameters<'a> {
 
     /// The value of `name`; an empty one counts as absent, and two different ones are an error.
     fn one(&self, name: &'static str) -> Result<Option<&str>, Fault> {
-        let mut values = self
-            .0
-            .iter()
-            .filter(|(n, v)| n == name && !v.is_empty())
-            .map(|(_, v)| v.as_ref());
+        let mut values = self.0.iter().filter(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_ref());
         let first = values.next();
         if values.any(|other| Some(other) != first) {
             let problem = format!("the parameter '{name}' is given twice with different values");
@@ -319,11 +287,9 @@ fn selector(name: &str, value: &str, takes_names: bool) -> Result<Option<Selecto
     if value.len() > MAX_SELECTOR || value.chars().any(char::is_control) {
         return match name {
             "resource" => Ok(None),
-            _ => Err(Fault::new(
-                Kind::InvalidRequest,
-                "a parameter is too long or has control characters",
-                "correct it",
-            )),
+            _ => {
+                Err(Fault::new(Kind::InvalidRequest, "a parameter is too long or has control characters", "correct it"))
+            }
         };
     }
     let value = value.to_owned();
@@ -339,13 +305,7 @@ fn selector(name: &str, value: &str, takes_names: bool) -> Result<Option<Selecto
 /// `2018-02-01`, or the same with a suffix such as `-preview`.
 fn is_version(text: &str) -> bool {
     let shaped = |date: &str| {
-        date.bytes().enumerate().all(|(i, b)| {
-            if matches!(i, 4 | 7) {
-                b == b'-'
-            } else {
-                b.is_ascii_digit()
-            }
-        })
+        date.bytes().enumerate().all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() })
     };
     text.is_ascii()
         && text.len() >= DATE

@@ -108,10 +108,7 @@ impl Fault {
             correlation_id: None,
             retry_after: None,
         };
-        Self {
-            kind,
-            details: Box::new(details),
-        }
+        Self { kind, details: Box::new(details) }
     }
 
     /// Adds words for the log alone: an authority's description, the text of an I/O error.
@@ -244,14 +241,10 @@ mod tests {
     #[test]
     fn outward_text_has_number_id_and_remedy_but_not_the_description() {
         let id = "5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a1";
-        let fault = Fault::new(
-            Kind::RejectedCredential,
-            "the authority rejected the credential",
-            "renew the secret",
-        )
-        .with_aadsts(Some(7_000_215))
-        .with_correlation_id(Some(id))
-        .with_inward("AADSTS7000215: Invalid client secret provided");
+        let fault = Fault::new(Kind::RejectedCredential, "the authority rejected the credential", "renew the secret")
+            .with_aadsts(Some(7_000_215))
+            .with_correlation_id(Some(id))
+            .with_inward("AADSTS7000215: Invalid client secret provided");
         assert_eq!(
             fault.to_string(),
             format!(

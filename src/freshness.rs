@@ -26,11 +26,7 @@ pub struct Windows {
 
 impl Default for Windows {
     fn default() -> Self {
-        Self {
-            late: Duration::from_mins(5),
-            last: Duration::from_secs(30),
-            join: Duration::from_secs(1),
-        }
+        Self { late: Duration::from_mins(5), last: Duration::from_secs(30), join: Duration::from_secs(1) }
     }
 }
 
@@ -168,26 +164,14 @@ mod tests {
     const ISSUED: Timestamp = Timestamp::from_secs(1_000_000);
 
     fn token(life: Duration, refresh_in: Option<Duration>) -> Token {
-        Token {
-            secret: Secret::from(String::new()),
-            issued_at: ISSUED,
-            expires_at: ISSUED + life,
-            refresh_in,
-        }
+        Token { secret: Secret::from(String::new()), issued_at: ISSUED, expires_at: ISSUED + life, refresh_in }
     }
 
     fn verdict_at(life: u64, age: u64, cooling: bool) -> Verdict {
         let times = Times::of(&token(Duration::from_secs(life), None), &Windows::default(), 0.0);
         let now = ISSUED + Duration::from_secs(age);
         let cooling_until = cooling.then(|| now + Duration::from_secs(7));
-        decide(
-            Entry {
-                times: Some(times),
-                cooling_until,
-            },
-            now,
-            &Windows::default(),
-        )
+        decide(Entry { times: Some(times), cooling_until }, now, &Windows::default())
     }
 
     #[test]
@@ -225,14 +209,8 @@ mod tests {
     fn without_a_token_fetch_or_refuse() {
         let windows = Windows::default();
         let until = ISSUED + Duration::from_secs(9);
-        let cooling = Entry {
-            times: None,
-            cooling_until: Some(until),
-        };
-        assert_eq!(
-            decide(Entry::default(), ISSUED, &windows),
-            Verdict::Fetch(Patience::Whole)
-        );
+        let cooling = Entry { times: None, cooling_until: Some(until) };
+        assert_eq!(decide(Entry::default(), ISSUED, &windows), Verdict::Fetch(Patience::Whole));
         assert_eq!(decide(cooling, ISSUED, &windows), Verdict::Refuse(until));
         assert_eq!(decide(cooling, until, &windows), Verdict::Fetch(Patience::Whole));
     }

@@ -35,11 +35,7 @@ impl Metrics {
         };
         let metrics = Self {
             registry: Registry::new(),
-            requests: counters(
-                "bursar_requests_total",
-                "Token requests answered.",
-                &["dialect", "outcome"],
-            )?,
+            requests: counters("bursar_requests_total", "Token requests answered.", &["dialect", "outcome"])?,
             request_duration: durations(
                 "bursar_request_duration_seconds",
                 "Time from a token request to its answer.",
@@ -61,11 +57,7 @@ impl Metrics {
                 "bursar_flight_waiters_total",
                 "Callers that waited for an exchange, their own or another's.",
             )?,
-            refreshes: counters(
-                "bursar_refreshes_total",
-                "Renewals ahead of expiry.",
-                &["identity", "outcome"],
-            )?,
+            refreshes: counters("bursar_refreshes_total", "Renewals ahead of expiry.", &["identity", "outcome"])?,
             tokens: IntGauge::new("bursar_tokens", "Keys in the cache.")?,
         };
         metrics.register()?;
@@ -90,19 +82,13 @@ impl Metrics {
     /// A token request was answered.
     pub fn answered<T>(&self, dialect: &'static str, result: &Result<T, Fault>, took: Duration) {
         self.requests.with_label_values(&[dialect, outcome(result)]).inc();
-        self.request_duration
-            .with_label_values(&[dialect])
-            .observe(took.as_secs_f64());
+        self.request_duration.with_label_values(&[dialect]).observe(took.as_secs_f64());
     }
 
     /// An exchange ended.
     pub fn exchanged<T>(&self, identity: &Name, result: &Result<T, Fault>, took: Duration) {
-        self.exchanges
-            .with_label_values(&[identity.as_str(), outcome(result)])
-            .inc();
-        self.exchange_duration
-            .with_label_values(&[identity.as_str()])
-            .observe(took.as_secs_f64());
+        self.exchanges.with_label_values(&[identity.as_str(), outcome(result)]).inc();
+        self.exchange_duration.with_label_values(&[identity.as_str()]).observe(took.as_secs_f64());
     }
 
     /// A caller starts to wait for a flight.
@@ -112,9 +98,7 @@ impl Metrics {
 
     /// A renewal ahead of expiry ended.
     pub fn refreshed<T>(&self, identity: &Name, result: &Result<T, Fault>) {
-        self.refreshes
-            .with_label_values(&[identity.as_str(), outcome(result)])
-            .inc();
+        self.refreshes.with_label_values(&[identity.as_str(), outcome(result)]).inc();
     }
 
     /// The page for `/metrics`; `keys` is how many the cache holds now.
@@ -149,11 +133,7 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let payroll = Name::parse("payroll").unwrap();
         metrics.answered("imds", &Ok(()), Duration::from_millis(2));
-        metrics.exchanged(
-            &payroll,
-            &Err::<(), _>(Fault::new(crate::fault::Kind::Throttled, "p", "r")),
-            Duration::ZERO,
-        );
+        metrics.exchanged(&payroll, &Err::<(), _>(Fault::new(crate::fault::Kind::Throttled, "p", "r")), Duration::ZERO);
         metrics.refreshed(&payroll, &Ok(()));
         metrics.waits();
         let page = String::from_utf8(metrics.page(3)).unwrap();

@@ -97,9 +97,7 @@ impl Policy {
     /// Rules over these identities. The configuration has seen to it that their selectors differ.
     #[must_use]
     pub fn new(identities: Vec<Identity>) -> Self {
-        Self {
-            identities: identities.into_iter().map(Arc::new).collect(),
-        }
+        Self { identities: identities.into_iter().map(Arc::new).collect() }
     }
 
     /// Admits `ask`, or says why not.
@@ -119,11 +117,7 @@ impl Policy {
                 "ask for a resource that it is meant for, or have the operator add this one to its 'resources'",
             ));
         }
-        Ok(Permit {
-            identity: Arc::clone(identity),
-            tenant: tenant.clone(),
-            resource: ask.resource.clone(),
-        })
+        Ok(Permit { identity: Arc::clone(identity), tenant: tenant.clone(), resource: ask.resource.clone() })
     }
 
     /// The names of all identities, in the order of the configuration.
@@ -134,34 +128,24 @@ impl Policy {
     fn select(&self, selector: &Selector) -> Result<&Arc<Identity>, Fault> {
         match selector {
             Selector::None => self.default_identity(),
-            selector => self
-                .identities
-                .iter()
-                .find(|identity| is_selected(identity, selector))
-                .ok_or_else(unknown_identity),
+            selector => {
+                self.identities.iter().find(|identity| is_selected(identity, selector)).ok_or_else(unknown_identity)
+            }
         }
     }
 
     /// The one marked as default, else the only one there is.
     fn default_identity(&self) -> Result<&Arc<Identity>, Fault> {
         let only = || {
-            if self.identities.len() == 1 {
-                self.identities.first()
-            } else {
-                None
-            }
+            if self.identities.len() == 1 { self.identities.first() } else { None }
         };
-        self.identities
-            .iter()
-            .find(|identity| identity.default)
-            .or_else(only)
-            .ok_or_else(|| {
-                Fault::new(
-                    Kind::InvalidRequest,
-                    "several identities exist and none is the default",
-                    "say which one with client_id, or have the operator mark one with 'default = true'",
-                )
-            })
+        self.identities.iter().find(|identity| identity.default).or_else(only).ok_or_else(|| {
+            Fault::new(
+                Kind::InvalidRequest,
+                "several identities exist and none is the default",
+                "say which one with client_id, or have the operator mark one with 'default = true'",
+            )
+        })
     }
 }
 
@@ -205,68 +189,38 @@ mod tests {
     use crate::dialect::Guard;
 
     fn identity(name: &str, n: u8, default: bool, resources: Resources) -> Identity {
-        let tenant = |name: &str, id: &str| Tenant {
-            name: Name::parse(name).unwrap(),
-            id: TenantId::parse(id).unwrap(),
-        };
+        let tenant =
+            |name: &str, id: &str| Tenant { name: Name::parse(name).unwrap(), id: TenantId::parse(id).unwrap() };
         Identity {
             name: Name::parse(name).unwrap(),
             client_id: ClientId::parse(&format!("{n}AAAAAAA-0000-4000-8000-000000000000")).unwrap(),
             object_id: Some(format!("object-{n}")),
             resource_id: Some(format!("/subscriptions/{n}")),
             default,
-            tenants: vec![
-                tenant("contoso", "contoso.com"),
-                tenant("fabrikam", "72f988bf-86f1-41af-91ab-2d7cd011db47"),
-            ],
+            tenants: vec![tenant("contoso", "contoso.com"), tenant("fabrikam", "72f988bf-86f1-41af-91ab-2d7cd011db47")],
             resources,
         }
     }
 
     fn admit(policy: &Policy, selector: Selector, tenant: Option<&str>, resource: &str) -> Result<String, u16> {
-        let caller = Callers::default()
-            .recognise(Guard::Metadata, Peer { shown: None })
-            .unwrap();
-        let ask = Ask {
-            resource: Resource::parse(resource).unwrap(),
-            selector,
-            tenant: tenant.map(str::to_owned),
-        };
+        let caller = Callers::default().recognise(Guard::Metadata, Peer { shown: None }).unwrap();
+        let ask = Ask { resource: Resource::parse(resource).unwrap(), selector, tenant: tenant.map(str::to_owned) };
         let permit = policy.admit(&caller, &ask).map_err(|fault| fault.status())?;
-        Ok(format!(
-            "{} in {} for {}",
-            permit.identity().name,
-            permit.tenant().name,
-            permit.resource().as_str()
-        ))
+        Ok(format!("{} in {} for {}", permit.identity().name, permit.tenant().name, permit.resource().as_str()))
     }
 
     fn two() -> Policy {
         let vault = Resources::Listed(vec![Resource::parse("https://vault.azure.net").unwrap()]);
-        Policy::new(vec![
-            identity("one", 1, false, Resources::Any),
-            identity("two", 2, true, vault),
-        ])
+        Policy::new(vec![identity("one", 1, false, Resources::Any), identity("two", 2, true, vault)])
     }
 
     #[test]
     fn each_selector_points_at_its_identity_without_case() {
         let policy = two();
         let one = Ok("one in contoso for r".to_owned());
-        assert_eq!(
-            admit(
-                &policy,
-                Selector::ClientId("1aaaaaaa-0000-4000-8000-000000000000".into()),
-                None,
-                "r"
-            ),
-            one
-        );
+        assert_eq!(admit(&policy, Selector::ClientId("1aaaaaaa-0000-4000-8000-000000000000".into()), None, "r"), one);
         assert_eq!(admit(&policy, Selector::ObjectId("OBJECT-1".into()), None, "r"), one);
-        assert_eq!(
-            admit(&policy, Selector::ResourceId("/SUBSCRIPTIONS/1".into()), None, "r"),
-            one
-        );
+        assert_eq!(admit(&policy, Selector::ResourceId("/SUBSCRIPTIONS/1".into()), None, "r"), one);
         assert_eq!(admit(&policy, Selector::Name("one".into()), None, "r"), one);
     }
 
@@ -286,42 +240,25 @@ mod tests {
     #[test]
     fn the_default_is_the_marked_one_or_the_only_one() {
         let vault = "https://vault.azure.net/";
-        assert_eq!(
-            admit(&two(), Selector::None, None, vault),
-            Ok(format!("two in contoso for {vault}"))
-        );
+        assert_eq!(admit(&two(), Selector::None, None, vault), Ok(format!("two in contoso for {vault}")));
         let only = Policy::new(vec![identity("only", 1, false, Resources::Any)]);
-        assert_eq!(
-            admit(&only, Selector::None, None, "r"),
-            Ok("only in contoso for r".to_owned())
-        );
-        let unmarked = Policy::new(vec![
-            identity("a", 1, false, Resources::Any),
-            identity("b", 2, false, Resources::Any),
-        ]);
+        assert_eq!(admit(&only, Selector::None, None, "r"), Ok("only in contoso for r".to_owned()));
+        let unmarked =
+            Policy::new(vec![identity("a", 1, false, Resources::Any), identity("b", 2, false, Resources::Any)]);
         assert_eq!(admit(&unmarked, Selector::None, None, "r"), Err(400));
     }
 
     #[test]
     fn a_resource_that_is_not_listed_is_denied() {
-        assert_eq!(
-            admit(&two(), Selector::None, None, "https://vault.azure.net.evil"),
-            Err(403)
-        );
-        assert_eq!(
-            admit(&two(), Selector::None, None, "https://graph.microsoft.com"),
-            Err(403)
-        );
+        assert_eq!(admit(&two(), Selector::None, None, "https://vault.azure.net.evil"), Err(403));
+        assert_eq!(admit(&two(), Selector::None, None, "https://graph.microsoft.com"), Err(403));
     }
 
     #[test]
     fn a_tenant_goes_by_name_or_id() {
         let select = |tenant| admit(&two(), Selector::Name("one".into()), Some(tenant), "r");
         assert_eq!(select("fabrikam"), Ok("one in fabrikam for r".to_owned()));
-        assert_eq!(
-            select("72F988BF-86F1-41AF-91AB-2D7CD011DB47"),
-            Ok("one in fabrikam for r".to_owned())
-        );
+        assert_eq!(select("72F988BF-86F1-41AF-91AB-2D7CD011DB47"), Ok("one in fabrikam for r".to_owned()));
         assert_eq!(select("elsewhere.com"), Err(400));
     }
 }

@@ -95,12 +95,7 @@ impl Server {
             config.app_data(service.clone()).default_service(web::to(admin::serve));
         })?;
         phase.begin();
-        Ok(Self {
-            tokens,
-            admin,
-            phase,
-            drain: settings.drain,
-        })
+        Ok(Self { tokens, admin, phase, drain: settings.drain })
     }
 
     /// Where tokens are served.
@@ -141,11 +136,7 @@ fn bind(addresses: &[SocketAddr]) -> Result<Vec<std::net::TcpListener>, Fault> {
     let listeners = addresses.iter().map(|address| {
         socket(*address).map_err(|error| {
             let remedy = "end the program that listens there, or configure another address";
-            Fault::new(
-                Kind::Unavailable,
-                format!("cannot listen on {address}: {error}"),
-                remedy,
-            )
+            Fault::new(Kind::Unavailable, format!("cannot listen on {address}: {error}"), remedy)
         })
     });
     listeners.collect()
@@ -181,19 +172,11 @@ fn launch(
         server = server.listen(listener).map_err(|error| broken(&error))?;
     }
     let server = server.run();
-    Ok(Listener {
-        addresses,
-        handle: server.handle(),
-        task: tokio::spawn(server),
-    })
+    Ok(Listener { addresses, handle: server.handle(), task: tokio::spawn(server) })
 }
 
 fn broken(error: &io::Error) -> Fault {
-    Fault::new(
-        Kind::Internal,
-        format!("a listener cannot be used: {error}"),
-        "report this",
-    )
+    Fault::new(Kind::Internal, format!("a listener cannot be used: {error}"), "report this")
 }
 
 const BACKLOG: i32 = 1024;

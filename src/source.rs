@@ -77,11 +77,7 @@ impl Source {
             client_id: parts.client_id,
             tenant: parts.tenant,
             authority: parts.authority,
-            credentials: parts
-                .credentials
-                .into_iter()
-                .map(|credential| (credential, Standing::default()))
-                .collect(),
+            credentials: parts.credentials.into_iter().map(|credential| (credential, Standing::default())).collect(),
             wire: parts.wire,
             timeout: parts.timeout,
             renewals: RateLimiter::direct(Quota::per_second(parts.refresh_rate)),
@@ -116,11 +112,7 @@ impl Source {
     /// Until when every credential stands rejected, and why; none when one may be tried.
     #[must_use]
     pub fn rejected(&self, now: Timestamp) -> Option<(Timestamp, Fault)> {
-        let rejections: Option<Vec<_>> = self
-            .credentials
-            .iter()
-            .map(|(_, standing)| standing.rejected(now))
-            .collect();
+        let rejections: Option<Vec<_>> = self.credentials.iter().map(|(_, standing)| standing.rejected(now)).collect();
         rejections?.into_iter().min_by_key(|(until, _)| *until)
     }
 
@@ -184,19 +176,10 @@ impl Source {
 
     async fn post(&self, credential: &Credential, endpoint: Url, wish: Wish<'_>) -> Result<Token, Fault> {
         let jti = Uuid::new_v4().to_string();
-        let occasion = Occasion {
-            client_id: &self.client_id,
-            audience: &endpoint,
-            now: self.clock.now(),
-            jti: &jti,
-        };
+        let occasion = Occasion { client_id: &self.client_id, audience: &endpoint, now: self.clock.now(), jti: &jti };
         let proof = credential.prove(&occasion).await?;
         let form = client_credentials(&self.client_id, wish.scope, &proof);
-        let outgoing = Outgoing {
-            url: endpoint,
-            form: Some(form),
-            request_id: wish.request_id.to_owned(),
-        };
+        let outgoing = Outgoing { url: endpoint, form: Some(form), request_id: wish.request_id.to_owned() };
         let incoming = self.wire.send(outgoing).await?;
         // An authority, or whoever answers for it, may echo what we sent.
         answer::token(&incoming, self.clock.now()).map_err(|fault| fault.scrubbed(proof.secret()))

@@ -86,11 +86,7 @@ impl Sts {
         let service = Data::new(Service::new(settings, SigningKey::generate()?, clock));
         let server = http::server(listeners, tls.as_ref(), service)
             .map_err(|source| Error::Listen { address: first, source })?;
-        Ok(Self {
-            announcement,
-            server: server.handle(),
-            task: tokio::spawn(server),
-        })
+        Ok(Self { announcement, server: server.handle(), task: tokio::spawn(server) })
     }
 
     /// What a program needs to know to use it.
@@ -122,10 +118,7 @@ impl Drop for Sts {
 
 fn bind(listen: &[SocketAddr]) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), Error> {
     let bind = |address: &SocketAddr| {
-        let failed = |source| Error::Listen {
-            address: *address,
-            source,
-        };
+        let failed = |source| Error::Listen { address: *address, source };
         let listener = TcpListener::bind(address).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         Ok((listener, bound))
@@ -160,8 +153,5 @@ fn leave(dir: &Path, ca_pem: &str) -> Result<PathBuf, Error> {
         // Whoever reads the announcement may run in another directory.
         std::path::absolute(&path)
     };
-    write().map_err(|source| Error::TlsDir {
-        path: path.clone(),
-        source,
-    })
+    write().map_err(|source| Error::TlsDir { path: path.clone(), source })
 }

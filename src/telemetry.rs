@@ -15,11 +15,7 @@ use crate::config::{Format, Log};
 /// The process logs already.
 pub fn start(log: Log) -> Result<(), TryInitError> {
     let ours = LevelFilter::from_level(log.level);
-    let others = if ours > LevelFilter::INFO {
-        LevelFilter::INFO
-    } else {
-        ours.min(LevelFilter::WARN)
-    };
+    let others = if ours > LevelFilter::INFO { LevelFilter::INFO } else { ours.min(LevelFilter::WARN) };
     let filter = Targets::new().with_target("bursar", ours).with_default(others);
     let registry = tracing_subscriber::registry().with(filter);
     let layer = fmt::layer().with_writer(std::io::stderr);

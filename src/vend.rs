@@ -61,11 +61,7 @@ impl Vend {
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(Parts {
             cache: Cache::new(settings.bounds),
-            sources: settings
-                .sources
-                .into_iter()
-                .map(|(key, source)| (key, Arc::new(source)))
-                .collect(),
+            sources: settings.sources.into_iter().map(|(key, source)| (key, Arc::new(source))).collect(),
             windows: settings.windows,
             clock: settings.clock,
             metrics: settings.metrics,
@@ -86,12 +82,7 @@ impl Vend {
             Step::Serve(token) => Ok(token),
             Step::ServeAndRefresh(token, departure) => {
                 if let Some(departure) = departure {
-                    self.fly(
-                        departure,
-                        Arc::clone(source),
-                        Uuid::new_v4().to_string(),
-                        Purpose::Renewal,
-                    );
+                    self.fly(departure, Arc::clone(source), Uuid::new_v4().to_string(), Purpose::Renewal);
                 }
                 Ok(token)
             }
@@ -119,9 +110,7 @@ impl Vend {
         {
             return Ok(token);
         }
-        landed(flight)
-            .await
-            .or_else(|fault| slot.live(self.0.clock.now()).ok_or(fault))
+        landed(flight).await.or_else(|fault| slot.live(self.0.clock.now()).ok_or(fault))
     }
 
     /// How many keys are cached.
@@ -132,17 +121,11 @@ impl Vend {
     fn source(&self, permit: &Permit) -> Result<&Arc<Source>, Fault> {
         let key = (permit.identity().name.clone(), permit.tenant().name.clone());
         // Invariant: the configuration makes a source for every pair that policy can permit.
-        self.0
-            .sources
-            .get(&key)
-            .ok_or_else(|| Fault::new(Kind::Internal, "the identity has no source", "report this"))
+        self.0.sources.get(&key).ok_or_else(|| Fault::new(Kind::Internal, "the identity has no source", "report this"))
     }
 
     fn moment(&self) -> Moment<'_> {
-        Moment {
-            now: self.0.clock.now(),
-            windows: &self.0.windows,
-        }
+        Moment { now: self.0.clock.now(), windows: &self.0.windows }
     }
 
     /// Starts the flight of `departure`.
@@ -152,11 +135,7 @@ impl Vend {
         self.0.cache.hold(&slot);
         self.0.runtime.spawn(async move {
             let jitter = fastrand::f64();
-            let wish = Wish {
-                scope: &slot.key().scope,
-                request_id: &request_id,
-                jitter,
-            };
+            let wish = Wish { scope: &slot.key().scope, request_id: &request_id, jitter };
             let result = source.fetch(wish, &vend.0.metrics).await;
             if purpose == Purpose::Renewal {
                 vend.0.metrics.refreshed(source.identity(), &result);

@@ -100,17 +100,11 @@ impl Wire {
             ));
         }
         let request = match outgoing.form {
-            Some(form) => self
-                .client
-                .post(outgoing.url)
-                .header(CONTENT_TYPE, FORM)
-                .body(form.expose().to_owned()),
+            Some(form) => self.client.post(outgoing.url).header(CONTENT_TYPE, FORM).body(form.expose().to_owned()),
             None => self.client.get(outgoing.url),
         };
-        let response = request
-            .header(ACCEPT, "application/json")
-            .header("client-request-id", outgoing.request_id)
-            .send();
+        let response =
+            request.header(ACCEPT, "application/json").header("client-request-id", outgoing.request_id).send();
         receive(response.await.map_err(|error| lost(&error))?).await
     }
 }

@@ -98,8 +98,7 @@ impl Lab {
     }
 
     async fn clear(&self, what: &str) -> Reply {
-        self.send(self.http.delete(format!("{}/_sts/{what}", self.sts.url())))
-            .await
+        self.send(self.http.delete(format!("{}/_sts/{what}", self.sts.url()))).await
     }
 
     /// The claims, once the signature is verified against the published keys.
@@ -110,26 +109,18 @@ impl Lab {
         let key = keys.find(&header.kid.unwrap()).unwrap();
         let mut validation = Validation::new(Algorithm::RS256);
         (validation.validate_exp, validation.validate_aud) = (false, false);
-        jsonwebtoken::decode(token, &DecodingKey::from_jwk(key).unwrap(), &validation)
-            .unwrap()
-            .claims
+        jsonwebtoken::decode(token, &DecodingKey::from_jwk(key).unwrap(), &validation).unwrap().claims
     }
 }
 
 impl Reply {
     fn token(&self) -> &str {
-        self.body["access_token"]
-            .as_str()
-            .unwrap_or_else(|| panic!("no token: {}", self.body))
+        self.body["access_token"].as_str().unwrap_or_else(|| panic!("no token: {}", self.body))
     }
 
     /// Status, OAuth code and AADSTS number; the shape of Entra's error body is checked on the way.
     fn refusal(&self) -> (u16, &str, u64) {
-        let text = |name: &str| {
-            self.body[name]
-                .as_str()
-                .unwrap_or_else(|| panic!("no {name}: {}", self.body))
-        };
+        let text = |name: &str| self.body[name].as_str().unwrap_or_else(|| panic!("no {name}: {}", self.body));
         let number = self.body["error_codes"][0].as_u64().unwrap();
         let description = text("error_description");
         assert!(description.starts_with(&format!("AADSTS{number}: ")), "{description}");
@@ -212,22 +203,14 @@ fn v2(tenant: &str) -> String {
 }
 
 fn secret_form(secret: &str) -> [(&str, &str); 4] {
-    [
-        ("grant_type", "client_credentials"),
-        ("client_id", DEV_APP),
-        ("client_secret", secret),
-        ("scope", SCOPE),
-    ]
+    [("grant_type", "client_credentials"), ("client_id", DEV_APP), ("client_secret", secret), ("scope", SCOPE)]
 }
 
 fn assertion_form<'a>(client_id: &'a str, assertion: &'a str) -> [(&'a str, &'a str); 5] {
     [
         ("grant_type", "client_credentials"),
         ("client_id", client_id),
-        (
-            "client_assertion_type",
-            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-        ),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
         ("client_assertion", assertion),
         ("scope", SCOPE),
     ]
@@ -280,9 +263,7 @@ mod discovery {
     async fn a_client_finds_its_way_from_the_authority_to_the_keys() {
         let lab = Lab::start().await;
         for (path, issuer) in [("/v2.0", "/v2.0"), ("", "/")] {
-            let found = lab
-                .get(&format!("/{TENANT}{path}/.well-known/openid-configuration"))
-                .await;
+            let found = lab.get(&format!("/{TENANT}{path}/.well-known/openid-configuration")).await;
             assert_eq!(found.status, 200);
             assert_eq!(found.body["issuer"], format!("{}/{TENANT}{issuer}", lab.sts.url()));
             let keys = found.body["jwks_uri"].as_str().unwrap();
@@ -297,13 +278,8 @@ mod discovery {
     async fn urls_carry_the_name_the_caller_used() {
         let lab = Lab::start().await;
         let url = format!("{}/{TENANT}/v2.0/.well-known/openid-configuration", lab.sts.url());
-        let named = lab
-            .send(lab.http.get(&url).header("host", "contoso.ciamlogin.com:8443"))
-            .await;
-        assert_eq!(
-            named.body["token_endpoint"],
-            format!("http://contoso.ciamlogin.com:8443{}", v2(TENANT))
-        );
+        let named = lab.send(lab.http.get(&url).header("host", "contoso.ciamlogin.com:8443")).await;
+        assert_eq!(named.body["token_endpoint"], format!("http://contoso.ciamlogin.com:8443{}", v2(TENANT)));
         let odd = lab.send(lab.http.get(&url).header("host", "a@b/c")).await;
         assert_eq!(odd.status, 400);
     }
@@ -324,9 +300,7 @@ mod discovery {
     async fn instances_are_known_or_not() {
         let lab = Lab::start().await;
         let path = "/common/discovery/instance?api-version=1.1&authorization_endpoint=";
-        let own = lab
-            .get(&format!("{path}{}/t/oauth2/v2.0/authorize", lab.sts.url()))
-            .await;
+        let own = lab.get(&format!("{path}{}/t/oauth2/v2.0/authorize", lab.sts.url())).await;
         assert_eq!(
             own.body["tenant_discovery_endpoint"],
             format!("{}/t/v2.0/.well-known/openid-configuration", lab.sts.url())
@@ -353,10 +327,7 @@ mod secrets {
         let reply = lab.token().await;
         assert_eq!(reply.status, 200);
         assert_eq!(reply.body["token_type"], "Bearer");
-        assert_eq!(
-            (&reply.body["expires_in"], &reply.body["ext_expires_in"]),
-            (&json!(3600), &json!(3600))
-        );
+        assert_eq!((&reply.body["expires_in"], &reply.body["ext_expires_in"]), (&json!(3600), &json!(3600)));
         assert_eq!(reply.body.get("refresh_in"), None);
         let claims = lab.verified(reply.token()).await;
         let issuer = format!("{}/{TENANT}/", lab.sts.url());
@@ -433,10 +404,7 @@ mod secrets {
         );
         let lab = Lab::with(settings(&text, &[]).0).await;
         let reply = lab.post(&v2(TENANT), &secret_form("new")).await;
-        assert_eq!(
-            (&reply.body["expires_in"], &reply.body["refresh_in"]),
-            (&json!(7200), &json!(3600))
-        );
+        assert_eq!((&reply.body["expires_in"], &reply.body["refresh_in"]), (&json!(7200), &json!(3600)));
         let claims = lab.verified(reply.token()).await;
         for (claim, value) in [
             ("iss", json!(format!("{}/{TENANT}/v2.0", lab.sts.url()))),
@@ -467,11 +435,7 @@ mod refusals {
             ("scope", None, (400, "invalid_request", 900_144)),
             ("scope", Some("https://x"), (400, "invalid_scope", 1_002_012)),
             ("scope", Some("a/.default b/.default"), (400, "invalid_scope", 70_011)),
-            (
-                "scope",
-                Some("https://gone.invalid/.default"),
-                (400, "invalid_resource", 500_011),
-            ),
+            ("scope", Some("https://gone.invalid/.default"), (400, "invalid_resource", 500_011)),
             ("claims", Some("{"), (400, "invalid_request", 9_002_313)),
             ("claims", Some("[]"), (400, "invalid_request", 9_002_313)),
             ("client_secret", None, (401, "invalid_client", 7_000_218)),
@@ -487,12 +451,9 @@ mod refusals {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_tenant_is_a_known_guid() {
         let lab = Lab::start().await;
-        for (tenant, number) in [
-            ("contoso.onmicrosoft.com", 90_002),
-            ("contoso", 900_023),
-            ("common", 50_059),
-            ("organizations", 50_059),
-        ] {
+        for (tenant, number) in
+            [("contoso.onmicrosoft.com", 90_002), ("contoso", 900_023), ("common", 50_059), ("organizations", 50_059)]
+        {
             let reply = lab.post(&v2(tenant), &secret_form(DEV_SECRET)).await;
             assert_eq!(reply.refusal(), (400, "invalid_request", number), "{tenant}");
         }
@@ -521,10 +482,7 @@ mod refusals {
         let reply = lab.send(request).await;
         assert_eq!(reply.body["correlation_id"], id);
         assert_eq!(reply.headers["client-request-id"], id);
-        assert_eq!(
-            reply.headers["x-ms-request-id"],
-            reply.body["trace_id"].as_str().unwrap()
-        );
+        assert_eq!(reply.headers["x-ms-request-id"], reply.body["trace_id"].as_str().unwrap());
         assert_eq!(reply.headers["cache-control"], "no-store, no-cache");
         assert_eq!(reply.headers["pragma"], "no-cache");
         assert_eq!(reply.body["timestamp"], "2027-01-15 08:00:00Z");
@@ -573,34 +531,14 @@ mod assertions {
         let cut = good.rsplit_once('.').unwrap().0;
         for (what, assertion, expected) in [
             ("expired", sign("exp", json!(START)), (401, "invalid_client", 700_024)),
-            (
-                "too early",
-                sign("nbf", json!(START + 301)),
-                (401, "invalid_client", 700_024),
-            ),
+            ("too early", sign("nbf", json!(START + 301)), (401, "invalid_client", 700_024)),
             ("no end", sign("exp", Value::Null), (401, "invalid_client", 700_024)),
-            (
-                "audience",
-                sign("aud", json!("https://x")),
-                (401, "invalid_client", 700_023),
-            ),
+            ("audience", sign("aud", json!("https://x")), (401, "invalid_client", 700_023)),
             ("subject", sign("sub", json!(DEV_APP)), (401, "invalid_client", 700_021)),
             ("issuer", sign("iss", json!(DEV_APP)), (401, "invalid_client", 700_021)),
-            (
-                "key",
-                stranger.sign(&identity.ps256(), &claims),
-                (401, "invalid_client", 700_027),
-            ),
-            (
-                "certificate",
-                stranger.sign(&stranger.ps256(), &claims),
-                (401, "invalid_client", 700_027),
-            ),
-            (
-                "thumbprint",
-                identity.sign(&crossed, &claims),
-                (401, "invalid_client", 700_027),
-            ),
+            ("key", stranger.sign(&identity.ps256(), &claims), (401, "invalid_client", 700_027)),
+            ("certificate", stranger.sign(&stranger.ps256(), &claims), (401, "invalid_client", 700_027)),
+            ("thumbprint", identity.sign(&crossed, &claims), (401, "invalid_client", 700_027)),
             ("no signature", format!("{cut}."), (401, "invalid_client", 700_027)),
             ("cut", cut.to_owned(), (400, "invalid_request", 50_027)),
             ("text", "abc".to_owned(), (400, "invalid_request", 50_027)),
@@ -706,13 +644,9 @@ mod faults {
     #[tokio::test(flavor = "multi_thread")]
     async fn times_and_clock_can_be_wrong() {
         let lab = Lab::start().await;
-        lab.faults(json!([{"expires_in": 60, "refresh_in": 30, "clock_skew_s": -1000}]))
-            .await;
+        lab.faults(json!([{"expires_in": 60, "refresh_in": 30, "clock_skew_s": -1000}])).await;
         let reply = lab.token().await;
-        assert_eq!(
-            (&reply.body["expires_in"], &reply.body["refresh_in"]),
-            (&json!(60), &json!(30))
-        );
+        assert_eq!((&reply.body["expires_in"], &reply.body["refresh_in"]), (&json!(60), &json!(30)));
         assert_eq!(lab.verified(reply.token()).await["exp"], START - 1000 + 60);
     }
 
@@ -737,8 +671,7 @@ mod faults {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_connection_can_break() {
         let lab = Lab::start().await;
-        lab.faults(json!([{"times": 1, "reset": true}, {"times": 1, "truncate_at": 10}]))
-            .await;
+        lab.faults(json!([{"times": 1, "reset": true}, {"times": 1, "truncate_at": 10}])).await;
         assert!(lab.exchange().send().await.is_err());
         let response = lab.exchange().send().await.unwrap();
         assert_eq!(response.status(), 200);
@@ -752,12 +685,7 @@ mod faults {
         let lab = Lab::start().await;
         let refused = lab.faults(json!([{"status": 503}, {"statsu": 503}])).await;
         assert_eq!(refused.status, 400);
-        assert!(
-            refused.body["error_description"]
-                .as_str()
-                .unwrap()
-                .contains("unknown field `statsu`")
-        );
+        assert!(refused.body["error_description"].as_str().unwrap().contains("unknown field `statsu`"));
         assert_eq!(lab.token().await.status, 200);
     }
 }
@@ -769,9 +697,7 @@ mod journal {
     async fn requests_are_kept_without_their_secrets() {
         let lab = Lab::start().await;
         lab.token().await;
-        let request = lab
-            .post_to(&format!("{}?a=b", v2(TENANT)), &[])
-            .basic_auth(DEV_APP, Some("pass"));
+        let request = lab.post_to(&format!("{}?a=b", v2(TENANT)), &[]).basic_auth(DEV_APP, Some("pass"));
         lab.send(request).await;
         let journal = lab.get("/_sts/requests").await.body;
         let text = journal.to_string();
@@ -811,9 +737,7 @@ mod sockets {
     #[tokio::test(flavor = "multi_thread")]
     async fn https_is_trusted_by_its_own_authority_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let sts = Sts::start(Settings::default(), &[loopback()], Some(dir.path()), Clock::System)
-            .await
-            .unwrap();
+        let sts = Sts::start(Settings::default(), &[loopback()], Some(dir.path()), Clock::System).await.unwrap();
         let ca_file = sts.announcement().ca_file.unwrap();
         assert!(sts.url().starts_with("https://127.0.0.1:"));
         let path = format!("/{TENANT}/v2.0/.well-known/openid-configuration");
@@ -832,9 +756,7 @@ mod sockets {
     #[tokio::test(flavor = "multi_thread")]
     async fn https_breaks_on_demand_too() {
         let dir = tempfile::tempdir().unwrap();
-        let sts = Sts::start(Settings::default(), &[loopback()], Some(dir.path()), Clock::System)
-            .await
-            .unwrap();
+        let sts = Sts::start(Settings::default(), &[loopback()], Some(dir.path()), Clock::System).await.unwrap();
         let http = client(sts.announcement().ca_file.as_deref());
         let rules = json!([{"times": 1, "reset": true}]).to_string();
         let faults = format!("{}/_sts/faults", sts.url());
@@ -846,9 +768,7 @@ mod sockets {
 
     #[tokio::test]
     async fn it_listens_on_every_address_and_stops_when_dropped() {
-        let sts = Sts::start(Settings::default(), &[loopback(), loopback()], None, Clock::System)
-            .await
-            .unwrap();
+        let sts = Sts::start(Settings::default(), &[loopback(), loopback()], None, Clock::System).await.unwrap();
         let url = sts.url().to_owned();
         let address: SocketAddr = url.strip_prefix("http://").unwrap().parse().unwrap();
         let taken = Sts::start(Settings::default(), &[address], None, Clock::System).await;

@@ -20,10 +20,7 @@ pub enum Cloud {
 /// The cloud of a well-known host.
 #[must_use]
 pub fn of(host: &str) -> Option<Cloud> {
-    HOSTS
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(host))
-        .map(|(_, cloud)| *cloud)
+    HOSTS.iter().find(|(known, _)| known.eq_ignore_ascii_case(host)).map(|(_, cloud)| *cloud)
 }
 
 const HOSTS: &[(&str, Cloud)] = &[

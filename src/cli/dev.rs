@@ -47,13 +47,8 @@ impl Dev {
     /// # Errors
     /// An address that cannot be bound.
     pub async fn run(self) -> Result<(), Failure> {
-        let sts = Sts::start(
-            Settings::default(),
-            &[SocketAddr::from(([127, 0, 0, 1], 0))],
-            None,
-            Clock::System,
-        )
-        .await?;
+        let sts =
+            Sts::start(Settings::default(), &[SocketAddr::from(([127, 0, 0, 1], 0))], None, Clock::System).await?;
         let announcement = sts.announcement();
         let config = self.config(&announcement)?;
         telemetry::start(config.log).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
@@ -91,20 +86,10 @@ impl Dev {
         });
         let mut variables: HashMap<String, String> = variables();
         variables.insert("BURSAR_DEV_HEADER_SECRET".to_owned(), self.header_secret.clone());
-        let secret = announcement
-            .client_secret
-            .as_ref()
-            .map(|secret| secret.expose().to_owned());
+        let secret = announcement.client_secret.as_ref().map(|secret| secret.expose().to_owned());
         variables.insert("BURSAR_DEV_CLIENT_SECRET".to_owned(), secret.unwrap_or_default());
         let report = Report::default();
-        let written = file::parse(
-            "dev",
-            &written.to_string(),
-            FileFormat::Json,
-            PathBuf::new(),
-            variables,
-            &report,
-        );
+        let written = file::parse("dev", &written.to_string(), FileFormat::Json, PathBuf::new(), variables, &report);
         Ok(Config::resolve(&written, report)?)
     }
 

@@ -87,10 +87,7 @@ impl Env {
         let found = match origin {
             Origin::Env(name) => variables().remove(name).unwrap_or_default(),
             Origin::File(path) => std::fs::read_to_string(path).map_err(|error| {
-                Failure::new(
-                    EX_UNAVAILABLE,
-                    format!("the header secret in {} cannot be read: {error}", path.display()),
-                )
+                Failure::new(EX_UNAVAILABLE, format!("the header secret in {} cannot be read: {error}", path.display()))
             })?,
         };
         Ok(Setting::Text(found.trim_end_matches(['\r', '\n']).to_owned()))
@@ -117,10 +114,7 @@ impl Shell {
             (Self::Powershell, Setting::Text(text)) => format!("$env:{name} = {}", powershell(text)),
             (Self::Powershell, Setting::From(Origin::Env(variable))) => format!("$env:{name} = $env:{variable}"),
             (Self::Powershell, Setting::From(Origin::File(path))) => {
-                format!(
-                    "$env:{name} = (Get-Content -Raw {}).TrimEnd()",
-                    powershell(&path.to_string_lossy())
-                )
+                format!("$env:{name} = (Get-Content -Raw {}).TrimEnd()", powershell(&path.to_string_lossy()))
             }
         }
     }
@@ -140,10 +134,7 @@ pub fn exports(
     };
     let mut lines = Vec::new();
     for dialect in dialects {
-        let exports = dialect
-            .exports
-            .iter()
-            .map(|(name, export)| Some((*name, setting(dialect, *export)?)));
+        let exports = dialect.exports.iter().map(|(name, export)| Some((*name, setting(dialect, *export)?)));
         lines.extend(exports.collect::<Option<Vec<_>>>().unwrap_or_default());
     }
     lines
@@ -157,10 +148,7 @@ pub fn base_url(addresses: &[SocketAddr]) -> String {
         IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
         _ => *address,
     };
-    addresses
-        .first()
-        .map(|address| format!("http://{}", reachable(address)))
-        .unwrap_or_default()
+    addresses.first().map(|address| format!("http://{}", reachable(address))).unwrap_or_default()
 }
 
 fn bash(text: &str) -> String {
@@ -194,20 +182,9 @@ mod tests {
         for (shell, lines) in [
             (
                 Shell::Bash,
-                [
-                    r"export X='a'\''b\c $d'",
-                    "export X=\"$(cat '/run/my secrets/h')\"",
-                    "export X=\"$HEADER\"",
-                ],
+                [r"export X='a'\''b\c $d'", "export X=\"$(cat '/run/my secrets/h')\"", "export X=\"$HEADER\""],
             ),
-            (
-                Shell::Fish,
-                [
-                    r"set -gx X 'a\'b\\c $d'",
-                    "set -gx X (cat '/run/my secrets/h')",
-                    "set -gx X \"$HEADER\"",
-                ],
-            ),
+            (Shell::Fish, [r"set -gx X 'a\'b\\c $d'", "set -gx X (cat '/run/my secrets/h')", "set -gx X \"$HEADER\""]),
             (
                 Shell::Powershell,
                 [
@@ -229,30 +206,18 @@ mod tests {
     #[test]
     fn the_pair_is_exported_whole_or_not_at_all() {
         let names = |secret: Option<&Setting>| -> Vec<&str> {
-            exports(DIALECTS, "http://h", secret)
-                .into_iter()
-                .map(|(name, _)| name)
-                .collect()
+            exports(DIALECTS, "http://h", secret).into_iter().map(|(name, _)| name).collect()
         };
         assert_eq!(names(None), ["AZURE_POD_IDENTITY_AUTHORITY_HOST"]);
         let secret = Setting::Text("s".to_owned());
-        assert_eq!(
-            names(Some(&secret)),
-            [
-                "AZURE_POD_IDENTITY_AUTHORITY_HOST",
-                "IDENTITY_ENDPOINT",
-                "IDENTITY_HEADER"
-            ]
-        );
+        assert_eq!(names(Some(&secret)), ["AZURE_POD_IDENTITY_AUTHORITY_HOST", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"]);
     }
 
     #[test]
     fn a_wildcard_is_reached_over_loopback() {
-        for (listen, url) in [
-            ("0.0.0.0:1", "http://127.0.0.1:1"),
-            ("[::]:1", "http://[::1]:1"),
-            ("10.0.0.1:1", "http://10.0.0.1:1"),
-        ] {
+        for (listen, url) in
+            [("0.0.0.0:1", "http://127.0.0.1:1"), ("[::]:1", "http://[::1]:1"), ("10.0.0.1:1", "http://10.0.0.1:1")]
+        {
             assert_eq!(base_url(&[listen.parse().unwrap()]), url);
         }
     }

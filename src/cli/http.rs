@@ -16,30 +16,15 @@ use crate::wire::install_crypto_provider;
 /// The service cannot be reached or does not answer within `limit`.
 pub async fn get(url: Url, headers: HeaderMap, limit: Duration) -> Result<(u16, String), Failure> {
     install_crypto_provider();
-    let client = Client::builder()
-        .timeout(limit)
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .build();
+    let client = Client::builder().timeout(limit).redirect(redirect::Policy::none()).no_proxy().build();
     let client = client.map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
-    let place = format!(
-        "{}:{}",
-        url.host_str().unwrap_or_default(),
-        url.port_or_known_default().unwrap_or_default()
-    );
+    let place = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
     let answer = async {
         let response = client.get(url).headers(headers).send().await?;
         Ok::<_, reqwest::Error>((response.status().as_u16(), response.text().await?))
     };
     answer.await.map_err(|error| {
-        let why = if error.is_timeout() {
-            "does not answer in time"
-        } else {
-            "cannot be reached"
-        };
-        Failure::new(
-            EX_UNAVAILABLE,
-            format!("the service at {place} {why}; is it running there?"),
-        )
+        let why = if error.is_timeout() { "does not answer in time" } else { "cannot be reached" };
+        Failure::new(EX_UNAVAILABLE, format!("the service at {place} {why}; is it running there?"))
     })
 }

@@ -54,9 +54,9 @@ fn admin_address(config: Option<PathBuf>) -> Result<SocketAddr, Failure> {
         return Ok(Config::read(Some(&path), variables())?.server.admin_listen);
     }
     match variables().get("BURSAR__SERVER__ADMIN_LISTEN") {
-        Some(text) => text
-            .parse()
-            .map_err(|_| Failure::new(EX_USAGE, "BURSAR__SERVER__ADMIN_LISTEN is no address with a port")),
+        Some(text) => {
+            text.parse().map_err(|_| Failure::new(EX_USAGE, "BURSAR__SERVER__ADMIN_LISTEN is no address with a port"))
+        }
         None => Ok(SocketAddr::from(([127, 0, 0, 1], 4142))),
     }
 }

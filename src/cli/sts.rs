@@ -36,12 +36,7 @@ impl Sts {
     /// Mistakes in the settings, or an address that cannot be bound.
     pub async fn run(self) -> Result<(), Failure> {
         telemetry::start(Log::default()).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
-        let settings = self
-            .config
-            .as_deref()
-            .map(sts::Settings::read)
-            .transpose()?
-            .unwrap_or_default();
+        let settings = self.config.as_deref().map(sts::Settings::read).transpose()?.unwrap_or_default();
         let sts = sts::Sts::start(settings, &[self.listen], self.tls_dir.as_deref(), Clock::System).await?;
         let line = serde_json::to_string(&sts.announcement());
         let line = line.map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
@@ -54,9 +49,7 @@ impl Sts {
 
 impl From<sts::Error> for Failure {
     fn from(error: sts::Error) -> Self {
-        let cause = std::error::Error::source(&error)
-            .map(|cause| format!(": {cause}"))
-            .unwrap_or_default();
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         Self::new(error.exit_code(), format!("{error}{cause}"))
     }
 }

@@ -34,12 +34,7 @@ pub struct Token {
     #[arg(long, value_name = "T")]
     tenant: Option<String>,
     /// The running service to ask
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:4141",
-        conflicts_with = "config"
-    )]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4141", conflicts_with = "config")]
     endpoint: Url,
     /// Ask the authority itself, with this configuration
     #[arg(long, value_name = "FILE")]
@@ -84,19 +79,11 @@ impl Token {
 
     async fn directly(&self, path: &Path) -> Result<String, Failure> {
         let config = Config::read(Some(path), variables())?;
-        telemetry::start(crate::config::Log {
-            level: tracing::Level::ERROR,
-            ..config.log
-        })
-        .ok();
+        telemetry::start(crate::config::Log { level: tracing::Level::ERROR, ..config.log }).ok();
         let app = App::build(config, Clock::System, Handle::current())?;
         let resource = Resource::parse(&self.resource).map_err(Fault::from)?;
         let selector = self.identity.clone().map_or(Selector::None, Selector::Name);
-        let ask = Ask {
-            resource,
-            selector,
-            tenant: self.tenant.clone(),
-        };
+        let ask = Ask { resource, selector, tenant: self.tenant.clone() };
         let (client_id, token) = app.token(&ask, &Uuid::new_v4().to_string()).await?;
         let Reply { body, .. } = NATIVE.reply(&ask, &client_id, &token, Clock::System.now());
         Ok(String::from_utf8_lossy(&body).into_owned())

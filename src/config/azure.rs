@@ -12,14 +12,8 @@ use super::mistake::{Mistake, Report};
 pub fn written(variables: HashMap<String, String>, report: &Report) -> Written {
     let get = |name: &str| variables.get(name).filter(|value| !value.is_empty());
     for (name, remedy) in [
-        (
-            "AZURE_CLIENT_ID",
-            "set it to the application (client) id, or name a file with --config",
-        ),
-        (
-            "AZURE_TENANT_ID",
-            "set it to the tenant's GUID or domain, or name a file with --config",
-        ),
+        ("AZURE_CLIENT_ID", "set it to the application (client) id, or name a file with --config"),
+        ("AZURE_TENANT_ID", "set it to the tenant's GUID or domain, or name a file with --config"),
     ] {
         if get(name).is_none() {
             report.note(name, "the variable is not set", remedy);
@@ -54,24 +48,14 @@ pub fn written(variables: HashMap<String, String>, report: &Report) -> Written {
             "credentials": credentials,
         } },
     });
-    parse(
-        "the AZURE_* variables",
-        &tree.to_string(),
-        FileFormat::Json,
-        std::path::PathBuf::new(),
-        variables,
-        report,
-    )
+    parse("the AZURE_* variables", &tree.to_string(), FileFormat::Json, std::path::PathBuf::new(), variables, report)
 }
 
 /// Names a mistake after the variable that it comes from, and drops what was told in other words.
 #[must_use]
 pub fn translated(mistakes: Vec<Mistake>) -> Vec<Mistake> {
     let rename = |mistake: Mistake| match ORIGINS.iter().find(|(path, _)| mistake.path.starts_with(path)) {
-        Some((_, variable)) => Mistake {
-            path: (*variable).to_owned(),
-            ..mistake
-        },
+        Some((_, variable)) => Mistake { path: (*variable).to_owned(), ..mistake },
         None => mistake,
     };
     let mut told: Vec<Mistake> = Vec::new();
@@ -94,10 +78,7 @@ const ORIGINS: [(&str, &str); 5] = [
     ("tenants.default.id", "AZURE_TENANT_ID"),
     ("tenants.default.authority", "AZURE_AUTHORITY_HOST"),
     ("identities.default.client_id", "AZURE_CLIENT_ID"),
-    (
-        "identities.default.credentials[0].file",
-        "AZURE_CLIENT_CERTIFICATE_PATH",
-    ),
+    ("identities.default.credentials[0].file", "AZURE_CLIENT_CERTIFICATE_PATH"),
     ("identities.default.credentials", "AZURE_CLIENT_SECRET"),
 ];
 

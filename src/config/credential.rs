@@ -6,15 +6,7 @@ use crate::credential::{AssertionFile, Certificate, ClientSecret, Credential};
 
 /// Reads one credential.
 pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<Credential> {
-    for inline in [
-        "value",
-        "secret",
-        "client_secret",
-        "password",
-        "key",
-        "assertion",
-        "client_assertion",
-    ] {
+    for inline in ["value", "secret", "client_secret", "password", "key", "assertion", "client_assertion"] {
         if section.has(inline) {
             let remedy = "move it into a file that only this process can read, and name that with 'file'; if it was committed anywhere, renew it";
             section.note(inline, "a secret must not stand in the configuration", remedy);
@@ -23,10 +15,7 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<
     }
     let kind = section.required("kind", "say secret, certificate or assertion", text);
     let credential = match kind.as_deref() {
-        Some("secret") => surroundings
-            .secret(&mut section)
-            .map(ClientSecret::new)
-            .map(Credential::Secret),
+        Some("secret") => surroundings.secret(&mut section).map(ClientSecret::new).map(Credential::Secret),
         Some("certificate") => certificate(&mut section, surroundings).map(Credential::Certificate),
         Some("assertion") => assertion(&mut section, surroundings).map(Credential::Assertion),
         Some(_) => {

@@ -22,19 +22,11 @@ pub struct Written {
 pub fn read(path: &Path, variables: HashMap<String, String>, report: &Report) -> Written {
     let at = path.display().to_string();
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| {
-        report.note(
-            &at,
-            format!("the file cannot be read: {error}"),
-            "name a file that exists and is readable",
-        );
+        report.note(&at, format!("the file cannot be read: {error}"), "name a file that exists and is readable");
         String::new()
     });
     let format = format_of(path).unwrap_or_else(|| {
-        report.note(
-            &at,
-            "the format is unknown",
-            "end the name in .toml, .yaml, .yml or .json",
-        );
+        report.note(&at, "the format is unknown", "end the name in .toml, .yaml, .yml or .json");
         FileFormat::Toml
     });
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -51,17 +43,11 @@ pub fn parse(
     report: &Report,
 ) -> Written {
     let file = Config::builder().add_source(File::from_str(text, format)).build();
-    let tree = file
-        .map(|file| file.cache.into_table().unwrap_or_default())
-        .unwrap_or_else(|error| {
-            // Only the position: the parsers quote the line, and the line may hold a secret.
-            report.note(
-                at,
-                format!("the text cannot be parsed{}", position(&error.to_string())),
-                "correct the syntax",
-            );
-            Map::new()
-        });
+    let tree = file.map(|file| file.cache.into_table().unwrap_or_default()).unwrap_or_else(|error| {
+        // Only the position: the parsers quote the line, and the line may hold a secret.
+        report.note(at, format!("the text cannot be parsed{}", position(&error.to_string())), "correct the syntax");
+        Map::new()
+    });
     let tree = overlay(tree, &variables, report);
     Written { tree, base, variables }
 }
@@ -72,25 +58,13 @@ pub fn overlay(
     variables: &HashMap<String, String>,
     report: &Report,
 ) -> Map<String, Value> {
-    let ours = variables
-        .iter()
-        .filter(|(name, _)| name.starts_with(PREFIX) && is_plain(name, report));
+    let ours = variables.iter().filter(|(name, _)| name.starts_with(PREFIX) && is_plain(name, report));
     let ours = ours.map(|(name, value)| (name.clone(), value.clone())).collect();
-    let environment = Environment::with_prefix("BURSAR")
-        .prefix_separator("__")
-        .separator("__")
-        .source(Some(ours));
+    let environment = Environment::with_prefix("BURSAR").prefix_separator("__").separator("__").source(Some(ours));
     // Invariant: strings from a map always build; an empty tree is what an error would mean.
-    let laid = Config::builder()
-        .add_source(environment)
-        .build()
-        .and_then(|laid| laid.cache.into_table());
+    let laid = Config::builder().add_source(environment).build().and_then(|laid| laid.cache.into_table());
     for (section, keys) in laid.unwrap_or_default() {
-        let mut merged = tree
-            .get(&section)
-            .cloned()
-            .and_then(|value| value.into_table().ok())
-            .unwrap_or_default();
+        let mut merged = tree.get(&section).cloned().and_then(|value| value.into_table().ok()).unwrap_or_default();
         merged.extend(keys.into_table().unwrap_or_default());
         tree.insert(section, merged.into());
     }

@@ -37,11 +37,7 @@ pub fn read(
     let resource_id = section.optional("resource_id", parsed(arm_id));
     let default = section.or("default", false, flag);
     let tenants = read_tenants(&mut section, tenants);
-    let resources = section.required(
-        "resources",
-        "list the resources it may be used for, or [\"*\"]",
-        some_texts,
-    );
+    let resources = section.required("resources", "list the resources it may be used for, or [\"*\"]", some_texts);
     let resources = resources.and_then(|written| read_resources(&section, &written));
     let credentials = read_credentials(&mut section, surroundings);
     section.end();
@@ -54,11 +50,7 @@ pub fn read(
         tenants: tenants.iter().map(|tenant| tenant.tenant.clone()).collect(),
         resources: resources?,
     };
-    Some(Identity {
-        rules,
-        tenants,
-        credentials,
-    })
+    Some(Identity { rules, tenants, credentials })
 }
 
 /// Notes identities that a selector could not tell apart.
@@ -109,11 +101,7 @@ fn read_resources(section: &Section<'_>, written: &[String]) -> Option<Resources
         return Some(Resources::Any);
     }
     if written.iter().any(|resource| resource == "*") {
-        section.note(
-            "resources",
-            "\"*\" stands beside others",
-            "write it alone, or not at all",
-        );
+        section.note("resources", "\"*\" stands beside others", "write it alone, or not at all");
     }
     let parse = |resource: &String| {
         Resource::parse(resource)
@@ -138,19 +126,11 @@ fn read_credentials(section: &mut Section<'_>, surroundings: Surroundings<'_>) -
 
 fn some_texts(value: config::Value) -> Result<Vec<String>, Malformed> {
     let list = texts(value)?;
-    if list.is_empty() {
-        Err(Malformed("the list is empty"))
-    } else {
-        Ok(list)
-    }
+    if list.is_empty() { Err(Malformed("the list is empty")) } else { Ok(list) }
 }
 
 fn guid(text: &str) -> Result<String, Malformed> {
-    if is_guid(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(Malformed("an object id is a GUID"))
-    }
+    if is_guid(text) { Ok(text.to_owned()) } else { Err(Malformed("an object id is a GUID")) }
 }
 
 fn arm_id(text: &str) -> Result<String, Malformed> {

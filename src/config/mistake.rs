@@ -42,11 +42,7 @@ pub struct Report(RefCell<Vec<Mistake>>);
 impl Report {
     /// Notes a mistake.
     pub fn note(&self, path: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) {
-        self.0.borrow_mut().push(Mistake {
-            path: path.into(),
-            problem: problem.into(),
-            remedy: remedy.into(),
-        });
+        self.0.borrow_mut().push(Mistake { path: path.into(), problem: problem.into(), remedy: remedy.into() });
     }
 
     /// All that was noted.
@@ -58,8 +54,5 @@ impl Report {
 
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_uppercase().chain(chars).collect())
-        .unwrap_or_default()
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

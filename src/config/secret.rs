@@ -41,19 +41,11 @@ impl Surroundings<'_> {
             let name = section.optional("env", text)?;
             let found = self.variables.get(&name).filter(|value| !value.is_empty()).cloned();
             if found.is_none() {
-                section.note(
-                    "env",
-                    format!("the variable {name} is not set"),
-                    "set it for this process",
-                );
+                section.note("env", format!("the variable {name} is not set"), "set it for this process");
             }
             return found.map(Secret::from);
         }
-        let bytes = self.bytes(
-            section,
-            "file",
-            "name the file that holds the secret, or a variable with 'env'",
-        )?;
+        let bytes = self.bytes(section, "file", "name the file that holds the secret, or a variable with 'env'")?;
         let text = String::from_utf8(bytes).unwrap_or_default();
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() || text.contains(char::is_control) {

@@ -22,12 +22,7 @@ impl<'a> Section<'a> {
     /// The section at `path`; the root has an empty one.
     #[must_use]
     pub const fn new(path: String, keys: Map<String, Value>, report: &'a Report) -> Self {
-        Self {
-            path,
-            keys,
-            known: RefCell::new(Vec::new()),
-            report,
-        }
+        Self { path, keys, known: RefCell::new(Vec::new()), report }
     }
 
     /// Where mistakes are noted.
@@ -39,11 +34,7 @@ impl<'a> Section<'a> {
     /// The whole path of `key`.
     #[must_use]
     pub fn path(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// Notes a mistake at `key`.
@@ -67,9 +58,7 @@ impl<'a> Section<'a> {
     pub fn optional<T>(&mut self, key: &'static str, read: impl FnOnce(Value) -> Result<T, Malformed>) -> Option<T> {
         self.known.get_mut().push(key);
         let value = self.keys.remove(key)?;
-        read(value)
-            .map_err(|malformed| self.note(key, malformed.to_string(), REMEDY))
-            .ok()
+        read(value).map_err(|malformed| self.note(key, malformed.to_string(), REMEDY)).ok()
     }
 
     /// The value of `key`, or what is meant when it is not written.
@@ -105,9 +94,8 @@ impl<'a> Section<'a> {
         let path = self.path(key);
         let section = |(name, value): (String, Value)| {
             let path = format!("{path}.{name}");
-            let keys = plain_table(value)
-                .map_err(|malformed| self.report.note(&path, malformed.to_string(), REMEDY))
-                .ok()?;
+            let keys =
+                plain_table(value).map_err(|malformed| self.report.note(&path, malformed.to_string(), REMEDY)).ok()?;
             Some((name, Self::new(path, keys, self.report)))
         };
         named.into_iter().filter_map(section).collect()
@@ -119,9 +107,7 @@ impl<'a> Section<'a> {
         let path = self.path(key);
         let section = |(n, value): (usize, Value)| {
             let path = format!("{path}[{n}]");
-            let keys = table(value)
-                .map_err(|malformed| self.report.note(&path, malformed.to_string(), REMEDY))
-                .ok()?;
+            let keys = table(value).map_err(|malformed| self.report.note(&path, malformed.to_string(), REMEDY)).ok()?;
             Some(Self::new(path, keys, self.report))
         };
         items.into_iter().enumerate().filter_map(section).collect()
@@ -171,12 +157,9 @@ pub fn parsed<T>(parse: impl FnOnce(&str) -> Result<T, Malformed>) -> impl FnOnc
 pub fn texts(value: Value) -> Result<Vec<String>, Malformed> {
     match value.kind {
         ValueKind::Array(items) => items.into_iter().map(text).collect(),
-        ValueKind::String(list) => Ok(list
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .map(str::to_owned)
-            .collect()),
+        ValueKind::String(list) => {
+            Ok(list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+        }
         _ => Err(Malformed("this must be a list of texts")),
     }
 }
@@ -219,12 +202,8 @@ pub fn count(range: std::ops::RangeInclusive<u32>) -> impl FnOnce(Value) -> Resu
 pub fn duration(least: Duration) -> impl FnOnce(Value) -> Result<Duration, Malformed> {
     move |value| {
         let span: Option<jiff::SignedDuration> = text(value)?.parse().ok();
-        let span = span
-            .and_then(|span| Duration::try_from(span).ok())
-            .filter(|span| (least..=LONGEST).contains(span));
-        span.ok_or(Malformed(
-            "this must be a duration such as \"30s\" or \"5m\", positive and of at most a day",
-        ))
+        let span = span.and_then(|span| Duration::try_from(span).ok()).filter(|span| (least..=LONGEST).contains(span));
+        span.ok_or(Malformed("this must be a duration such as \"30s\" or \"5m\", positive and of at most a day"))
     }
 }
 
@@ -244,8 +223,7 @@ pub fn size(value: Value) -> Result<u64, Malformed> {
 /// # Errors
 /// Anything else, also the forms that later versions may serve.
 pub fn address(text: &str) -> Result<SocketAddr, Malformed> {
-    text.parse()
-        .map_err(|_| Malformed("an address is an IP and a port, such as 127.0.0.1:4141 or [::1]:4141"))
+    text.parse().map_err(|_| Malformed("an address is an IP and a port, such as 127.0.0.1:4141 or [::1]:4141"))
 }
 
 fn plain_table(value: Value) -> Result<Map<String, Value>, Malformed> {

@@ -51,9 +51,7 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Server 
         admin_listen: section.or("admin_listen", ADMIN.into(), parsed(address)),
         hosts: section.or("hosts", Vec::new(), host_names),
         dialects: dialects(&mut section, !header_secrets.is_empty()),
-        workers: section
-            .optional("workers", count(1..=1024))
-            .map(|workers| workers as usize),
+        workers: section.optional("workers", count(1..=1024)).map(|workers| workers as usize),
         header_secrets,
         header_secret_origins,
         allow_unauthenticated: section.or("allow_unauthenticated", false, flag),
@@ -67,12 +65,7 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Server 
 /// A listener that other machines reach serves only what proves its callers.
 fn check_reach(section: &Section<'_>, server: &Server) {
     let proves_nobody = |dialect: &&&Dialect| dialect.guard == Guard::Metadata;
-    let open: Vec<&str> = server
-        .dialects
-        .iter()
-        .filter(proves_nobody)
-        .map(|dialect| dialect.name)
-        .collect();
+    let open: Vec<&str> = server.dialects.iter().filter(proves_nobody).map(|dialect| dialect.name).collect();
     let exposed = server.listen.iter().any(|listener| !listener.ip().is_loopback());
     if exposed && !open.is_empty() && !server.allow_unauthenticated {
         let problem = format!("other machines can reach it, and {} proves nobody", open.join(" and "));
@@ -114,25 +107,14 @@ fn header_secrets(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> 
 }
 
 fn addresses(value: config::Value) -> Result<Vec<SocketAddr>, Malformed> {
-    let addresses: Vec<SocketAddr> = texts(value)?
-        .iter()
-        .map(|text| address(text))
-        .collect::<Result<_, _>>()?;
-    if addresses.is_empty() {
-        Err(Malformed("the list is empty"))
-    } else {
-        Ok(addresses)
-    }
+    let addresses: Vec<SocketAddr> = texts(value)?.iter().map(|text| address(text)).collect::<Result<_, _>>()?;
+    if addresses.is_empty() { Err(Malformed("the list is empty")) } else { Ok(addresses) }
 }
 
 fn host_names(value: config::Value) -> Result<Vec<String>, Malformed> {
     let names = texts(value)?;
     let plain = |name: &String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-    if names.iter().all(plain) {
-        Ok(names)
-    } else {
-        Err(Malformed("a host is a name without scheme, port and path"))
-    }
+    if names.iter().all(plain) { Ok(names) } else { Err(Malformed("a host is a name without scheme, port and path")) }
 }
 
 const TOKENS: ([u8; 4], u16) = ([127, 0, 0, 1], 4141);

@@ -31,48 +31,25 @@ pub struct Tenant {
 pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<Tenant> {
     let parsed_name =
         Name::parse(name).map_err(|malformed| section.note("", malformed.to_string(), "rename the tenant"));
-    let id = section.required(
-        "id",
-        "give the tenant's GUID or a domain name of it",
-        parsed(TenantId::parse),
-    );
+    let id = section.required("id", "give the tenant's GUID or a domain name of it", parsed(TenantId::parse));
     let base = section.or("authority", None, |value| parsed(parse_base)(value).map(Some));
     let base = base.or_else(|| parse_base(PUBLIC).ok());
     section.optional("kind", parsed(entra));
     let instance_discovery = section.or("instance_discovery", InstanceDiscovery::Public, instance_discovery);
-    let roots = section
-        .has("ca_file")
-        .then(|| roots(&mut section, surroundings))
-        .flatten();
+    let roots = section.has("ca_file").then(|| roots(&mut section, surroundings)).flatten();
     let connect_timeout = section.or("connect_timeout", Duration::from_secs(5), duration(SHORTEST));
     let timeout = section.or("timeout", Duration::from_secs(30), duration(SHORTEST));
     section.end();
     let (name, id, base) = (parsed_name.ok()?, id?, base?);
-    let trust = Trust {
-        roots,
-        connect_timeout,
-        loopback: is_loopback(&base),
-    };
-    Some(Tenant {
-        tenant: policy::Tenant { name, id },
-        base,
-        instance_discovery,
-        trust,
-        timeout,
-    })
+    let trust = Trust { roots, connect_timeout, loopback: is_loopback(&base) };
+    Some(Tenant { tenant: policy::Tenant { name, id }, base, instance_discovery, trust, timeout })
 }
 
 fn roots(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Vec<reqwest::Certificate>> {
     let pem = surroundings.bytes(section, "ca_file", "name a PEM file")?;
-    let roots = reqwest::Certificate::from_pem_bundle(&pem)
-        .ok()
-        .filter(|roots| !roots.is_empty());
+    let roots = reqwest::Certificate::from_pem_bundle(&pem).ok().filter(|roots| !roots.is_empty());
     if roots.is_none() {
-        section.note(
-            "ca_file",
-            "the file holds no certificate that can be read",
-            "name a PEM file of CA certificates",
-        );
+        section.note("ca_file", "the file holds no certificate that can be read", "name a PEM file of CA certificates");
     }
     roots
 }
@@ -91,11 +68,7 @@ fn instance_discovery(value: Value) -> Result<InstanceDiscovery, Malformed> {
 }
 
 fn entra(text: &str) -> Result<(), Malformed> {
-    if text == "entra" {
-        Ok(())
-    } else {
-        Err(Malformed("the only kind of authority is entra"))
-    }
+    if text == "entra" { Ok(()) } else { Err(Malformed("the only kind of authority is entra")) }
 }
 
 const PUBLIC: &str = "https://login.microsoftonline.com";

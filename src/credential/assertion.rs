@@ -35,21 +35,14 @@ impl AssertionFile {
         let bytes = read.map_err(|error| self.fault("the assertion file cannot be read", &error.to_string()))?;
         let text = std::str::from_utf8(&bytes).map(str::trim).unwrap_or_default();
         if !is_compact_jws(text) {
-            return Err(self.fault(
-                "the assertion file holds no signed assertion",
-                "not three base64url parts",
-            ));
+            return Err(self.fault("the assertion file holds no signed assertion", "not three base64url parts"));
         }
         Ok(ClientProof::Assertion(Secret::from(text.to_owned())))
     }
 
     fn fault(&self, problem: &'static str, why: &str) -> Fault {
-        Fault::new(
-            Kind::Misconfigured,
-            problem,
-            "check the 'file' of the identity's assertion credential",
-        )
-        .with_inward(format!("{}: {why}", self.0.display()))
+        Fault::new(Kind::Misconfigured, problem, "check the 'file' of the identity's assertion credential")
+            .with_inward(format!("{}: {why}", self.0.display()))
     }
 }
 

@@ -53,11 +53,7 @@ impl Certificate {
         if send_x5c {
             header["x5c"] = chain.iter().map(|certificate| STANDARD.encode(certificate)).collect();
         }
-        Ok(Self {
-            key,
-            header: URL_SAFE_NO_PAD.encode(header.to_string()),
-            thumbprint,
-        })
+        Ok(Self { key, header: URL_SAFE_NO_PAD.encode(header.to_string()), thumbprint })
     }
 
     /// Signs an assertion for one request.
@@ -77,42 +73,27 @@ impl Certificate {
         });
         let input = format!("{}.{}", self.header, URL_SAFE_NO_PAD.encode(claims.to_string()));
         let mut signature = vec![0; self.key.public_modulus_len()];
-        self.key
-            .sign(&RSA_PSS_SHA256, &SystemRandom::new(), input.as_bytes(), &mut signature)
-            .map_err(|_| {
-                Fault::new(
-                    Kind::Internal,
-                    "the certificate's key could not sign",
-                    "report this with the kind of the key",
-                )
-            })?;
-        Ok(ClientProof::Assertion(Secret::from(format!(
-            "{input}.{}",
-            URL_SAFE_NO_PAD.encode(signature)
-        ))))
+        self.key.sign(&RSA_PSS_SHA256, &SystemRandom::new(), input.as_bytes(), &mut signature).map_err(|_| {
+            Fault::new(Kind::Internal, "the certificate's key could not sign", "report this with the kind of the key")
+        })?;
+        Ok(ClientProof::Assertion(Secret::from(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))))
     }
 }
 
 /// The thumbprint says which one it is and proves nothing.
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificate")
-            .field("thumbprint", &self.thumbprint)
-            .finish_non_exhaustive()
+        f.debug_struct("Certificate").field("thumbprint", &self.thumbprint).finish_non_exhaustive()
     }
 }
 
 fn read_key(pem: &[u8]) -> Result<KeyPair, Malformed> {
     const ENCRYPTED: &[u8] = b"ENCRYPTED";
     if pem.windows(ENCRYPTED.len()).any(|window| window == ENCRYPTED) {
-        return Err(Malformed(
-            "the key is encrypted; store it without a passphrase, readable by this process alone",
-        ));
+        return Err(Malformed("the key is encrypted; store it without a passphrase, readable by this process alone"));
     }
     let mut keys = PrivateKeyDer::pem_slice_iter(pem);
-    let key = keys
-        .next()
-        .ok_or(Malformed("the file has no private key (BEGIN PRIVATE KEY)"))?;
+    let key = keys.next().ok_or(Malformed("the file has no private key (BEGIN PRIVATE KEY)"))?;
     if keys.next().is_some() {
         return Err(Malformed("the file has more than one private key"));
     }
@@ -170,10 +151,7 @@ mod tests {
         let (cert, key) = issued("app");
         let certificate = Certificate::from_pem(format!("{key}{cert}").as_bytes(), false).unwrap();
         let (header, claims, jwt) = proved(&certificate);
-        assert_eq!(
-            header,
-            json!({"alg": "PS256", "typ": "JWT", "x5t#S256": certificate.thumbprint})
-        );
+        assert_eq!(header, json!({"alg": "PS256", "typ": "JWT", "x5t#S256": certificate.thumbprint}));
         assert_eq!(
             claims,
             json!({"aud": "https://login/t/oauth2/v2.0/token", "iss": "app", "sub": "app", "jti": "one",
@@ -181,9 +159,7 @@ mod tests {
         );
         let (input, signature) = jwt.rsplit_once('.').unwrap();
         let public = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, certificate.key.public_key().as_ref());
-        public
-            .verify(input.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap())
-            .unwrap();
+        public.verify(input.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
     }
 
     #[test]
@@ -200,9 +176,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_said() {
         let ((cert, key), (stranger, other_key)) = (issued("a"), issued("b"));
-        let elliptic = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)
-            .unwrap()
-            .serialize_pem();
+        let elliptic = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap().serialize_pem();
         for (pem, problem) in [
             (cert.clone(), "no private key"),
             (key.clone(), "no certificate"),
@@ -224,9 +198,6 @@ mod tests {
         let (cert, key) = issued("a");
         let certificate = Certificate::from_pem(format!("{cert}{key}").as_bytes(), false).unwrap();
         let printed = format!("{certificate:?}");
-        assert_eq!(
-            printed,
-            format!("Certificate {{ thumbprint: {:?}, .. }}", certificate.thumbprint)
-        );
+        assert_eq!(printed, format!("Certificate {{ thumbprint: {:?}, .. }}", certificate.thumbprint));
     }
 }

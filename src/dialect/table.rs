@@ -42,8 +42,5 @@ const APP_SERVICE: Dialect = Dialect {
     version: Version::From("2019-08-01"),
     envelope: Envelope::Union,
     takes_names: false,
-    exports: &[
-        ("IDENTITY_ENDPOINT", Export::Endpoint),
-        ("IDENTITY_HEADER", Export::HeaderSecret),
-    ],
+    exports: &[("IDENTITY_ENDPOINT", Export::Endpoint), ("IDENTITY_HEADER", Export::HeaderSecret)],
 };

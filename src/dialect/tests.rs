@@ -23,11 +23,7 @@ fn the_metadata_header_is_needed_in_any_case_and_forwarded_requests_are_refused(
         assert!(read("native", "resource=r", &[("metadata", good)]).is_ok(), "{good:?}");
     }
     for bad in ["", "false", "truee", "1"] {
-        assert_eq!(
-            read("native", "resource=r", &[("metadata", bad)]).unwrap_err().status(),
-            400,
-            "{bad:?}"
-        );
+        assert_eq!(read("native", "resource=r", &[("metadata", bad)]).unwrap_err().status(), 400, "{bad:?}");
     }
     assert_eq!(read("imds", "", &[]).unwrap_err().status(), 400);
     let forwarded = [("metadata", "true"), ("x-forwarded-for", "10.0.0.1")];
@@ -72,29 +68,16 @@ fn every_selector_spelling_is_taken_on_every_dialect() {
     ] {
         for row in DIALECTS {
             let query = format!("api-version=2024-01-01&resource=r&{spelling}=abc");
-            assert_eq!(
-                read(row.name, &query, METADATA).unwrap().selector,
-                expected,
-                "{} {spelling}",
-                row.name
-            );
+            assert_eq!(read(row.name, &query, METADATA).unwrap().selector, expected, "{} {spelling}", row.name);
         }
     }
 }
 
 #[test]
 fn two_ways_of_pointing_are_an_error_and_an_empty_one_is_none() {
-    assert_eq!(
-        selector_of("client_id=a&clientid=a").unwrap(),
-        Selector::ClientId("a".to_owned())
-    );
+    assert_eq!(selector_of("client_id=a&clientid=a").unwrap(), Selector::ClientId("a".to_owned()));
     assert_eq!(selector_of("clientid=").unwrap(), Selector::None);
-    for bad in [
-        "client_id=a&client_id=b",
-        "client_id=a&object_id=a",
-        "identity=a&client_id=b",
-        "client_id=a%0Ab",
-    ] {
+    for bad in ["client_id=a&client_id=b", "client_id=a&object_id=a", "identity=a&client_id=b", "client_id=a%0Ab"] {
         assert_eq!(selector_of(bad).unwrap_err().status(), 400, "{bad}");
     }
 }
@@ -103,10 +86,7 @@ fn two_ways_of_pointing_are_an_error_and_an_empty_one_is_none() {
 fn names_mean_something_in_the_native_dialect_only() {
     let query = "api-version=2018-02-01&resource=r&identity=payroll&tenant=contoso&bypass_cache=true&xms_cc=cp1";
     let native = read("native", query, METADATA).unwrap();
-    assert_eq!(
-        (native.selector, native.tenant),
-        (Selector::Name("payroll".to_owned()), Some("contoso".to_owned()))
-    );
+    assert_eq!((native.selector, native.tenant), (Selector::Name("payroll".to_owned()), Some("contoso".to_owned())));
     let imds = read("imds", query, METADATA).unwrap();
     assert_eq!((imds.selector, imds.tenant), (Selector::None, None));
 }
@@ -115,22 +95,13 @@ fn names_mean_something_in_the_native_dialect_only() {
 fn the_resource_is_decoded_once_and_kept() {
     for (written, meant) in [
         ("https://management.azure.com", "https://management.azure.com"),
-        (
-            "https%3A%2F%2Fmanagement.core.windows.net%2F",
-            "https://management.core.windows.net/",
-        ),
+        ("https%3A%2F%2Fmanagement.core.windows.net%2F", "https://management.core.windows.net/"),
         ("api%3A%2F%2Fa%2520b", "api://a%20b"),
     ] {
         let ask = read("native", &format!("resource={written}"), METADATA).unwrap();
         assert_eq!(ask.resource.as_str(), meant);
     }
-    for bad in [
-        "",
-        "resource=",
-        "resource=a+b",
-        "resource=a%00b",
-        "resource=a&resource=b",
-    ] {
+    for bad in ["", "resource=", "resource=a+b", "resource=a%00b", "resource=a&resource=b"] {
         assert_eq!(read("native", bad, METADATA).unwrap_err().status(), 400, "{bad}");
     }
 }
@@ -143,11 +114,7 @@ fn reply(selector: Selector) -> serde_json::Value {
         expires_at: issued + Duration::from_secs(3599),
         refresh_in: Some(Duration::from_secs(9)),
     };
-    let ask = Ask {
-        resource: Resource::parse("https://r/").unwrap(),
-        selector,
-        tenant: None,
-    };
+    let ask = Ask { resource: Resource::parse("https://r/").unwrap(), selector, tenant: None };
     let client_id = ClientId::parse("11111111-2222-3333-4444-555555555555").unwrap();
     let reply = dialect("imds").reply(&ask, &client_id, &token, issued + Duration::from_millis(99_500));
     serde_json::from_slice(&reply.body).unwrap()
@@ -174,10 +141,7 @@ fn each_envelope_has_its_fields() {
         let reply = dialect(name).refuse(&fault, "5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a1");
         String::from_utf8(reply.body).unwrap()
     };
-    assert_eq!(
-        body("imds"),
-        r#"{"error":"invalid_request","error_description":"p. For the caller: r."}"#
-    );
+    assert_eq!(body("imds"), r#"{"error":"invalid_request","error_description":"p. For the caller: r."}"#);
     assert_eq!(
         body("app-service"),
         r#"{"error":"invalid_request","error_description":"p. For the caller: r.","statusCode":400,"message":"p. For the caller: r.","correlationId":"5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a1"}"#
@@ -197,10 +161,6 @@ fn retry_after_is_one_to_five_whole_seconds_and_only_when_waiting_helps() {
         (Kind::InvalidRequest, None, None),
     ] {
         let fault = Fault::new(kind, "p", "r").with_retry_after(wish);
-        assert_eq!(
-            dialect("imds").refuse(&fault, "").retry_after,
-            expected,
-            "{kind:?} {wish:?}"
-        );
+        assert_eq!(dialect("imds").refuse(&fault, "").retry_after, expected, "{kind:?} {wish:?}");
     }
 }

@@ -10,9 +10,7 @@ use crate::fault::{Fault, Kind};
 
 /// Answers any request to the admin listener.
 pub async fn serve(request: HttpRequest, service: web::Data<Service>) -> HttpResponse {
-    page(&request, &service)
-        .await
-        .unwrap_or_else(|fault| refuse(&fault, &fresh_id()))
+    page(&request, &service).await.unwrap_or_else(|fault| refuse(&fault, &fresh_id()))
 }
 
 async fn page(request: &HttpRequest, service: &Service) -> Result<HttpResponse, Fault> {
@@ -35,11 +33,7 @@ async fn page(request: &HttpRequest, service: &Service) -> Result<HttpResponse, 
 }
 
 fn status(fine: bool, word: &str) -> HttpResponse {
-    let mut response = if fine {
-        HttpResponse::Ok()
-    } else {
-        HttpResponse::ServiceUnavailable()
-    };
+    let mut response = if fine { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response
         .insert_header((CONTENT_TYPE, "application/json; charset=utf-8"))
         .insert_header((CACHE_CONTROL, "no-store"))

@@ -21,11 +21,7 @@ impl Hosts {
         let mut addresses = vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([169, 254, 169, 254])];
         addresses.push(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1_u16]));
         addresses.extend(listeners.iter().map(SocketAddr::ip));
-        Self {
-            names,
-            addresses,
-            any_address: listeners.iter().any(|listener| listener.ip().is_unspecified()),
-        }
+        Self { names, addresses, any_address: listeners.iter().any(|listener| listener.ip().is_unspecified()) }
     }
 
     /// Whether `host`, as it stands in the header, with or without a port, is ours.

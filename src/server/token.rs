@@ -16,27 +16,19 @@ use crate::fault::{Fault, Kind, Turn};
 pub async fn serve(request: HttpRequest, service: web::Data<Service>) -> HttpResponse {
     let watch = Stopwatch::start();
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
-    let text = Request {
-        query: request.query_string(),
-        header: &header,
-    };
+    let text = Request { query: request.query_string(), header: &header };
     let request_id = client_request_id(&text).map_or_else(fresh_id, str::to_owned);
     let mut response = match route(&request, &service) {
         Ok(dialect) => {
             let result = answer(dialect, &text, &service, &request_id).await;
             service.metrics.answered(dialect.name, &result, watch.elapsed());
             log(dialect.name, &result, &request_id);
-            write(
-                &result.unwrap_or_else(|fault| dialect.refuse(&fault, &request_id)),
-                &request_id,
-            )
+            write(&result.unwrap_or_else(|fault| dialect.refuse(&fault, &request_id)), &request_id)
         }
         Err(fault) => refuse(&fault, &request_id),
     };
     if service.phase.is_draining() {
-        response
-            .head_mut()
-            .set_connection_type(actix_web::http::ConnectionType::Close);
+        response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
     }
     response
 }
@@ -61,11 +53,7 @@ fn route<'a>(request: &HttpRequest, service: &'a Service) -> Result<&'a Dialect,
     let path = plain(request.path());
     let dialect = service.dialects.iter().find(|dialect| dialect.path == path);
     let dialect = dialect.ok_or_else(|| {
-        Fault::new(
-            Kind::NotFound,
-            "there is nothing at this path",
-            "see 'bursar env' for the paths that are served",
-        )
+        Fault::new(Kind::NotFound, "there is nothing at this path", "see 'bursar env' for the paths that are served")
     })?;
     if request.method() != Method::GET {
         return Err(Fault::new(Kind::MethodNotAllowed, "this path takes GET", "send a GET"));
@@ -132,9 +120,7 @@ fn start(status: u16, request_id: &str) -> HttpResponseBuilder {
 
 /// An id for a request that brought none. It has to be unlikely to repeat, not to be unguessable.
 pub(super) fn fresh_id() -> String {
-    uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes())
-        .into_uuid()
-        .to_string()
+    uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid().to_string()
 }
 
 fn log(dialect: &str, result: &Result<Reply, Fault>, request_id: &str) {

@@ -30,10 +30,7 @@ impl Standing {
     #[must_use]
     pub fn rejected(&self, now: Timestamp) -> Option<(Timestamp, Fault)> {
         let rejection = self.lock();
-        rejection
-            .as_ref()
-            .filter(|rejection| now < rejection.until)
-            .map(|held| (held.until, held.fault.clone()))
+        rejection.as_ref().filter(|rejection| now < rejection.until).map(|held| (held.until, held.fault.clone()))
     }
 
     /// The authority rejected it; it rests, longer each time.
@@ -41,11 +38,7 @@ impl Standing {
         let mut rejection = self.lock();
         let failures = rejection.as_ref().map_or(1, |before| before.failures.saturating_add(1));
         let until = now + cool_down(fault, failures, jitter);
-        *rejection = Some(Rejection {
-            fault: fault.clone(),
-            failures,
-            until,
-        });
+        *rejection = Some(Rejection { fault: fault.clone(), failures, until });
         self.trusted.store(false, Ordering::Release);
     }
 
@@ -103,11 +96,7 @@ mod tests {
         let standing = Standing::default();
         let first = standing.enter().await;
         assert!(first.is_some());
-        assert!(
-            tokio::time::timeout(Duration::from_millis(20), standing.enter())
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(Duration::from_millis(20), standing.enter()).await.is_err());
         standing.trust(true);
         assert!(standing.enter().await.is_none());
     }

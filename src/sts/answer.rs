@@ -19,11 +19,7 @@ impl Answer {
 
     /// Any body of that content type.
     pub(super) fn new(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
-        let answer = Self {
-            status,
-            headers: Vec::new(),
-            body: body.into(),
-        };
+        let answer = Self { status, headers: Vec::new(), body: body.into() };
         answer.with("content-type", content_type)
     }
 

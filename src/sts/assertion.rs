@@ -65,11 +65,7 @@ fn other_client() -> Refusal {
 }
 
 fn untimely(jwt: &Jwt<'_>, now: Timestamp) -> Refusal {
-    let moment = |claim: &str| {
-        jwt.claims
-            .get(claim)
-            .map_or_else(|| "none".to_owned(), ToString::to_string)
-    };
+    let moment = |claim: &str| jwt.claims.get(claim).map_or_else(|| "none".to_owned(), ToString::to_string);
     let text = format!(
         "Client assertion is not within its valid time range. Current time: {}, nbf: {}, exp: {}. \
          Review the clocks, and whether the assertion was renewed.",

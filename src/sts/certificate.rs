@@ -50,18 +50,14 @@ impl Certificate {
 
     /// Whether the key of this certificate signed the assertion.
     pub(super) fn signed(&self, jwt: &Jwt<'_>) -> bool {
-        jwt.algorithm()
-            .is_some_and(|algorithm| jwt.is_signed_by(&self.key, algorithm))
+        jwt.algorithm().is_some_and(|algorithm| jwt.is_signed_by(&self.key, algorithm))
     }
 }
 
 /// A thumbprint in either base64 alphabet, padded or not: the MSALs differ and Entra takes them all.
 fn thumbprint_bytes(text: &str) -> Option<Vec<u8>> {
     let bytes = STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).ok()?;
-    THUMBPRINTS
-        .iter()
-        .any(|kind| kind.output_len() == bytes.len())
-        .then_some(bytes)
+    THUMBPRINTS.iter().any(|kind| kind.output_len() == bytes.len()).then_some(bytes)
 }
 
 const THUMBPRINTS: [&Digest; 2] = [&SHA1_FOR_LEGACY_USE_ONLY, &SHA256];
@@ -92,14 +88,8 @@ mod tests {
     fn only_an_rsa_certificate_will_do() {
         let elliptic = rcgen::generate_simple_self_signed(vec!["app".to_owned()]).unwrap();
         let read = |text: &str| Certificate::from_pem(text.as_bytes()).map(|_| ());
-        assert_eq!(
-            read(&elliptic.cert.pem()),
-            Err("has no RSA key, the only kind that Entra takes")
-        );
+        assert_eq!(read(&elliptic.cert.pem()), Err("has no RSA key, the only kind that Entra takes"));
         assert_eq!(read("nothing"), Err("has no CERTIFICATE block"));
-        assert_eq!(
-            read(&elliptic.signing_key.serialize_pem()),
-            Err("has no CERTIFICATE block")
-        );
+        assert_eq!(read(&elliptic.signing_key.serialize_pem()), Err("has no CERTIFICATE block"));
     }
 }

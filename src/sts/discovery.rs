@@ -36,10 +36,8 @@ pub(super) fn configuration(realm: &Realm<'_>, version: Version) -> Value {
 
 /// The answer to "may I trust this authority?", and where to go on.
 pub(super) fn instance(request: &Request, base: &str) -> Result<Value, Refusal> {
-    let asked = request
-        .query
-        .get("authorization_endpoint")
-        .ok_or_else(|| Refusal::missing("authorization_endpoint"))?;
+    let asked =
+        request.query.get("authorization_endpoint").ok_or_else(|| Refusal::missing("authorization_endpoint"))?;
     let asked = Url::parse(asked).map_err(|_| unknown_instance())?;
     let own = own_host(base);
     let host = asked.host_str().unwrap_or_default().to_ascii_lowercase();
@@ -50,12 +48,7 @@ pub(super) fn instance(request: &Request, base: &str) -> Result<Value, Refusal> 
     let realm = Realm {
         // MSAL for Python asks with the port left out, so the own host is known by the base of the request.
         base: if host == own { base } else { &origin },
-        tenant: asked
-            .path()
-            .trim_start_matches('/')
-            .split('/')
-            .next()
-            .unwrap_or_default(),
+        tenant: asked.path().trim_start_matches('/').split('/').next().unwrap_or_default(),
     };
     let is_v2 = asked.path().contains("/v2.0/");
     Ok(json!({
@@ -81,8 +74,7 @@ fn metadata(base: &str, own: &str) -> Vec<Value> {
 
 fn own_host(base: &str) -> String {
     let url = Url::parse(base).ok();
-    url.and_then(|url| url.host_str().map(str::to_owned))
-        .unwrap_or_default()
+    url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn unknown_instance() -> Refusal {
@@ -91,12 +83,7 @@ fn unknown_instance() -> Refusal {
 
 /// The clouds of Entra and the names of each, the network's own name first.
 const CLOUDS: &[&[&str]] = &[
-    &[
-        "login.microsoftonline.com",
-        "login.windows.net",
-        "login.microsoft.com",
-        "sts.windows.net",
-    ],
+    &["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"],
     &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
     &["login.microsoftonline.de"],
     &["login.microsoftonline.us", "login.usgovcloudapi.net"],
@@ -114,24 +101,15 @@ mod tests {
 
     fn asked(endpoint: &str) -> Result<Value, Reason> {
         let query = format!("api-version=1.1&authorization_endpoint={endpoint}");
-        let request = Request {
-            query: Params::parse(query.as_bytes()),
-            ..post("/common/discovery/instance", "")
-        };
+        let request = Request { query: Params::parse(query.as_bytes()), ..post("/common/discovery/instance", "") };
         instance(&request, "https://sts:4143").map_err(|refusal| refusal.reason)
     }
 
     #[test]
     fn the_own_host_and_the_clouds_are_known() {
         for (endpoint, discovery) in [
-            (
-                "https://sts:4143/t/oauth2/v2.0/authorize",
-                "https://sts:4143/t/v2.0/.well-known/openid-configuration",
-            ),
-            (
-                "https://sts/t/oauth2/authorize",
-                "https://sts:4143/t/.well-known/openid-configuration",
-            ),
+            ("https://sts:4143/t/oauth2/v2.0/authorize", "https://sts:4143/t/v2.0/.well-known/openid-configuration"),
+            ("https://sts/t/oauth2/authorize", "https://sts:4143/t/.well-known/openid-configuration"),
             (
                 "https://login.microsoftonline.us/t/oauth2/v2.0/authorize",
                 "https://login.microsoftonline.us/t/v2.0/.well-known/openid-configuration",
@@ -143,11 +121,7 @@ mod tests {
 
     #[test]
     fn other_hosts_are_not() {
-        for endpoint in [
-            "https://evil.example/t/oauth2/v2.0/authorize",
-            "sts",
-            "https://sts.evil/t",
-        ] {
+        for endpoint in ["https://evil.example/t/oauth2/v2.0/authorize", "sts", "https://sts.evil/t"] {
             assert_eq!(asked(endpoint), Err(Reason::InstanceUnknown));
         }
         assert_eq!(asked(""), Err(Reason::ParameterMissing));

@@ -67,11 +67,7 @@ pub struct Mistake {
 
 impl Mistake {
     pub(super) fn new(path: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            problem: problem.into(),
-            remedy: remedy.into(),
-        }
+        Self { path: path.into(), problem: problem.into(), remedy: remedy.into() }
     }
 }
 

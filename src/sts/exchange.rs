@@ -206,10 +206,7 @@ mod tests {
             ("/.default", Err(Reason::ScopeInvalid)),
         ] {
             let resource = scope_resource(scope);
-            let found = resource
-                .as_ref()
-                .map(Resource::as_str)
-                .map_err(|refusal| refusal.reason);
+            let found = resource.as_ref().map(Resource::as_str).map_err(|refusal| refusal.reason);
             assert_eq!(found, expected, "{scope}");
         }
     }

@@ -83,26 +83,11 @@ mod tests {
     #[test]
     fn the_first_part_that_differs_is_named() {
         for (claims, expected) in [
-            (
-                json!({"iss": "https://issuer", "sub": "s", "aud": "b"}),
-                Ok("b".to_owned()),
-            ),
-            (
-                json!({"iss": "https://issuer", "sub": "s", "aud": ["x", "a"]}),
-                Ok("a".to_owned()),
-            ),
-            (
-                json!({"iss": "https://issuer/", "sub": "s", "aud": "a"}),
-                Err(Reason::FederatedIssuer),
-            ),
-            (
-                json!({"iss": "https://issuer", "sub": "S", "aud": "a"}),
-                Err(Reason::FederatedSubject),
-            ),
-            (
-                json!({"iss": "https://issuer", "sub": "s", "aud": "A"}),
-                Err(Reason::FederatedAudience),
-            ),
+            (json!({"iss": "https://issuer", "sub": "s", "aud": "b"}), Ok("b".to_owned())),
+            (json!({"iss": "https://issuer", "sub": "s", "aud": ["x", "a"]}), Ok("a".to_owned())),
+            (json!({"iss": "https://issuer/", "sub": "s", "aud": "a"}), Err(Reason::FederatedIssuer)),
+            (json!({"iss": "https://issuer", "sub": "S", "aud": "a"}), Err(Reason::FederatedSubject)),
+            (json!({"iss": "https://issuer", "sub": "s", "aud": "A"}), Err(Reason::FederatedAudience)),
             (json!({}), Err(Reason::FederatedIssuer)),
         ] {
             assert_eq!(found(&claims), expected, "{claims}");

@@ -59,10 +59,9 @@ async fn respond(
 fn read(http: &HttpRequest, body: Option<Bytes>) -> Request {
     let headers = headers(http);
     let scheme = if http.app_config().secure() { "https" } else { "http" };
-    let is_form = headers.get("content-type").is_some_and(|kind| {
-        kind.to_ascii_lowercase()
-            .starts_with("application/x-www-form-urlencoded")
-    });
+    let is_form = headers
+        .get("content-type")
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
     let form = body.as_deref().filter(|_| is_form).map(Params::parse);
     Request {
         method: http.method().as_str().to_owned(),

@@ -83,10 +83,7 @@ mod tests {
 
     #[test]
     fn secrets_are_hashed_and_assertions_decoded() {
-        let request = post(
-            "/t/oauth2/token",
-            "client_secret=abc&client_assertion=e30.e30.c2ln&scope=s",
-        );
+        let request = post("/t/oauth2/token", "client_secret=abc&client_assertion=e30.e30.c2ln&scope=s");
         let entry = entry(&request, Timestamp::from_secs(0));
         assert_eq!(
             entry["form"]["client_secret"],

@@ -27,12 +27,7 @@ impl<'a> Jwt<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (message, signature) = text.rsplit_once('.')?;
         let (header, claims) = message.split_once('.')?;
-        Some(Self {
-            header: object(header)?,
-            claims: object(claims)?,
-            message,
-            signature,
-        })
+        Some(Self { header: object(header)?, claims: object(claims)?, message, signature })
     }
 
     /// How it says it was signed, if that is a way that involves a public key.
@@ -115,13 +110,7 @@ mod tests {
 
     #[test]
     fn a_shared_key_or_none_is_no_signature() {
-        for (alg, accepted) in [
-            ("PS256", true),
-            ("ES256", true),
-            ("HS256", false),
-            ("none", false),
-            ("EdDSA", false),
-        ] {
+        for (alg, accepted) in [("PS256", true), ("ES256", true), ("HS256", false), ("none", false), ("EdDSA", false)] {
             let jwt = text(&json!({"alg": alg}), &json!({}));
             assert_eq!(Jwt::parse(&jwt).unwrap().algorithm().is_some(), accepted, "{alg}");
         }

@@ -22,10 +22,7 @@ pub(super) struct SigningKey {
 impl SigningKey {
     /// Makes a new one.
     pub(super) fn generate() -> Result<Self, Error> {
-        Self::try_generate().map_err(|source| Error::Keys {
-            what: "the signing key",
-            source,
-        })
+        Self::try_generate().map_err(|source| Error::Keys { what: "the signing key", source })
     }
 
     fn try_generate() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {

@@ -101,10 +101,7 @@ mod tests {
 
     #[test]
     fn an_audience_is_one_of_the_tenants_own_urls() {
-        let realm = Realm {
-            base: "https://sts:1",
-            tenant: "t",
-        };
+        let realm = Realm { base: "https://sts:1", tenant: "t" };
         for (audience, taken) in [
             ("https://sts:1/t/oauth2/v2.0/token", true),
             ("https://STS:1/t/oauth2/token", true),

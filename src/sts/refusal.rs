@@ -81,10 +81,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(reason: Reason, text: impl Into<String>) -> Self {
-        Self {
-            reason,
-            text: text.into(),
-        }
+        Self { reason, text: text.into() }
     }
 
     /// The refusal of a form that lacks a parameter.
@@ -121,10 +118,7 @@ impl Refusal {
 /// Entra's own spelling of a moment.
 pub(super) fn timestamp(now: Timestamp) -> String {
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_second(seconds)
-        .unwrap_or(jiff::Timestamp::MAX)
-        .strftime("%Y-%m-%d %H:%M:%SZ")
-        .to_string()
+    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX).strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]

@@ -81,9 +81,7 @@ pub(super) fn correlation(headers: &Params, fresh: Uuid) -> String {
 
 fn form_decoded(text: &str) -> Option<String> {
     let pair = format!("v={text}");
-    url::form_urlencoded::parse(pair.as_bytes())
-        .next()
-        .map(|(_, value)| value.into_owned())
+    url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned())
 }
 
 #[cfg(test)]
@@ -106,10 +104,7 @@ pub(super) mod tests {
     }
 
     fn with_header(name: &str, value: &str) -> Request {
-        Request {
-            headers: [(name.to_owned(), value.to_owned())].into_iter().collect(),
-            ..post("/t/oauth2/token", "")
-        }
+        Request { headers: [(name.to_owned(), value.to_owned())].into_iter().collect(), ..post("/t/oauth2/token", "") }
     }
 
     #[test]

@@ -52,36 +52,12 @@ mod tests {
         for (path, route) in [
             ("/common/discovery/instance", Route::Instance),
             ("/t/discovery/instance", Route::Unknown),
-            (
-                "/t/.well-known/openid-configuration",
-                Route::Configuration {
-                    tenant,
-                    version: Version::V1,
-                },
-            ),
-            (
-                "/t/v2.0/.well-known/openid-configuration",
-                Route::Configuration {
-                    tenant,
-                    version: Version::V2,
-                },
-            ),
+            ("/t/.well-known/openid-configuration", Route::Configuration { tenant, version: Version::V1 }),
+            ("/t/v2.0/.well-known/openid-configuration", Route::Configuration { tenant, version: Version::V2 }),
             ("/t/discovery/keys", Route::Keys { tenant }),
             ("/t/discovery/v2.0/keys", Route::Keys { tenant }),
-            (
-                "/t/oauth2/token",
-                Route::Token {
-                    tenant,
-                    version: Version::V1,
-                },
-            ),
-            (
-                "/t/oauth2/v2.0/token",
-                Route::Token {
-                    tenant,
-                    version: Version::V2,
-                },
-            ),
+            ("/t/oauth2/token", Route::Token { tenant, version: Version::V1 }),
+            ("/t/oauth2/v2.0/token", Route::Token { tenant, version: Version::V2 }),
             ("/t/oauth2/v2.0/token/", Route::Unknown),
             ("/", Route::Unknown),
             ("", Route::Unknown),

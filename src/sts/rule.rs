@@ -81,16 +81,9 @@ impl Rule {
 
     /// Whether the rule is for that request.
     pub(super) fn matches(&self, request: &Request) -> bool {
-        let Pattern {
-            path,
-            tenant,
-            client_id,
-            scope,
-        } = &self.pattern;
+        let Pattern { path, tenant, client_id, scope } = &self.pattern;
         let same = |wanted: &Option<String>, given: Option<&str>| {
-            wanted
-                .as_deref()
-                .is_none_or(|wanted| given.is_some_and(|given| wanted.eq_ignore_ascii_case(given)))
+            wanted.as_deref().is_none_or(|wanted| given.is_some_and(|given| wanted.eq_ignore_ascii_case(given)))
         };
         path.as_deref().is_none_or(|part| request.path.contains(part))
             && same(tenant, Some(request.tenant()))
@@ -204,13 +197,7 @@ mod tests {
     #[test]
     fn a_clock_goes_wrong_both_ways() {
         let now = Timestamp::from_secs(100);
-        assert_eq!(
-            rule(&json!({"clock_skew_s": -40})).skewed(now),
-            Timestamp::from_secs(60)
-        );
-        assert_eq!(
-            rule(&json!({"clock_skew_s": 40})).skewed(now),
-            Timestamp::from_secs(140)
-        );
+        assert_eq!(rule(&json!({"clock_skew_s": -40})).skewed(now), Timestamp::from_secs(60));
+        assert_eq!(rule(&json!({"clock_skew_s": 40})).skewed(now), Timestamp::from_secs(140));
     }
 }

@@ -16,11 +16,7 @@ struct Counted {
 impl Rules {
     /// Adds rules behind those in force, and tells how many there are.
     pub(super) fn append(&mut self, rules: Vec<Rule>) -> usize {
-        self.0.extend(rules.into_iter().map(|rule| Counted {
-            rule,
-            matched: 0,
-            applied: 0,
-        }));
+        self.0.extend(rules.into_iter().map(|rule| Counted { rule, matched: 0, applied: 0 }));
         self.0.len()
     }
 
@@ -89,10 +85,7 @@ mod tests {
 
     #[test]
     fn a_share_is_spread_evenly() {
-        assert_eq!(
-            struck(&json!([{"share": 0.3, "delay_ms": 1}])),
-            [0, 0, 0, 1, 0, 0, 1, 0, 0, 1]
-        );
+        assert_eq!(struck(&json!([{"share": 0.3, "delay_ms": 1}])), [0, 0, 0, 1, 0, 0, 1, 0, 0, 1]);
         assert_eq!(
             struck(&json!([{"share": 0.5, "delay_ms": 1, "times": 2}, {"delay_ms": 2}])),
             [2, 1, 2, 1, 2, 2, 2, 2, 2, 2]

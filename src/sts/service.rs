@@ -50,13 +50,7 @@ pub(super) enum Ending {
 
 impl Service {
     pub(super) fn new(settings: Settings, key: SigningKey, clock: Clock) -> Self {
-        Self {
-            settings,
-            key,
-            clock,
-            journal: Mutex::default(),
-            rules: Mutex::default(),
-        }
+        Self { settings, key, clock, journal: Mutex::default(), rules: Mutex::default() }
     }
 
     /// Decides what to deliver. What lies under `/_sts/` is neither recorded nor ever at fault.
@@ -94,9 +88,7 @@ impl Service {
     }
 
     fn answer(&self, request: &Request, now: Timestamp, lifetime: Lifetime) -> Answer {
-        let answer = self
-            .route(request, now, lifetime)
-            .unwrap_or_else(|refusal| refusal.answer(request, now));
+        let answer = self.route(request, now, lifetime).unwrap_or_else(|refusal| refusal.answer(request, now));
         let answer = answer.with("x-ms-request-id", &request.trace.to_string());
         if request.headers.get("return-client-request-id") == Some("true") {
             return answer.with("client-request-id", &request.correlation);
@@ -169,10 +161,7 @@ impl Service {
     }
 
     fn lifetime(&self) -> Lifetime {
-        Lifetime {
-            expires_in: self.settings.token_lifetime,
-            refresh_in: self.settings.refresh_in,
-        }
+        Lifetime { expires_in: self.settings.token_lifetime, refresh_in: self.settings.refresh_in }
     }
 }
 
@@ -182,9 +171,7 @@ impl Rule {
         let whole = self.truncate_at.map_or(Ending::Whole, Ending::Truncated);
         let answer = self.answer(usual);
         Delivery {
-            answer: answer
-                .with("cache-control", "no-store, no-cache")
-                .with("pragma", "no-cache"),
+            answer: answer.with("cache-control", "no-store, no-cache").with("pragma", "no-cache"),
             delay: self.delay(),
             ending: if self.reset { Ending::Reset } else { whole },
         }
@@ -200,12 +187,7 @@ fn check<'a>(request: &'a Request, route: Route<'_>) -> Result<&'a str, Refusal>
         let text = format!("The endpoint does not accept {} requests.", request.method);
         return Err(Refusal::new(Reason::MethodWrong, text));
     }
-    let no_base = || {
-        Refusal::new(
-            Reason::RequestMalformed,
-            "Request is malformed or invalid: its Host is.",
-        )
-    };
+    let no_base = || Refusal::new(Reason::RequestMalformed, "Request is malformed or invalid: its Host is.");
     request.base.as_deref().ok_or_else(no_base)
 }
 

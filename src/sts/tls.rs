@@ -25,10 +25,7 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 impl Tls {
     /// Makes both for the loopback names and these addresses.
     pub(super) fn generate(addresses: &[IpAddr]) -> Result<Self, Error> {
-        Self::try_generate(addresses).map_err(|source| Error::Keys {
-            what: "the server certificate",
-            source,
-        })
+        Self::try_generate(addresses).map_err(|source| Error::Keys { what: "the server certificate", source })
     }
 
     fn try_generate(addresses: &[IpAddr]) -> Result<Self, Cause> {
@@ -49,9 +46,7 @@ impl Tls {
 /// OpenSSL's strict mode wants critical constraints and key identifiers, which `rcgen` writes for a CA.
 fn authority_params(now: Timestamp) -> CertificateParams {
     let mut params = valid_from(now);
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "Bursar STS authority");
+    params.distinguished_name.push(DnType::CommonName, "Bursar STS authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
@@ -65,9 +60,7 @@ fn server_params(now: Timestamp, addresses: &[IpAddr]) -> Result<CertificatePara
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
     params.subject_alt_names = vec![SanType::DnsName("localhost".try_into()?)];
-    params
-        .subject_alt_names
-        .extend(addresses.iter().copied().map(SanType::IpAddress));
+    params.subject_alt_names.extend(addresses.iter().copied().map(SanType::IpAddress));
     Ok(params)
 }
 
@@ -78,11 +71,7 @@ fn valid_from(now: Timestamp) -> CertificateParams {
         let date = jiff::Timestamp::from_second(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
             .unwrap_or(jiff::Timestamp::MAX)
             .to_zoned(jiff::tz::TimeZone::UTC);
-        date_time_ymd(
-            i32::from(date.year()),
-            date.month().unsigned_abs(),
-            date.day().unsigned_abs(),
-        )
+        date_time_ymd(i32::from(date.year()), date.month().unsigned_abs(), date.day().unsigned_abs())
     };
     params.not_before = day(now - DAY);
     params.not_after = day(now + 365 * DAY);

@@ -30,10 +30,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self {
-            entries: 100_000,
-            bytes: 256 << 20,
-        }
+        Self { entries: 100_000, bytes: 256 << 20 }
     }
 }
 
@@ -53,10 +50,7 @@ impl Cache {
             // The default policy may turn away new keys while the old ones are hot.
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self {
-            slots,
-            flights: Arc::default(),
-        }
+        Self { slots, flights: Arc::default() }
     }
 
     /// The slot of `key`, made if there is none.
@@ -121,42 +115,13 @@ mod tests {
 
     #[tokio::test]
     async fn both_bounds_hold_after_maintenance() {
-        assert!(
-            filled(
-                Bounds {
-                    entries: 10,
-                    bytes: 1 << 20
-                },
-                100
-            )
-            .await
-            .keys()
-                <= 10
-        );
-        assert!(
-            filled(
-                Bounds {
-                    entries: 1000,
-                    bytes: 5000
-                },
-                100
-            )
-            .await
-            .keys()
-                <= 10
-        );
+        assert_eq!(filled(Bounds { entries: 10, bytes: 1 << 20 }, 100).await.keys().await, 10);
+        assert_eq!(filled(Bounds { entries: 1000, bytes: 5000 }, 100).await.keys().await, 10);
     }
 
     #[tokio::test]
     async fn a_new_key_finds_room_in_a_full_cache() {
-        let cache = filled(
-            Bounds {
-                entries: 10,
-                bytes: 1 << 20,
-            },
-            100,
-        )
-        .await;
+        let cache = filled(Bounds { entries: 10, bytes: 1 << 20 }, 100).await;
         let slot = cache.slot(&key(7)).await;
         assert_eq!(cache.keys().await, 10);
         assert!(Arc::ptr_eq(&slot, &cache.slot(&key(7)).await));
@@ -164,10 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_eviction_does_not_lose_a_flight() {
-        let cache = Cache::new(Bounds {
-            entries: 2,
-            bytes: 1 << 20,
-        });
+        let cache = Cache::new(Bounds { entries: 2, bytes: 1 << 20 });
         let slot = cache.slot(&key(0)).await;
         cache.hold(&slot);
         cache.slots.invalidate(&key(0)).await;

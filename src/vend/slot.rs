@@ -76,10 +76,7 @@ impl Slot {
     /// An empty cell.
     #[must_use]
     pub fn new(key: TokenKey) -> Self {
-        Self {
-            key,
-            state: Mutex::default(),
-        }
+        Self { key, state: Mutex::default() }
     }
 
     /// What it guards.
@@ -99,19 +96,12 @@ impl Slot {
         let mut state = self.lock();
         let until = rejected.as_ref().map(|(until, _)| *until);
         let cooling_until = state.cooling.as_ref().map(|cooling| cooling.until).max(until);
-        let entry = Entry {
-            times: state.held.as_ref().map(|held| held.times),
-            cooling_until,
-        };
+        let entry = Entry { times: state.held.as_ref().map(|held| held.times), cooling_until };
         let verdict = freshness::decide(entry, moment.now, moment.windows);
         match (verdict, state.token()) {
             (Verdict::Serve, Some(token)) => Step::Serve(token),
             (Verdict::ServeAndRefresh, Some(token)) => {
-                let departure = if state.flying().is_none() && renew() {
-                    Some(state.depart(self).1)
-                } else {
-                    None
-                };
+                let departure = if state.flying().is_none() && renew() { Some(state.depart(self).1) } else { None };
                 Step::ServeAndRefresh(token, departure)
             }
             (Verdict::Refuse(until), _) => Step::Refuse(state.refusal(rejected, until, moment.now)),
@@ -136,10 +126,7 @@ impl Slot {
     /// How many bytes of token it holds.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.lock()
-            .held
-            .as_ref()
-            .map_or(0, |held| held.token.secret.expose().len())
+        self.lock().held.as_ref().map_or(0, |held| held.token.secret.expose().len())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -161,30 +148,14 @@ impl State {
     fn depart(&mut self, slot: &Arc<Slot>) -> (watch::Receiver<Option<Landing>>, Departure) {
         let (sender, flight) = watch::channel(None);
         self.flight = Some(flight.clone());
-        (
-            flight,
-            Departure {
-                slot: Arc::clone(slot),
-                sender,
-            },
-        )
+        (flight, Departure { slot: Arc::clone(slot), sender })
     }
 
     /// The remembered fault, with the time that is left as its wish.
     fn refusal(&self, rejected: Option<(Timestamp, Fault)>, until: Timestamp, now: Timestamp) -> Fault {
-        let own = self
-            .cooling
-            .as_ref()
-            .filter(|cooling| cooling.until == until)
-            .map(|cooling| cooling.fault.clone());
-        let fault = own
-            .or_else(|| rejected.map(|(_, fault)| fault))
-            .unwrap_or_else(lost_flight);
-        if fault.turn() == Turn::Authority {
-            fault.with_retry_after(Some(until.since(now)))
-        } else {
-            fault
-        }
+        let own = self.cooling.as_ref().filter(|cooling| cooling.until == until).map(|cooling| cooling.fault.clone());
+        let fault = own.or_else(|| rejected.map(|(_, fault)| fault)).unwrap_or_else(lost_flight);
+        if fault.turn() == Turn::Authority { fault.with_retry_after(Some(until.since(now))) } else { fault }
     }
 }
 
@@ -203,25 +174,15 @@ impl Departure {
         match &landing {
             Ok(token) => {
                 let times = Times::of(token, moment.windows, jitter);
-                state.held = Some(Held {
-                    token: Arc::clone(token),
-                    times,
-                });
+                state.held = Some(Held { token: Arc::clone(token), times });
                 state.cooling = None;
             }
             // The source remembers this one, for all keys at once and until the credential is replaced.
             Err(fault) if fault.kind == Kind::RejectedCredential => {}
             Err(fault) => {
-                let failures = state
-                    .cooling
-                    .as_ref()
-                    .map_or(1, |before| before.failures.saturating_add(1));
+                let failures = state.cooling.as_ref().map_or(1, |before| before.failures.saturating_add(1));
                 let until = moment.now + cool_down(fault, failures, jitter);
-                state.cooling = Some(Cooling {
-                    fault: fault.clone(),
-                    failures,
-                    until,
-                });
+                state.cooling = Some(Cooling { fault: fault.clone(), failures, until });
             }
         }
         state.flight = None;
@@ -234,11 +195,7 @@ impl Departure {
 /// What callers get when the task of their flight died.
 #[must_use]
 pub fn lost_flight() -> Fault {
-    Fault::new(
-        Kind::Internal,
-        "the exchange was lost inside Bursar",
-        "report this; asking again starts a new one",
-    )
+    Fault::new(Kind::Internal, "the exchange was lost inside Bursar", "report this; asking again starts a new one")
 }
 
 #[cfg(test)]
@@ -262,26 +219,15 @@ mod tests {
     }
 
     fn at(secs: u64) -> Moment<'static> {
-        const WINDOWS: Windows = Windows {
-            late: Duration::from_mins(5),
-            last: Duration::from_secs(30),
-            join: Duration::from_secs(1),
-        };
-        Moment {
-            now: START + Duration::from_secs(secs),
-            windows: &WINDOWS,
-        }
+        const WINDOWS: Windows =
+            Windows { late: Duration::from_mins(5), last: Duration::from_secs(30), join: Duration::from_secs(1) };
+        Moment { now: START + Duration::from_secs(secs), windows: &WINDOWS }
     }
 
     fn token(issued: u64) -> Token {
         let issued_at = at(issued).now;
         let secret = Secret::from(format!("token-{issued}"));
-        Token {
-            secret,
-            issued_at,
-            expires_at: issued_at + Duration::from_hours(1),
-            refresh_in: None,
-        }
+        Token { secret, issued_at, expires_at: issued_at + Duration::from_hours(1), refresh_in: None }
     }
 
     fn step(slot: &Arc<Slot>, secs: u64) -> Step {
@@ -324,10 +270,7 @@ mod tests {
         departure(&slot, 2700).land(Err(outage()), at(2700), 0.0).unwrap_err();
         assert!(matches!(step(&slot, 2700), Step::Serve(_)));
         departure(&slot, 2701).land(Err(outage()), at(2701), 0.0).unwrap_err();
-        assert!(
-            matches!(step(&slot, 2702), Step::Serve(_)),
-            "the second failure cools for two seconds"
-        );
+        assert!(matches!(step(&slot, 2702), Step::Serve(_)), "the second failure cools for two seconds");
         departure(&slot, 3599).land(Err(outage()), at(3599), 0.0).unwrap_err();
         assert!(slot.live(at(3599).now).is_some());
         assert!(matches!(step(&slot, 3600), Step::Refuse(_)));
@@ -351,23 +294,14 @@ mod tests {
         departure(&slot, 0).land(Err(rejected.clone()), at(0), 0.0).unwrap_err();
         let known = Some((at(9).now, rejected));
         assert!(matches!(slot.step(at(1), known, || true), Step::Refuse(fault) if fault.status() == 403));
-        assert!(
-            matches!(step(&slot, 1), Step::Wait(..)),
-            "a reload that ends the rejection ends it at once"
-        );
+        assert!(matches!(step(&slot, 1), Step::Wait(..)), "a reload that ends the rejection ends it at once");
     }
 
     #[test]
     fn a_renewal_waits_for_the_budget_and_a_caller_does_not() {
         let slot = slot();
         departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).unwrap();
-        assert!(matches!(
-            slot.step(at(2700), None, || false),
-            Step::ServeAndRefresh(_, None)
-        ));
-        assert!(matches!(
-            slot.step(at(3300), None, || false),
-            Step::Wait(Patience::Brief(_), _, Some(_))
-        ));
+        assert!(matches!(slot.step(at(2700), None, || false), Step::ServeAndRefresh(_, None)));
+        assert!(matches!(slot.step(at(3300), None, || false), Step::Wait(Patience::Brief(_), _, Some(_))));
     }
 }

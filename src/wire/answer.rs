@@ -18,12 +18,7 @@ use crate::token::Token;
 /// The fault that the answer describes, or that it is no answer at all.
 pub fn token(incoming: &Incoming, now: Timestamp) -> Result<Token, Fault> {
     let body: TokenBody = success(incoming, now)?;
-    if !body
-        .token_type
-        .as_deref()
-        .unwrap_or("Bearer")
-        .eq_ignore_ascii_case("bearer")
-    {
+    if !body.token_type.as_deref().unwrap_or("Bearer").eq_ignore_ascii_case("bearer") {
         return Err(unusable("the authority issued a token that is no bearer token"));
     }
     if body.access_token.is_empty() || !body.access_token.bytes().all(|b| b.is_ascii_graphic()) {
@@ -46,12 +41,7 @@ pub fn success<T: DeserializeOwned>(incoming: &Incoming, now: Timestamp) -> Resu
     match incoming.status {
         200 => serde_json::from_slice(&incoming.body).map_err(|error| {
             // The position only: serde's own words may quote the body.
-            let at = format!(
-                "{:?} at line {} column {}",
-                error.classify(),
-                error.line(),
-                error.column()
-            );
+            let at = format!("{:?} at line {} column {}", error.classify(), error.line(), error.column());
             unusable("the authority's answer is not what it should be").with_inward(at)
         }),
         300..400 => {
@@ -95,22 +85,14 @@ fn classify(status: u16, body: Option<&FaultBody>, number: Option<u32>) -> (Kind
     match error {
         None => {
             let remedy = "check that the authority's URL is right and that no proxy answers in its place";
-            (
-                Kind::Unavailable,
-                "something that is not the authority answered",
-                remedy,
-            )
+            (Kind::Unavailable, "something that is not the authority answered", remedy)
         }
-        Some("invalid_client") => (
-            Kind::RejectedCredential,
-            problem(Kind::RejectedCredential),
-            "check the credential of the identity",
-        ),
-        Some("invalid_scope" | "invalid_resource" | "invalid_target" | "invalid_request") => (
-            Kind::InvalidRequest,
-            problem(Kind::InvalidRequest),
-            "ask for a resource that exists in the tenant",
-        ),
+        Some("invalid_client") => {
+            (Kind::RejectedCredential, problem(Kind::RejectedCredential), "check the credential of the identity")
+        }
+        Some("invalid_scope" | "invalid_resource" | "invalid_target" | "invalid_request") => {
+            (Kind::InvalidRequest, problem(Kind::InvalidRequest), "ask for a resource that exists in the tenant")
+        }
         Some("invalid_instance") => {
             let remedy = "check the authority's host, or set 'instance_discovery = false' if you trust it";
             (Kind::Misconfigured, "the authority's host is unknown", remedy)
@@ -146,18 +128,9 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 /// `expires_in`, else the distance to `expires_on`, else MSAL's ten minutes; never a dead token, and
 /// never one of more than a year.
 fn life(body: &TokenBody, now: Timestamp) -> Option<Duration> {
-    let expires_on = || {
-        body.expires_on
-            .as_ref()
-            .and_then(seconds)
-            .map(|on| on.saturating_sub(Duration::from_secs(now.as_secs())))
-    };
-    let life = body
-        .expires_in
-        .as_ref()
-        .and_then(seconds)
-        .or_else(expires_on)
-        .unwrap_or(UNNAMED_LIFE);
+    let expires_on =
+        || body.expires_on.as_ref().and_then(seconds).map(|on| on.saturating_sub(Duration::from_secs(now.as_secs())));
+    let life = body.expires_in.as_ref().and_then(seconds).or_else(expires_on).unwrap_or(UNNAMED_LIFE);
     (!life.is_zero()).then_some(life.min(MAX_LIFE))
 }
 
@@ -196,9 +169,7 @@ impl FaultBody {
         let listed = self.error_codes.iter().find_map(Value::as_u64);
         let described = || {
             let digits = self.error_description.as_deref()?.strip_prefix("AADSTS")?;
-            digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())]
-                .parse()
-                .ok()
+            digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())].parse().ok()
         };
         listed.or_else(described).and_then(|number| u32::try_from(number).ok())
     }

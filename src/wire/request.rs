@@ -29,12 +29,10 @@ impl ClientProof {
 #[must_use]
 pub fn client_credentials(client_id: &ClientId, scope: &Scope, proof: &ClientProof) -> Secret {
     let mut form = Serializer::new(String::new());
-    form.append_pair("client_id", client_id.as_str())
-        .append_pair("grant_type", "client_credentials");
+    form.append_pair("client_id", client_id.as_str()).append_pair("grant_type", "client_credentials");
     match proof {
         ClientProof::Assertion(assertion) => {
-            form.append_pair("client_assertion_type", JWT_BEARER)
-                .append_pair("client_assertion", assertion.expose());
+            form.append_pair("client_assertion_type", JWT_BEARER).append_pair("client_assertion", assertion.expose());
         }
         ClientProof::Secret(secret) => {
             form.append_pair("client_secret", secret.expose());
@@ -70,9 +68,7 @@ mod tests {
 
     fn form(proof: &ClientProof) -> String {
         let scope = Scope::from(&Resource::parse("https://vault.azure.net/").unwrap());
-        client_credentials(&ClientId::parse("app").unwrap(), &scope, proof)
-            .expose()
-            .to_owned()
+        client_credentials(&ClientId::parse("app").unwrap(), &scope, proof).expose().to_owned()
     }
 
     #[test]

@@ -27,11 +27,8 @@ pub(super) fn read(path: &Path) -> Result<Settings, Vec<Mistake>> {
         vec![Mistake::new(&shown, problem, "name a file that can be read")]
     })?;
     let written = parse(&text).map_err(|error| vec![syntax_mistake(&shown, &error)])?;
-    let mut reader = Reader {
-        dir: path.parent().map(Path::to_path_buf).unwrap_or_default(),
-        file: shown,
-        mistakes: Vec::new(),
-    };
+    let mut reader =
+        Reader { dir: path.parent().map(Path::to_path_buf).unwrap_or_default(), file: shown, mistakes: Vec::new() };
     let settings = reader.settings(written);
     if reader.mistakes.is_empty() {
         return Ok(settings);
@@ -87,12 +84,8 @@ struct Reader {
 
 impl Reader {
     fn settings(&mut self, written: Written) -> Settings {
-        let lifetime = written
-            .token_lifetime
-            .map(|text| self.duration("token_lifetime", &text));
-        let version = written
-            .token_version
-            .map(|number| self.version("token_version", number));
+        let lifetime = written.token_lifetime.map(|text| self.duration("token_lifetime", &text));
+        let version = written.token_version.map(|number| self.version("token_version", number));
         let refresh_in = written.refresh_in.map(|text| self.duration("refresh_in", &text));
         let versions = written.versions.into_iter().map(|(resource, number)| {
             let version = self.version(&format!("versions.\"{resource}\""), number);
@@ -112,11 +105,7 @@ impl Reader {
         for (index, written) in written.into_iter().enumerate() {
             let key = format!("apps[{index}]");
             if apps.iter().any(|app| app.is(&written.client_id)) {
-                self.mistake(
-                    &format!("{key}.client_id"),
-                    "is that of another app",
-                    "give each app its own",
-                );
+                self.mistake(&format!("{key}.client_id"), "is that of another app", "give each app its own");
             }
             apps.extend(self.app(&key, written));
         }
@@ -163,12 +152,7 @@ impl Reader {
             let json = self.bytes(&key, &written.jwks_file)?;
             let keys = serde_json::from_slice::<JwkSet>(&json).map_err(|_| "is no JSON Web Key Set");
             let keys = self.kept(&key, keys, "name a file with the issuer's public keys")?;
-            Some(Federation {
-                issuer: written.issuer,
-                subject: written.subject,
-                audience: written.audience,
-                keys,
-            })
+            Some(Federation { issuer: written.issuer, subject: written.subject, audience: written.audience, keys })
         });
         read.collect()
     }
@@ -190,8 +174,7 @@ impl Reader {
         let whole = read.and_then(|duration| Duration::try_from(duration).ok());
         let positive = whole.filter(|duration| duration.as_secs() > 0);
         let read = positive.ok_or("is no duration of a second or more");
-        self.kept(key, read, "write one such as \"90s\" or \"1h\"")
-            .unwrap_or_default()
+        self.kept(key, read, "write one such as \"90s\" or \"1h\"").unwrap_or_default()
     }
 
     fn version(&mut self, key: &str, number: i64) -> Version {
@@ -210,21 +193,16 @@ impl Reader {
     }
 
     fn kept<T>(&mut self, key: &str, read: Result<T, impl ToString>, remedy: &str) -> Option<T> {
-        read.map_err(|problem| self.mistake(key, &problem.to_string(), remedy))
-            .ok()
+        read.map_err(|problem| self.mistake(key, &problem.to_string(), remedy)).ok()
     }
 
     fn mistake(&mut self, key: &str, problem: &str, remedy: &str) {
-        self.mistakes
-            .push(Mistake::new(format!("{}: {key}", self.file), problem, remedy));
+        self.mistakes.push(Mistake::new(format!("{}: {key}", self.file), problem, remedy));
     }
 }
 
 fn parse(text: &str) -> Result<Written, ConfigError> {
-    Config::builder()
-        .add_source(File::from_str(text, FileFormat::Toml))
-        .build()?
-        .try_deserialize()
+    Config::builder().add_source(File::from_str(text, FileFormat::Toml)).build()?.try_deserialize()
 }
 
 /// The mistake behind an error of the parser, without the values and source lines that the parser quotes.
@@ -273,10 +251,7 @@ mod tests {
         let path = dir.path().join("sts.toml");
         fs::write(&path, text).unwrap();
         let found = read(&path).err().unwrap_or_default();
-        found
-            .iter()
-            .map(|mistake| mistake.to_string().replace(path.to_str().unwrap(), "F"))
-            .collect()
+        found.iter().map(|mistake| mistake.to_string().replace(path.to_str().unwrap(), "F")).collect()
     }
 
     #[test]
@@ -324,10 +299,8 @@ mod tests {
             tenants = ["contoso.com"]
             "#,
         );
-        let keys: Vec<_> = told
-            .iter()
-            .filter_map(|line| line.strip_prefix("F: ")?.split_once(':').map(|(key, _)| key))
-            .collect();
+        let keys: Vec<_> =
+            told.iter().filter_map(|line| line.strip_prefix("F: ")?.split_once(':').map(|(key, _)| key)).collect();
         assert_eq!(
             keys,
             [

@@ -3,12 +3,7 @@ use super::*;
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 fn incoming(status: u16, body: &str) -> Incoming {
-    Incoming {
-        status,
-        retry_after: None,
-        location: None,
-        body: body.to_owned().into(),
-    }
+    Incoming { status, retry_after: None, location: None, body: body.to_owned().into() }
 }
 
 fn fault_of(status: u16, body: &str) -> Fault {
@@ -107,12 +102,6 @@ fn retry_after_is_read_in_both_forms() {
     ] {
         assert_eq!(retry_after(text, NOW).map(|d| d.as_secs()), secs, "{text}");
     }
-    let throttled = Incoming {
-        retry_after: Some("17".to_owned()),
-        ..incoming(429, "")
-    };
-    assert_eq!(
-        token(&throttled, NOW).unwrap_err().retry_after(),
-        Some(Duration::from_secs(17))
-    );
+    let throttled = Incoming { retry_after: Some("17".to_owned()), ..incoming(429, "") };
+    assert_eq!(token(&throttled, NOW).unwrap_err().retry_after(), Some(Duration::from_secs(17)));
 }
