@@ -108,9 +108,13 @@ impl World {
         Self::with(TWO_IDENTITIES).await
     }
 
-    /// A service of this configuration, with the files that it names beside it.
+    /// A service of this configuration, with the usual files beside it.
     pub async fn with(config: &str) -> Self {
-        let directory = directory();
+        Self::within(directory(), config).await
+    }
+
+    /// A service of this configuration, with the files of `directory` beside it.
+    pub async fn within(directory: TempDir, config: &str) -> Self {
         let hand = ManualClock::at(Timestamp::from_secs(1_800_000_000));
         let clock = Clock::Manual(hand.clone());
         let settings = Settings::read(&directory.path().join("sts.toml")).unwrap();
@@ -200,7 +204,9 @@ pub fn directory() -> TempDir {
 
 pub fn write_config(directory: &Path, config: &str, authority: &str) -> PathBuf {
     let path = directory.join("bursar.toml");
-    std::fs::write(&path, config.replace("@authority@", authority)).unwrap();
+    let localhost = authority.replace("127.0.0.1", "localhost");
+    let config = config.replace("@authority@", authority).replace("@authority-of-127.0.0.1@", authority);
+    std::fs::write(&path, config.replace("@authority-of-localhost@", &localhost)).unwrap();
     path
 }
 
