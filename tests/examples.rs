@@ -1,5 +1,4 @@
 //! Every example in `config/` is a configuration without mistakes.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
 use std::fs;

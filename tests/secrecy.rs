@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::path::Path;
+
 use serde_json::json;
 use support::{client, start_serve, start_sts, write_config};
 
@@ -69,23 +71,29 @@ async fn nothing_that_is_secret_shows() {
     }
 }
 
+/// Writes what the configuration names, and gives the private key.
+fn prepare(directory: &Path) -> String {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["app".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    let key = key.serialize_pem();
+    for (name, text) in [
+        ("secret", CLIENT_SECRET),
+        ("header", HEADER_SECRET),
+        ("assertion", "bWFya2VkLWFzc2VydGlvbg.bWFya2VkLWFzc2VydGlvbg.bWFya2VkLWFzc2VydGlvbg"),
+        ("public.pem", &certificate),
+        ("app.pem", &format!("{key}{certificate}")),
+        ("sts.toml", SETTINGS),
+    ] {
+        std::fs::write(directory.join(name), text).unwrap();
+    }
+    key
+}
+
 /// Drives every kind of credential through success and failure, then looks at all that came out.
 async fn drive(format: &str) {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["app".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
-    let assertion = "bWFya2VkLWFzc2VydGlvbg.bWFya2VkLWFzc2VydGlvbg.bWFya2VkLWFzc2VydGlvbg";
-    for (name, text) in [
-        ("secret", CLIENT_SECRET),
-        ("header", HEADER_SECRET),
-        ("assertion", assertion),
-        ("public.pem", &certificate),
-        ("app.pem", &format!("{}{certificate}", key.serialize_pem())),
-        ("sts.toml", SETTINGS),
-    ] {
-        std::fs::write(path(name), text).unwrap();
-    }
+    let key = prepare(directory.path());
     let directory_name = directory.path().to_str().unwrap();
     let settings = path("sts.toml");
     let (_sts, announced) = start_sts(&["--tls-dir", directory_name, "--config", settings.to_str().unwrap()]);
@@ -133,8 +141,8 @@ async fn drive(format: &str) {
     shown += &stdout;
     shown += &log;
 
-    let key_line = key.serialize_pem().lines().nth(3).unwrap().to_owned();
-    let mut secrets = vec![CLIENT_SECRET, WRONG_SECRET, HEADER_SECRET, "bWFya2VkLWFzc2VydGlvbg", &key_line];
+    let key_line = key.lines().nth(3).unwrap();
+    let mut secrets = vec![CLIENT_SECRET, WRONG_SECRET, HEADER_SECRET, "bWFya2VkLWFzc2VydGlvbg", key_line];
     secrets.extend(issued.iter().flat_map(|token| token.split('.')));
     secrets.push("eyJ");
     for secret in secrets {
