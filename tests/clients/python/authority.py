@@ -21,6 +21,7 @@ FEDERATED = {
     "subject": "system:serviceaccount:default:ledger",
     "audience": "api://AzureADTokenExchange",
 }
+JWKS_FILE = "jwks.json"
 KID = "cluster-key"
 TIMEOUT = 10
 
@@ -83,7 +84,8 @@ class Sts:
 def write_configuration(directory: Path, material: Material) -> Path:
     """An application for each way to prove oneself, so that no proof can pass for another."""
     (directory / "app.pem").write_text(material.app.certificate_pem())
-    (directory / "jwks.json").write_text(json.dumps(material.cluster.jwks(KID)))
+    (directory / JWKS_FILE).write_text(json.dumps(material.cluster.jwks(KID)))
+    federated = ", ".join(f'{name} = "{value}"' for name, value in {**FEDERATED, "jwks_file": JWKS_FILE}.items())
     file = directory / "sts.toml"
     file.write_text(
         f"""
@@ -108,7 +110,7 @@ roles = ["{ROLE}"]
 
 [[apps]]
 client_id = "{FEDERATED_CLIENT}"
-federated = [{{ issuer = "{FEDERATED["issuer"]}", subject = "{FEDERATED["subject"]}", audience = "{FEDERATED["audience"]}", jwks_file = "jwks.json" }}]
+federated = [{{ {federated} }}]
 tenants = ["*"]
 roles = ["{ROLE}"]
 """

@@ -1,6 +1,7 @@
 """The commands under test, each started once for the whole run, and the environment that a client wakes up in."""
 
 import os
+import re
 from contextlib import contextmanager
 
 import pytest
@@ -15,7 +16,7 @@ DEV_TENANT = "b0b00000-0000-4000-8000-000000000001"
 DEV_CLIENT = "b0b00000-0000-4000-8000-000000000002"
 FOREIGN = ("AZURE_", "IDENTITY_", "IMDS_", "MSI_", "MSAL_")
 STRAY = ("REGION_NAME", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-LOG_TAIL = 6000
+LOG_TAIL = 3000
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,7 +60,8 @@ def dev(tmp_path_factory):
     arguments = ["dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
     wanted = {name for names in service.DOORS.values() for name in names}
     with running("dev", arguments, tmp_path_factory.mktemp("dev")) as command:
-        said = command.wait_until(lambda: wanted <= service.exported(command.said()).keys() and command.said(), "its lines")
+        command.wait_until(lambda: wanted <= service.exported(command.said()).keys(), "what to export")
+        said = command.said()
         yield service.Service(service.exported(said), dev_authority(said), None, DEV_TENANT, DEV_CLIENT)
 
 
@@ -95,6 +97,10 @@ def sts_in(directory, name, *arguments):
     listening = ["sts", "--listen", "127.0.0.1:0", "--tls-dir", str(directory), *arguments]
     with running(name, listening, directory) as command:
         yield command.wait_until(lambda: Sts.announced(command.said()), "its line")
+
+
+def dev_authority(said: str) -> str:
+    return re.search(r"authority\W+(http://[^\s\"]+)", said)[1]
 
 
 def is_ready(url: str) -> bool:

@@ -32,7 +32,7 @@ def client(door, monkeypatch):
 
 
 def claims_of(service, result):
-    assert "access_token" in result, result
+    assert "access_token" in result, result.get("error_description")
     return verified(result["access_token"], audience=VAULT, authority=service.authority, ca_file=service.ca_file)
 
 
