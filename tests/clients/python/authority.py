@@ -15,6 +15,7 @@ FEDERATED_CLIENT = "fede4a7e-0000-4000-8000-000000000003"
 REJECTED_CLIENT = "4e7ec7ed-0000-4000-8000-000000000006"
 SECRET = "a-secret-that-no-answer-may-repeat"
 WRONG_SECRET = "a-secret-that-is-no-longer-right"
+SECOND_VERSION = "api://second.example"
 ROLE = "Ledger.Read"
 FEDERATED = {
     "issuer": "https://cluster.example/issuer",
@@ -90,6 +91,7 @@ def write_configuration(directory: Path, material: Material) -> Path:
     file.write_text(
         f"""
 token_lifetime = "1h"
+versions = {{ "{SECOND_VERSION}" = 2 }}
 
 [[apps]]
 client_id = "{SECRET_CLIENT}"

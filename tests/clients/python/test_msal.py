@@ -7,7 +7,7 @@ import msal
 import pytest
 
 import keys
-from authority import CERTIFICATE_CLIENT, FEDERATED_CLIENT, ROLE, SECRET, SECRET_CLIENT, TENANT, WRONG_SECRET
+from authority import CERTIFICATE_CLIENT, FEDERATED_CLIENT, ROLE, SECOND_VERSION, SECRET, SECRET_CLIENT, TENANT, WRONG_SECRET
 from tokens import client_of, verified
 
 RESOURCE = "https://vault.azure.net"
@@ -99,7 +99,7 @@ def test_a_certificate_buys_a_token(sts, material, tmp_path, form):
     result = client(sts, CERTIFICATE_CLIENT, credential(material, tmp_path)).acquire_token_for_client(SCOPES)
     assert client_of(claims_of(sts, granted(result))) == CERTIFICATE_CLIENT
     [exchange] = sts.exchanges(client_id=CERTIFICATE_CLIENT)[before:]
-    header = exchange["form"]["client_assertion"]["header"]
+    header = exchange["assertion"]["header"]
     assert header["alg"] == algorithm
     assert thumbprint in header
 
@@ -120,6 +120,13 @@ def test_the_second_call_is_answered_from_the_cache(sts):
     assert (first["token_source"], second["token_source"]) == ("identity_provider", "cache")
     assert granted(first) == granted(second)
     assert len(sts.exchanges(client_id=SECRET_CLIENT)) == before + 1
+
+
+def test_a_resource_may_want_tokens_of_the_second_version(sts):
+    result = client(sts, SECRET_CLIENT, SECRET).acquire_token_for_client([SECOND_VERSION + "/.default"])
+    claims = claims_of(sts, granted(result), audience=SECOND_VERSION)
+    assert (claims["ver"], claims["azp"]) == ("2.0", SECRET_CLIENT)
+    assert claims["iss"] == f"{sts.authority}/{TENANT}/v2.0"
 
 
 def test_another_tenant_is_another_token(sts):
@@ -235,11 +242,12 @@ def test_the_journal_keeps_no_secret(sts, material):
 def test_msal_throttles_itself_as_it_is_told(sts):
     scopes = ["https://throttled.example/.default"]
     app = client(sts, SECRET_CLIENT, SECRET)
-    sts.fail({"match": {"scope": scopes[0]}, "times": 1, "status": 429, "headers": {"Retry-After": "60"}})
+    busy = {"status": 429, "headers": {"Retry-After": "60"}, "body": {"error": "temporarily_unavailable"}}
+    sts.fail({"match": {"scope": scopes[0]}, "times": 1, **busy})
     try:
         before = len(sts.exchanges(scope=scopes[0]))
         refused = [app.acquire_token_for_client(scopes) for _ in range(2)]
-        assert not any("access_token" in result for result in refused)
+        assert [result.get("error") for result in refused] == ["temporarily_unavailable"] * 2
         assert len(sts.exchanges(scope=scopes[0])) == before + 1
     finally:
         sts.heal()
