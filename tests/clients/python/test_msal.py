@@ -7,7 +7,8 @@ import msal
 import pytest
 
 import keys
-from authority import CERTIFICATE_CLIENT, FEDERATED_CLIENT, ROLE, SECOND_VERSION, SECRET, SECRET_CLIENT, TENANT, WRONG_SECRET
+from authority import CERTIFICATE_CLIENT, FEDERATED_CLIENT, SECRET_CLIENT, TENANT
+from authority import ROLE, SECOND_VERSION, SECRET, WRONG_SECRET
 from tokens import client_of, verified
 
 RESOURCE = "https://vault.azure.net"
