@@ -22,10 +22,7 @@ pub enum Clock {
 impl Clock {
     /// The present moment.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads the wall clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
     pub fn now(&self) -> Timestamp {
         match self {
             Self::Manual(clock) => clock.now(),
@@ -127,10 +124,7 @@ pub struct Stopwatch(Instant);
 impl Stopwatch {
     /// Starts to measure.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads the monotonic clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
     pub fn start() -> Self {
         Self(Instant::now())
     }
@@ -153,10 +147,7 @@ mod tests {
     #[test]
     fn arithmetic_never_wraps() {
         let moment = Timestamp::from_secs(10);
-        assert_eq!(
-            (moment + Duration::MAX).since(moment),
-            Duration::from_millis(u64::MAX - 10_000)
-        );
+        assert_eq!((moment + Duration::MAX).since(moment), Duration::from_millis(u64::MAX - 10_000));
         assert_eq!(moment - Duration::from_secs(11), Timestamp::default());
         assert_eq!(Timestamp::default().since(moment), Duration::ZERO);
     }

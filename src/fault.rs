@@ -83,6 +83,12 @@ const fn row(kind: Kind) -> (Turn, u16, &'static str, u8) {
 pub struct Fault {
     /// What kind of failure, which decides everything that is derived.
     pub kind: Kind,
+    /// Boxed, so that a `Result` stays small on the path where nothing fails.
+    details: Box<Details>,
+}
+
+#[derive(Clone, Debug)]
+struct Details {
     problem: Cow<'static, str>,
     remedy: Cow<'static, str>,
     inward: Option<String>,
@@ -94,28 +100,28 @@ pub struct Fault {
 impl Fault {
     /// A failure with what is wrong and what to do about it, both fit for any local program's eyes.
     pub fn new(kind: Kind, problem: impl Into<Cow<'static, str>>, remedy: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            kind,
+        let details = Details {
             problem: problem.into(),
             remedy: remedy.into(),
             inward: None,
             aadsts: None,
             correlation_id: None,
             retry_after: None,
-        }
+        };
+        Self { kind, details: Box::new(details) }
     }
 
     /// Adds words for the log alone: an authority's description, the text of an I/O error.
     #[must_use]
     pub fn with_inward(mut self, text: impl Into<String>) -> Self {
-        self.inward = Some(text.into());
+        self.details.inward = Some(text.into());
         self
     }
 
     /// Adds Entra's error number.
     #[must_use]
     pub fn with_aadsts(mut self, number: Option<u32>) -> Self {
-        self.aadsts = number;
+        self.details.aadsts = number;
         self
     }
 
@@ -123,21 +129,21 @@ impl Fault {
     /// GUID: an id is for looking things up, not a way for an authority to write into answers.
     #[must_use]
     pub fn with_correlation_id(mut self, id: Option<&str>) -> Self {
-        self.correlation_id = id.filter(|id| crate::name::is_guid(id)).map(str::to_owned);
+        self.details.correlation_id = id.filter(|id| crate::name::is_guid(id)).map(str::to_owned);
         self
     }
 
     /// Adds how long the authority wants to be left alone.
     #[must_use]
     pub fn with_retry_after(mut self, after: Option<Duration>) -> Self {
-        self.retry_after = after;
+        self.details.retry_after = after;
         self
     }
 
     /// Removes `secret` from the words that came from elsewhere.
     #[must_use]
     pub fn scrubbed(mut self, secret: &Secret) -> Self {
-        self.inward = self.inward.map(|text| secret.scrub(&text));
+        self.details.inward = self.details.inward.take().map(|text| secret.scrub(&text));
         self
     }
 
@@ -168,45 +174,45 @@ impl Fault {
     /// What a log must say of it and an answer must not.
     #[must_use]
     pub fn inward(&self) -> Option<&str> {
-        self.inward.as_deref()
+        self.details.inward.as_deref()
     }
 
     /// Entra's error number.
     #[must_use]
     pub const fn aadsts(&self) -> Option<u32> {
-        self.aadsts
+        self.details.aadsts
     }
 
     /// The id under which the authority's own log knows it.
     #[must_use]
     pub fn correlation_id(&self) -> Option<&str> {
-        self.correlation_id.as_deref()
+        self.details.correlation_id.as_deref()
     }
 
     /// How long the authority wants to be left alone, as it said.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.details.retry_after
     }
 
     /// Whether one quick second try may help: the authority failed and did not ask for patience.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        self.kind == Kind::Unavailable && self.retry_after.is_none()
+        self.kind == Kind::Unavailable && self.details.retry_after.is_none()
     }
 }
 
 /// The outward text: problem, number, id, and the remedy for whoever's turn it is.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem)?;
-        match (self.aadsts, &self.correlation_id) {
+        f.write_str(&self.details.problem)?;
+        match (self.details.aadsts, &self.details.correlation_id) {
             (Some(number), Some(id)) => write!(f, " (AADSTS{number}, correlation id {id})")?,
             (Some(number), None) => write!(f, " (AADSTS{number})")?,
             (None, Some(id)) => write!(f, " (correlation id {id})")?,
             (None, None) => {}
         }
-        write!(f, ". For the {}: {}.", self.turn().as_str(), self.remedy)
+        write!(f, ". For the {}: {}.", self.turn().as_str(), self.details.remedy)
     }
 }
 
@@ -235,14 +241,10 @@ mod tests {
     #[test]
     fn outward_text_has_number_id_and_remedy_but_not_the_description() {
         let id = "5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a1";
-        let fault = Fault::new(
-            Kind::RejectedCredential,
-            "the authority rejected the credential",
-            "renew the secret",
-        )
-        .with_aadsts(Some(7_000_215))
-        .with_correlation_id(Some(id))
-        .with_inward("AADSTS7000215: Invalid client secret provided");
+        let fault = Fault::new(Kind::RejectedCredential, "the authority rejected the credential", "renew the secret")
+            .with_aadsts(Some(7_000_215))
+            .with_correlation_id(Some(id))
+            .with_inward("AADSTS7000215: Invalid client secret provided");
         assert_eq!(
             fault.to_string(),
             format!(

@@ -222,14 +222,8 @@ mod tests {
             ("https://vault.azure.net", "https://vault.azure.net/.default"),
             ("https://vault.azure.net/", "https://vault.azure.net//.default"),
             ("api://AzureADTokenExchange", "api://AzureADTokenExchange/.default"),
-            (
-                "https://graph.microsoft.com/.default",
-                "https://graph.microsoft.com/.default",
-            ),
-            (
-                "00000003-0000-0000-c000-000000000000",
-                "00000003-0000-0000-c000-000000000000/.default",
-            ),
+            ("https://graph.microsoft.com/.default", "https://graph.microsoft.com/.default"),
+            ("00000003-0000-0000-c000-000000000000", "00000003-0000-0000-c000-000000000000/.default"),
         ] {
             let resource = Resource::parse(resource).unwrap();
             assert_eq!(Scope::from(&resource).as_str(), scope);

@@ -75,10 +75,7 @@ mod tests {
     #[test]
     fn scrubs_words_from_elsewhere() {
         let secret = Secret::from("hunter2".to_owned());
-        assert_eq!(
-            secret.scrub("sent hunter2, got hunter2!"),
-            "sent [redacted], got [redacted]!"
-        );
+        assert_eq!(secret.scrub("sent hunter2, got hunter2!"), "sent [redacted], got [redacted]!");
         assert_eq!(Secret::from(String::new()).scrub("as it was"), "as it was");
     }
 }

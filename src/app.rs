@@ -1,0 +1,149 @@
+//! Builds the rooms out of a configuration, which is consumed: afterwards nobody can consult it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::authority::Authority;
+use crate::caller::{Callers, Peer};
+use crate::clock::Clock;
+use crate::config::identity::Identity;
+use crate::config::{Config, server};
+use crate::dialect::{Ask, Dialect, Guard};
+use crate::fault::{Fault, Kind};
+use crate::metrics::Metrics;
+use crate::name::ClientId;
+use crate::policy::Policy;
+use crate::server::host::Hosts;
+use crate::server::phase::Phase;
+use crate::server::{Server, Service, Settings};
+use crate::source::{Parts, Source};
+use crate::token::Token;
+use crate::vend::{self, Vend};
+use crate::wire::Wire;
+
+/// The rooms, ready to serve.
+pub struct App {
+    settings: Settings,
+    hosts: Vec<String>,
+    dialects: Vec<&'static Dialect>,
+    callers: Callers,
+    policy: Policy,
+    vend: Vend,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+}
+
+impl App {
+    /// Builds everything and does no I/O but reading the system's trust store. Flights will live on
+    /// `runtime`.
+    ///
+    /// # Errors
+    /// The trust store cannot be read.
+    pub fn build(config: Config, clock: Clock, runtime: Handle) -> Result<Self, Fault> {
+        let metrics = Metrics::new().map_err(|error| {
+            Fault::new(Kind::Internal, "the metrics cannot be registered", "report this").with_inward(error.to_string())
+        })?;
+        let metrics = Arc::new(metrics);
+        let settings = settings(&config);
+        let mut sources = HashMap::new();
+        for identity in &config.identities {
+            for source in build_sources(identity, config.refresh_rate, &clock)? {
+                sources.insert(source.0, source.1);
+            }
+        }
+        let vend = Vend::new(vend::Settings {
+            sources,
+            bounds: config.bounds,
+            windows: config.windows,
+            clock: clock.clone(),
+            metrics: Arc::clone(&metrics),
+            runtime,
+        });
+        let server::Server { hosts, dialects, header_secrets, .. } = config.server;
+        Ok(Self {
+            settings,
+            hosts,
+            dialects,
+            callers: Callers::new(header_secrets),
+            policy: Policy::new(config.identities.into_iter().map(|identity| identity.rules).collect()),
+            vend,
+            metrics,
+            clock,
+        })
+    }
+
+    /// Listens and serves.
+    ///
+    /// # Errors
+    /// An address cannot be bound.
+    pub fn start(self) -> Result<Server, Fault> {
+        let settings = self.settings.clone();
+        Server::start(&settings, |addresses: &[SocketAddr]| Service {
+            dialects: self.dialects,
+            hosts: Hosts::new(addresses, &self.hosts),
+            callers: self.callers,
+            policy: self.policy,
+            vend: self.vend,
+            metrics: self.metrics,
+            clock: self.clock,
+            phase: Arc::new(Phase::default()),
+        })
+    }
+
+    /// One token without a listener, for whoever holds the configuration and with it the credentials.
+    ///
+    /// # Errors
+    /// The fault that a request would get.
+    pub async fn token(&self, ask: &Ask, request_id: &str) -> Result<(ClientId, Arc<Token>), Fault> {
+        let caller = self.callers.recognise(Guard::Metadata, Peer { shown: None })?;
+        let permit = self.policy.admit(&caller, ask)?;
+        let token = self.vend.vend(&permit, request_id).await?;
+        Ok((permit.identity().client_id.clone(), token))
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let tenants = config.identities.iter().flat_map(|identity| &identity.tenants);
+    let longest = tenants.map(|tenant| tenant.timeout).max().unwrap_or_default();
+    let cpus = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Settings {
+        listen: config.server.listen.clone(),
+        admin_listen: config.server.admin_listen,
+        workers: config.server.workers.unwrap_or_else(cpus),
+        drain: config.server.drain,
+        // A flight ends by itself within its timeout; the second on top is for its answer to be written.
+        grace: longest + Duration::from_secs(1),
+    }
+}
+
+type Named<T> = ((crate::name::Name, crate::name::Name), T);
+
+/// A source for each tenant of an identity.
+fn build_sources(
+    identity: &Identity,
+    refresh_rate: std::num::NonZeroU32,
+    clock: &Clock,
+) -> Result<Vec<Named<Source>>, Fault> {
+    let build = |tenant: &Arc<crate::config::tenant::Tenant>| {
+        let id = tenant.tenant.id.clone();
+        let authority =
+            Authority::new(tenant.base.clone(), id.clone(), tenant.instance_discovery.clone(), clock.clone());
+        let source = Source::new(Parts {
+            identity: identity.rules.name.clone(),
+            client_id: identity.rules.client_id.clone(),
+            tenant: id,
+            authority,
+            credentials: identity.credentials.clone(),
+            wire: Wire::new(tenant.trust.clone())?,
+            timeout: tenant.timeout,
+            refresh_rate,
+            clock: clock.clone(),
+        });
+        Ok(((identity.rules.name.clone(), tenant.tenant.name.clone()), source))
+    };
+    identity.tenants.iter().map(build).collect()
+}

@@ -1,0 +1,151 @@
+//! The command line: one command, one file. Data goes to stdout, logs to stderr.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::mistake::Mistakes;
+use crate::fault::{EX_SOFTWARE, EX_UNAVAILABLE, EX_USAGE, Fault};
+
+pub mod check;
+pub mod dev;
+pub mod env;
+pub mod http;
+pub mod probe;
+pub mod serve;
+pub mod sts;
+pub mod token;
+
+/// Pays out access tokens over the managed-identity endpoints that every Azure SDK speaks.
+#[derive(Debug, Parser)]
+#[command(name = "bursar", version = VERSION, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Check),
+    Dev(dev::Dev),
+    Env(env::Env),
+    Probe(probe::Probe),
+    Serve(serve::Serve),
+    Sts(sts::Sts),
+    Token(token::Token),
+}
+
+/// Why a command ends badly: what to print, and the exit code.
+#[derive(Debug)]
+pub struct Failure {
+    text: String,
+    code: u8,
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let text = failure.text.trim_end();
+            if !text.is_empty() {
+                // Nobody is left to tell when stderr is gone.
+                writeln!(io::stderr(), "bursar: {text}").ok();
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    forbid_core_dumps()?;
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(shown) => {
+            shown.print().ok();
+            let code = if shown.use_stderr() { EX_USAGE } else { 0 };
+            return if code == 0 { Ok(()) } else { Err(Failure { text: String::new(), code }) };
+        }
+    };
+    match cli.command {
+        Command::Check(check) => check.run(),
+        Command::Dev(dev) => on_runtime(dev.run()),
+        Command::Env(env) => env.run(),
+        Command::Probe(probe) => on_runtime(probe.run()),
+        Command::Serve(serve) => on_runtime(serve.run()),
+        Command::Sts(sts) => on_runtime(sts.run()),
+        Command::Token(token) => on_runtime(token.run()),
+    }
+}
+
+/// A dump of our memory would be a file full of secrets.
+fn forbid_core_dumps() -> Result<(), Failure> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
+        .map_err(|error| Failure::new(EX_SOFTWARE, format!("core dumps cannot be forbidden: {error}")))
+}
+
+/// The main runtime: flights and background work live here, not on the server's workers.
+fn on_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(EX_UNAVAILABLE, format!("no runtime: {error}")))?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
+}
+
+/// The variables of the process; what is not UTF-8 is none of ours.
+fn variables() -> HashMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Writes data.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| Failure::new(EX_UNAVAILABLE, format!("stdout cannot be written: {error}")))
+}
+
+/// Waits until the process is told to end.
+async fn told_to_end() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error| Failure::new(EX_SOFTWARE, format!("signals cannot be received: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+impl Failure {
+    fn new(code: u8, text: impl Into<String>) -> Self {
+        Self { text: text.into(), code }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        let inward = fault.inward().map(|text| format!(" ({text})")).unwrap_or_default();
+        Self::new(fault.exit_code(), format!("{fault}{inward}"))
+    }
+}
+
+impl From<Mistakes> for Failure {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::new(EX_USAGE, format!("the configuration has mistakes, and nothing was started\n{mistakes}"))
+    }
+}
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BURSAR_COMMIT"), ")");
+const AFTER_HELP: &str = "\
+Start with 'bursar dev': it needs no configuration and no cloud.
+
+Exit codes: 0 ok, 64 usage or configuration, 69 unavailable, 77 refused, 70 a bug of ours.";

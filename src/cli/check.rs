@@ -1,0 +1,50 @@
+//! `bursar check`: reads a configuration and says what is wrong with it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, print, variables};
+use crate::config::Config;
+use crate::fault::EX_USAGE;
+
+/// Read the configuration and print every mistake with its path and remedy
+///
+/// Exits with 0 when there is none and with 64 otherwise. Without a file the AZURE_* variables are the
+/// configuration.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Check {
+    /// The configuration, in TOML, YAML or JSON
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Check {
+    /// Prints the mistakes, or what the configuration amounts to.
+    ///
+    /// # Errors
+    /// There are mistakes.
+    pub fn run(self) -> Result<(), Failure> {
+        match Config::read(self.config.as_deref(), variables()) {
+            Ok(config) => print(&summary(&config)),
+            Err(mistakes) => {
+                print(&mistakes.to_string())?;
+                Err(Failure::new(EX_USAGE, ""))
+            }
+        }
+    }
+}
+
+fn summary(config: &Config) -> String {
+    let dialects: Vec<&str> = config.server.dialects.iter().map(|dialect| dialect.name).collect();
+    let listen: Vec<String> = config.server.listen.iter().map(ToString::to_string).collect();
+    let mut text = format!("no mistakes: {} on {}\n", dialects.join(", "), listen.join(", "));
+    for identity in &config.identities {
+        let tenants: Vec<&str> = identity.tenants.iter().map(|tenant| tenant.tenant.name.as_str()).collect();
+        let credentials: Vec<&str> = identity.credentials.iter().map(|credential| credential.kind()).collect();
+        let (name, tenants, credentials) = (&identity.rules.name, tenants.join(", "), credentials.join(", "));
+        text += &format!("identity {name}: in {tenants}, proved by {credentials}\n");
+    }
+    text
+}

@@ -1,0 +1,134 @@
+//! `bursar dev`: everything on loopback, with an authority of its own and no configuration.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use config::FileFormat;
+use serde_json::json;
+use tokio::runtime::Handle;
+
+use super::env::{Setting, Shell, base_url, exports};
+use super::serve::until_told;
+use super::{Failure, print, variables};
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::mistake::Report;
+use crate::config::{Config, file};
+use crate::dialect::table::DIALECTS;
+use crate::fault::EX_SOFTWARE;
+use crate::server::Server;
+use crate::sts::{Announcement, DEFAULT_OBJECT_ID, Settings, Sts};
+use crate::telemetry;
+
+/// Emulate a managed identity on this machine, with no cloud and no configuration
+///
+/// Starts an authority of its own, a sample identity and every dialect, and prints what to export and
+/// what to try. Nothing real accepts its tokens, so it may listen anywhere when told to.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Dev {
+    /// Where to serve tokens; may be repeated
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4141")]
+    listen: Vec<SocketAddr>,
+    /// Where to serve health and metrics
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4142")]
+    admin_listen: SocketAddr,
+    /// What App Service callers show in X-IDENTITY-HEADER
+    #[arg(long, value_name = "S", default_value = HEADER_SECRET)]
+    header_secret: String,
+}
+
+impl Dev {
+    /// Serves until told to end.
+    ///
+    /// # Errors
+    /// An address that cannot be bound.
+    pub async fn run(self) -> Result<(), Failure> {
+        let sts =
+            Sts::start(Settings::default(), &[SocketAddr::from(([127, 0, 0, 1], 0))], None, Clock::System).await?;
+        let announcement = sts.announcement();
+        let config = self.config(&announcement)?;
+        telemetry::start(config.log).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
+        let server = App::build(config, Clock::System, Handle::current())?.start()?;
+        print(&self.banner(&server, &announcement))?;
+        until_told(server).await?;
+        sts.stop().await;
+        Ok(())
+    }
+
+    /// The configuration that an operator would have written for this.
+    fn config(&self, announcement: &Announcement) -> Result<Config, Failure> {
+        let written = json!({
+            "server": {
+                "listen": self.listen,
+                "admin_listen": self.admin_listen,
+                "header_secret": [{ "env": "BURSAR_DEV_HEADER_SECRET" }],
+                "allow_unauthenticated": true,
+                "drain": "0s",
+            },
+            "tenants": { "dev": {
+                "id": announcement.tenant,
+                "authority": announcement.authority,
+                "instance_discovery": false,
+            } },
+            "identities": { "dev": {
+                "tenants": ["dev"],
+                "client_id": announcement.client_id,
+                "object_id": DEFAULT_OBJECT_ID,
+                "resource_id": RESOURCE_ID,
+                "default": true,
+                "resources": ["*"],
+                "credentials": [{ "kind": "secret", "env": "BURSAR_DEV_CLIENT_SECRET" }],
+            } },
+        });
+        let mut variables: HashMap<String, String> = variables();
+        variables.insert("BURSAR_DEV_HEADER_SECRET".to_owned(), self.header_secret.clone());
+        let secret = announcement.client_secret.as_ref().map(|secret| secret.expose().to_owned());
+        variables.insert("BURSAR_DEV_CLIENT_SECRET".to_owned(), secret.unwrap_or_default());
+        let report = Report::default();
+        let written = file::parse("dev", &written.to_string(), FileFormat::Json, PathBuf::new(), variables, &report);
+        Ok(Config::resolve(&written, report)?)
+    }
+
+    fn banner(&self, server: &Server, announcement: &Announcement) -> String {
+        let base = base_url(server.token_addresses());
+        let admin = base_url(server.admin_addresses());
+        let mut text = String::new();
+        // Writing into a String cannot fail.
+        write!(
+            text,
+            "bursar dev: a managed identity on this machine; nothing real accepts its tokens
+
+  tokens     {base}
+  admin      {admin}  (/healthz /readyz /metrics)
+  authority  {authority}  tenant {tenant}
+  identity   dev  client_id {client_id}
+                  object_id {DEFAULT_OBJECT_ID}
+                  resource_id {RESOURCE_ID}
+
+Point an SDK at it with the first pair (every SDK), or with the last line (Python, Node, Java, .NET):
+
+",
+            authority = announcement.authority,
+            tenant = announcement.tenant,
+            client_id = announcement.client_id.as_deref().unwrap_or_default(),
+        )
+        .ok();
+        for (name, setting) in exports(DIALECTS, &base, Some(&Setting::Text(self.header_secret.clone()))) {
+            writeln!(text, "  {}", Shell::Bash.line(name, &setting)).ok();
+        }
+        writeln!(
+            text,
+            "\nGet a token:\n\n  curl -sS -H 'Metadata: true' '{base}/token?resource=https://vault.azure.net'\n"
+        )
+        .ok();
+        text
+    }
+}
+
+/// The documented header secret of `bursar dev`; it opens nothing but the emulator.
+pub(super) const HEADER_SECRET: &str = "bursar-dev-header";
+const RESOURCE_ID: &str = "/subscriptions/b0b00000-0000-4000-8000-000000000004/resourcegroups/dev/providers/Microsoft.ManagedIdentity/userAssignedIdentities/dev";

@@ -1,0 +1,224 @@
+//! `bursar env`: the lines that point an SDK at a running service.
+
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::dev::HEADER_SECRET;
+use super::{Failure, print, variables};
+use crate::config::Config;
+use crate::config::server::Origin;
+use crate::dialect::table::DIALECTS;
+use crate::dialect::{Dialect, Export};
+use crate::fault::{EX_UNAVAILABLE, EX_USAGE};
+
+/// Print the lines that point an SDK at a running service
+///
+/// Without a configuration they are those of 'bursar dev'. In a shell: eval "$(bursar env)"
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Env {
+    /// The configuration of the running service
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Whose syntax to print
+    #[arg(long, value_enum, default_value = "bash")]
+    shell: Shell,
+}
+
+/// Whose syntax.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// Also sh and zsh.
+    Bash,
+    /// A file of NAME=value lines, with the header secret in it.
+    Dotenv,
+    /// Fish.
+    Fish,
+    /// `PowerShell`.
+    Powershell,
+}
+
+/// What a variable is set to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// A secret, read from where it lies when the line is run, so that it is not printed.
+    From(Origin),
+    /// This text.
+    Text(String),
+}
+
+impl Env {
+    /// Prints the lines.
+    ///
+    /// # Errors
+    /// Mistakes in the configuration, or a secret that cannot be read for a dotenv file.
+    pub fn run(self) -> Result<(), Failure> {
+        let lines = match &self.config {
+            None => exports(DIALECTS, DEV, Some(&Setting::Text(HEADER_SECRET.to_owned()))),
+            Some(path) => {
+                let config = Config::read(Some(path), variables())?;
+                let base = base_url(&config.server.listen);
+                let secret = config.server.header_secret_origins.first().cloned().map(Setting::From);
+                exports(config.server.dialects.iter().copied(), &base, secret.as_ref())
+            }
+        };
+        if lines.is_empty() {
+            let text =
+                "no dialect that an SDK can be pointed at is served; serve imds, or app-service with a header_secret";
+            return Err(Failure::new(EX_USAGE, text));
+        }
+        let mut text = String::new();
+        for (name, setting) in &lines {
+            let line = self.shell.line(name, &self.shown(setting)?);
+            // Writing into a String cannot fail.
+            writeln!(text, "{line}").ok();
+        }
+        print(&text)
+    }
+
+    /// A dotenv file runs nothing, so the secret itself has to go into it.
+    fn shown(&self, setting: &Setting) -> Result<Setting, Failure> {
+        let (Shell::Dotenv, Setting::From(origin)) = (self.shell, setting) else {
+            return Ok(setting.clone());
+        };
+        let found = match origin {
+            Origin::Env(name) => variables().remove(name).unwrap_or_default(),
+            Origin::File(path) => std::fs::read_to_string(path).map_err(|error| {
+                Failure::new(EX_UNAVAILABLE, format!("the header secret in {} cannot be read: {error}", path.display()))
+            })?,
+        };
+        Ok(Setting::Text(found.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+}
+
+impl Shell {
+    /// One line that sets `name`.
+    #[must_use]
+    pub fn line(self, name: &str, setting: &Setting) -> String {
+        match (self, setting) {
+            (Self::Bash, Setting::Text(text)) => format!("export {name}={}", bash(text)),
+            (Self::Bash, Setting::From(Origin::Env(variable))) => format!("export {name}=\"${variable}\""),
+            (Self::Bash, Setting::From(Origin::File(path))) => {
+                format!("export {name}=\"$(cat {})\"", bash(&path.to_string_lossy()))
+            }
+            (Self::Dotenv, Setting::Text(text)) => format!("{name}={text}"),
+            (Self::Dotenv, Setting::From(_)) => format!("{name}="),
+            (Self::Fish, Setting::Text(text)) => format!("set -gx {name} {}", fish(text)),
+            (Self::Fish, Setting::From(Origin::Env(variable))) => format!("set -gx {name} \"${variable}\""),
+            (Self::Fish, Setting::From(Origin::File(path))) => {
+                format!("set -gx {name} (cat {})", fish(&path.to_string_lossy()))
+            }
+            (Self::Powershell, Setting::Text(text)) => format!("$env:{name} = {}", powershell(text)),
+            (Self::Powershell, Setting::From(Origin::Env(variable))) => format!("$env:{name} = $env:{variable}"),
+            (Self::Powershell, Setting::From(Origin::File(path))) => {
+                format!("$env:{name} = (Get-Content -Raw {}).TrimEnd()", powershell(&path.to_string_lossy()))
+            }
+        }
+    }
+}
+
+/// The variables that point an SDK at `dialects` served on `base`. Nothing is exported for a header
+/// secret that is not there.
+pub fn exports(
+    dialects: impl IntoIterator<Item = &'static Dialect>,
+    base: &str,
+    header_secret: Option<&Setting>,
+) -> Vec<(&'static str, Setting)> {
+    let setting = |dialect: &Dialect, export: Export| match export {
+        Export::Base => Some(Setting::Text(base.to_owned())),
+        Export::Endpoint => Some(Setting::Text(format!("{base}{}", dialect.path))),
+        Export::HeaderSecret => header_secret.cloned(),
+    };
+    let mut lines = Vec::new();
+    for dialect in dialects {
+        let exports = dialect.exports.iter().map(|(name, export)| Some((*name, setting(dialect, *export)?)));
+        lines.extend(exports.collect::<Option<Vec<_>>>().unwrap_or_default());
+    }
+    lines
+}
+
+/// The URL of the first address that a program on this machine can connect to.
+#[must_use]
+pub fn base_url(addresses: &[SocketAddr]) -> String {
+    let reachable = |address: &SocketAddr| match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
+        _ => *address,
+    };
+    addresses.first().map(|address| format!("http://{}", reachable(address))).unwrap_or_default()
+}
+
+fn bash(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._/:@%+=,".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn fish(text: &str) -> String {
+    format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
+}
+
+fn powershell(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Where `bursar dev` serves tokens unless it is told otherwise.
+const DEV: &str = "http://127.0.0.1:4141";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_shell_quotes_in_its_own_way() {
+        let text = Setting::Text("a'b\\c $d".to_owned());
+        let file = Setting::From(Origin::File(PathBuf::from("/run/my secrets/h")));
+        let env = Setting::From(Origin::Env("HEADER".to_owned()));
+        for (shell, lines) in [
+            (
+                Shell::Bash,
+                [r"export X='a'\''b\c $d'", "export X=\"$(cat '/run/my secrets/h')\"", "export X=\"$HEADER\""],
+            ),
+            (Shell::Fish, [r"set -gx X 'a\'b\\c $d'", "set -gx X (cat '/run/my secrets/h')", "set -gx X \"$HEADER\""]),
+            (
+                Shell::Powershell,
+                [
+                    r"$env:X = 'a''b\c $d'",
+                    "$env:X = (Get-Content -Raw '/run/my secrets/h').TrimEnd()",
+                    "$env:X = $env:HEADER",
+                ],
+            ),
+        ] {
+            assert_eq!([&text, &file, &env].map(|setting| shell.line("X", setting)), lines);
+        }
+        assert_eq!(
+            Shell::Bash.line("X", &Setting::Text("http://127.0.0.1:1/msi".into())),
+            "export X=http://127.0.0.1:1/msi"
+        );
+        assert_eq!(Shell::Dotenv.line("X", &text), r"X=a'b\c $d");
+    }
+
+    #[test]
+    fn the_pair_is_exported_whole_or_not_at_all() {
+        let names = |secret: Option<&Setting>| -> Vec<&str> {
+            exports(DIALECTS, "http://h", secret).into_iter().map(|(name, _)| name).collect()
+        };
+        assert_eq!(names(None), ["AZURE_POD_IDENTITY_AUTHORITY_HOST"]);
+        let secret = Setting::Text("s".to_owned());
+        assert_eq!(names(Some(&secret)), ["AZURE_POD_IDENTITY_AUTHORITY_HOST", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"]);
+    }
+
+    #[test]
+    fn a_wildcard_is_reached_over_loopback() {
+        for (listen, url) in
+            [("0.0.0.0:1", "http://127.0.0.1:1"), ("[::]:1", "http://[::1]:1"), ("10.0.0.1:1", "http://10.0.0.1:1")]
+        {
+            assert_eq!(base_url(&[listen.parse().unwrap()]), url);
+        }
+    }
+}

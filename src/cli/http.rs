@@ -1,0 +1,30 @@
+//! Asks a running service, for the commands that do.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Client, redirect};
+use url::Url;
+
+use super::Failure;
+use crate::fault::{EX_SOFTWARE, EX_UNAVAILABLE};
+use crate::wire::install_crypto_provider;
+
+/// Sends a GET and gives status and body. No proxy comes between: it would add `X-Forwarded-For`.
+///
+/// # Errors
+/// The service cannot be reached or does not answer within `limit`.
+pub async fn get(url: Url, headers: HeaderMap, limit: Duration) -> Result<(u16, String), Failure> {
+    install_crypto_provider();
+    let client = Client::builder().timeout(limit).redirect(redirect::Policy::none()).no_proxy().build();
+    let client = client.map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
+    let place = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+    let answer = async {
+        let response = client.get(url).headers(headers).send().await?;
+        Ok::<_, reqwest::Error>((response.status().as_u16(), response.text().await?))
+    };
+    answer.await.map_err(|error| {
+        let why = if error.is_timeout() { "does not answer in time" } else { "cannot be reached" };
+        Failure::new(EX_UNAVAILABLE, format!("the service at {place} {why}; is it running there?"))
+    })
+}

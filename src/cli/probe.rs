@@ -1,0 +1,69 @@
+//! `bursar probe`: whether a service is ready, for images that have no shell.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use reqwest::header::HeaderMap;
+use url::Url;
+
+use super::env::base_url;
+use super::http::get;
+use super::{Failure, variables};
+use crate::config::Config;
+use crate::fault::{EX_UNAVAILABLE, EX_USAGE};
+
+/// Exit with 0 when a service is ready, and with 69 otherwise
+///
+/// For container health checks. Without a URL it asks the admin listener of the configuration, of
+/// BURSAR__SERVER__ADMIN_LISTEN, or 127.0.0.1:4142.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Probe {
+    /// What to ask instead; without a path, its /readyz
+    url: Option<Url>,
+    /// The configuration of the service
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    config: Option<PathBuf>,
+}
+
+impl Probe {
+    /// Asks once.
+    ///
+    /// # Errors
+    /// The service is not ready, or not there.
+    pub async fn run(self) -> Result<(), Failure> {
+        let mut url = match self.url {
+            Some(url) => url,
+            None => of_service(admin_address(self.config)?)?,
+        };
+        if url.path() == "/" {
+            url.set_path("/readyz");
+        }
+        let (status, body) = get(url, HeaderMap::new(), PATIENCE).await?;
+        if status == 200 {
+            return Ok(());
+        }
+        Err(Failure::new(EX_UNAVAILABLE, format!("not ready: HTTP {status} {body}")))
+    }
+}
+
+fn admin_address(config: Option<PathBuf>) -> Result<SocketAddr, Failure> {
+    if let Some(path) = config {
+        return Ok(Config::read(Some(&path), variables())?.server.admin_listen);
+    }
+    match variables().get("BURSAR__SERVER__ADMIN_LISTEN") {
+        Some(text) => {
+            text.parse().map_err(|_| Failure::new(EX_USAGE, "BURSAR__SERVER__ADMIN_LISTEN is no address with a port"))
+        }
+        None => Ok(SocketAddr::from(([127, 0, 0, 1], 4142))),
+    }
+}
+
+fn of_service(address: SocketAddr) -> Result<Url, Failure> {
+    Url::parse(&base_url(&[address])).map_err(|error| Failure::new(EX_USAGE, error.to_string()))
+}
+
+/// Health checks give up after a second or a few.
+const PATIENCE: Duration = Duration::from_secs(2);

@@ -1,0 +1,58 @@
+//! `bursar serve`: the service.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::runtime::Handle;
+
+use super::{Failure, told_to_end, variables};
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::fault::EX_SOFTWARE;
+use crate::server::Server;
+use crate::telemetry;
+
+/// Serve tokens to workloads
+///
+/// Without a file, AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_AUTHORITY_HOST and one of
+/// AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH and AZURE_FEDERATED_TOKEN_FILE are the
+/// configuration. BURSAR__SERVER__LISTEN and its like override the file.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Serve {
+    /// The configuration, in TOML, YAML or JSON
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Serve {
+    /// Serves until told to end.
+    ///
+    /// # Errors
+    /// Mistakes in the configuration, or an address that cannot be bound.
+    pub async fn run(self) -> Result<(), Failure> {
+        let config = Config::read(self.config.as_deref(), variables())?;
+        telemetry::start(config.log).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
+        if config.server.allow_unauthenticated {
+            tracing::warn!("allow_unauthenticated is on: whoever reaches a token listener gets tokens");
+        }
+        let server = App::build(config, Clock::System, Handle::current())?.start()?;
+        tracing::info!(tokens = ?server.token_addresses(), admin = ?server.admin_addresses(), "serving");
+        until_told(server).await
+    }
+}
+
+/// Serves until told to end, then drains; told again, it ends at once.
+pub(super) async fn until_told(server: Server) -> Result<(), Failure> {
+    told_to_end().await?;
+    tracing::info!("draining");
+    tokio::select! {
+        () = server.shutdown() => tracing::info!("ended"),
+        told = told_to_end() => {
+            told?;
+            tracing::warn!("told twice; ended without draining");
+        }
+    }
+    Ok(())
+}

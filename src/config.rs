@@ -1,0 +1,181 @@
+//! What is true: a configuration that was read whole, with nothing left to doubt.
+//!
+//! [`file`] is what was written. Everything is parsed here, once, into the rooms' own types; whatever is
+//! wrong is told at once, and then nothing starts. [`crate::app`] consumes the result.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::freshness::Windows;
+use crate::name::Malformed;
+use crate::vend::cache::Bounds;
+
+pub mod azure;
+pub mod credential;
+pub mod file;
+pub mod identity;
+pub mod mistake;
+pub mod secret;
+pub mod section;
+pub mod server;
+pub mod tenant;
+
+use file::Written;
+use identity::Identity;
+use mistake::{Mistakes, Report};
+use secret::Surroundings;
+use section::{Section, count, duration, parsed, size};
+use server::Server;
+use tenant::Tenant;
+
+/// A whole configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// The listeners.
+    pub server: Server,
+    /// Who callers can be.
+    pub identities: Vec<Identity>,
+    /// The windows of freshness.
+    pub windows: Windows,
+    /// Renewals a second for each identity in each tenant.
+    pub refresh_rate: NonZeroU32,
+    /// The bounds of the cache.
+    pub bounds: Bounds,
+    /// How to log.
+    pub log: Log,
+}
+
+/// How to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: Format,
+    /// Our own words up to this level; other crates never below `info`.
+    pub level: tracing::Level,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: Format::Text, level: tracing::Level::INFO }
+    }
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object each.
+    Json,
+    /// Words.
+    Text,
+}
+
+impl Config {
+    /// Reads the file at `path`, or without one what the `AZURE_*` variables mean.
+    ///
+    /// # Errors
+    /// Every mistake at once.
+    pub fn read(path: Option<&Path>, variables: HashMap<String, String>) -> Result<Self, Mistakes> {
+        let report = Report::default();
+        match path {
+            Some(path) => {
+                let written = file::read(path, variables, &report);
+                Self::resolve(&written, report)
+            }
+            None => {
+                let written = azure::written(variables, &report);
+                Self::resolve(&written, report).map_err(|mistakes| Mistakes(azure::translated(mistakes.0)))
+            }
+        }
+    }
+
+    /// Turns what was written into what is true.
+    ///
+    /// # Errors
+    /// Every mistake at once, those that `report` holds already included.
+    pub fn resolve(written: &Written, report: Report) -> Result<Self, Mistakes> {
+        let config = Self::believe(written, &report);
+        let mistakes = report.into_mistakes();
+        if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
+    }
+
+    /// Reads everything there is, noting what is wrong and going on with defaults.
+    fn believe(written: &Written, report: &Report) -> Self {
+        let surroundings = Surroundings { base: &written.base, variables: &written.variables };
+        let mut root = Section::new(String::new(), written.tree.clone(), report);
+        let server = server::read(root.section("server"), surroundings);
+        let tenants = tenants(&mut root, surroundings);
+        let read = |(name, section): (String, _)| identity::read(&name, section, &tenants, surroundings);
+        let named = root.sections("identities");
+        if named.is_empty() {
+            root.note("identities", "there is none", "add a section [identities.NAME]; see config/ for examples");
+        }
+        let identities: Vec<Identity> = named.into_iter().filter_map(read).collect();
+        identity::check_distinct(&identities, report);
+        let (windows, refresh_rate) = freshness(root.section("freshness"));
+        let bounds = cache(root.section("cache"));
+        let log = log(root.section("log"));
+        root.end();
+        Self { server, identities, windows, refresh_rate, bounds, log }
+    }
+}
+
+/// The tenants by name; one that was written with mistakes is there, and is none.
+fn tenants(root: &mut Section<'_>, surroundings: Surroundings<'_>) -> HashMap<String, Option<Arc<Tenant>>> {
+    let read = |(name, section): (String, _)| {
+        let tenant = tenant::read(&name, section, surroundings).map(Arc::new);
+        (name, tenant)
+    };
+    root.sections("tenants").into_iter().map(read).collect()
+}
+
+fn freshness(mut section: Section<'_>) -> (Windows, NonZeroU32) {
+    let default = Windows::default();
+    let least = Duration::from_millis(1);
+    let windows = Windows {
+        late: section.or("late", default.late, duration(least)),
+        last: section.or("last", default.last, duration(least)),
+        join: section.or("join", default.join, duration(least)),
+    };
+    if windows.last > windows.late {
+        section.note("last", "it is longer than 'late', inside which it lies", "make it shorter");
+    }
+    let rate = section.or("refresh_rate", 20, count(1..=10_000));
+    section.end();
+    (windows, NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN))
+}
+
+fn cache(mut section: Section<'_>) -> Bounds {
+    let default = Bounds::default();
+    let bounds = Bounds {
+        entries: section.optional("entries", count(1..=100_000_000)).map_or(default.entries, u64::from),
+        bytes: section.or("bytes", default.bytes, size),
+    };
+    section.end();
+    bounds
+}
+
+fn log(mut section: Section<'_>) -> Log {
+    let default = Log::default();
+    let format = section.or("format", default.format, parsed(format));
+    let level = section.or("level", default.level, parsed(level));
+    section.end();
+    Log { format, level }
+}
+
+fn format(text: &str) -> Result<Format, Malformed> {
+    match text {
+        "json" => Ok(Format::Json),
+        "text" => Ok(Format::Text),
+        _ => Err(Malformed("a log format is text or json")),
+    }
+}
+
+fn level(text: &str) -> Result<tracing::Level, Malformed> {
+    text.parse().map_err(|_| Malformed("a log level is error, warn, info, debug or trace"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! The configuration that the `AZURE_*` variables amount to, when there is no file.
+
+use std::collections::HashMap;
+
+use config::FileFormat;
+use serde_json::json;
+
+use super::file::{Written, parse};
+use super::mistake::{Mistake, Report};
+
+/// Writes the configuration that the variables mean: one identity in one tenant, with one credential.
+pub fn written(variables: HashMap<String, String>, report: &Report) -> Written {
+    let get = |name: &str| variables.get(name).filter(|value| !value.is_empty());
+    for (name, remedy) in [
+        ("AZURE_CLIENT_ID", "set it to the application (client) id, or name a file with --config"),
+        ("AZURE_TENANT_ID", "set it to the tenant's GUID or domain, or name a file with --config"),
+    ] {
+        if get(name).is_none() {
+            report.note(name, "the variable is not set", remedy);
+        }
+    }
+    let credentials: Vec<_> = CREDENTIALS
+        .iter()
+        .filter_map(|(name, kind, key)| {
+            let value = get(name)?;
+            Some(json!({ "kind": kind, *key: if *key == "env" { *name } else { value.as_str() } }))
+        })
+        .collect();
+    if credentials.len() != 1 {
+        let problem = if credentials.is_empty() {
+            "none of the credential variables is set"
+        } else {
+            "several credential variables are set"
+        };
+        let names = CREDENTIALS.map(|(name, _, _)| name).join(", ");
+        report.note("AZURE_CLIENT_SECRET", problem, format!("set exactly one of {names}"));
+    }
+    let tree = json!({
+        "tenants": { "default": {
+            "id": get("AZURE_TENANT_ID"),
+            "authority": get("AZURE_AUTHORITY_HOST").map_or(PUBLIC, String::as_str).trim_end_matches('/'),
+        } },
+        "identities": { "default": {
+            "tenants": ["default"],
+            "client_id": get("AZURE_CLIENT_ID"),
+            "default": true,
+            "resources": ["*"],
+            "credentials": credentials,
+        } },
+    });
+    parse("the AZURE_* variables", &tree.to_string(), FileFormat::Json, std::path::PathBuf::new(), variables, report)
+}
+
+/// Names a mistake after the variable that it comes from, and drops what was told in other words.
+#[must_use]
+pub fn translated(mistakes: Vec<Mistake>) -> Vec<Mistake> {
+    let rename = |mistake: Mistake| match ORIGINS.iter().find(|(path, _)| mistake.path.starts_with(path)) {
+        Some((_, variable)) => Mistake { path: (*variable).to_owned(), ..mistake },
+        None => mistake,
+    };
+    let mut told: Vec<Mistake> = Vec::new();
+    for mistake in mistakes.into_iter().map(rename) {
+        if !told.iter().any(|other| other.path == mistake.path) {
+            told.push(mistake);
+        }
+    }
+    told
+}
+
+/// Variable, kind of credential, and the key that takes its value.
+const CREDENTIALS: [(&str, &str, &str); 3] = [
+    ("AZURE_CLIENT_SECRET", "secret", "env"),
+    ("AZURE_CLIENT_CERTIFICATE_PATH", "certificate", "file"),
+    ("AZURE_FEDERATED_TOKEN_FILE", "assertion", "file"),
+];
+
+const ORIGINS: [(&str, &str); 5] = [
+    ("tenants.default.id", "AZURE_TENANT_ID"),
+    ("tenants.default.authority", "AZURE_AUTHORITY_HOST"),
+    ("identities.default.client_id", "AZURE_CLIENT_ID"),
+    ("identities.default.credentials[0].file", "AZURE_CLIENT_CERTIFICATE_PATH"),
+    ("identities.default.credentials", "AZURE_CLIENT_SECRET"),
+];
+
+const PUBLIC: &str = "https://login.microsoftonline.com";

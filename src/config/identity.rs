@@ -1,0 +1,141 @@
+//! Reads the identities: who callers can be, where, and with which credentials.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::credential;
+use super::mistake::Report;
+use super::secret::Surroundings;
+use super::section::{Section, flag, parsed, texts};
+use super::tenant::Tenant;
+use crate::credential::Credential;
+use crate::name::{ClientId, Malformed, Name, Resource, is_guid};
+use crate::policy::{self, Resources};
+
+/// An identity, what policy knows of it, and what proves it.
+#[derive(Debug)]
+pub struct Identity {
+    /// What policy goes by.
+    pub rules: policy::Identity,
+    /// Where it works.
+    pub tenants: Vec<Arc<Tenant>>,
+    /// What proves it, in the order of trying.
+    pub credentials: Vec<Arc<Credential>>,
+}
+
+/// Reads one identity.
+pub fn read(
+    name: &str,
+    mut section: Section<'_>,
+    tenants: &HashMap<String, Option<Arc<Tenant>>>,
+    surroundings: Surroundings<'_>,
+) -> Option<Identity> {
+    let parsed_name =
+        Name::parse(name).map_err(|malformed| section.note("", malformed.to_string(), "rename the identity"));
+    let client_id = section.required("client_id", "give the application (client) id", parsed(ClientId::parse));
+    let object_id = section.optional("object_id", parsed(guid));
+    let resource_id = section.optional("resource_id", parsed(arm_id));
+    let default = section.or("default", false, flag);
+    let tenants = read_tenants(&mut section, tenants);
+    let resources = section.required("resources", "list the resources it may be used for, or [\"*\"]", some_texts);
+    let resources = resources.and_then(|written| read_resources(&section, &written));
+    let credentials = read_credentials(&mut section, surroundings);
+    section.end();
+    let rules = policy::Identity {
+        name: parsed_name.ok()?,
+        client_id: client_id?,
+        object_id,
+        resource_id,
+        default,
+        tenants: tenants.iter().map(|tenant| tenant.tenant.clone()).collect(),
+        resources: resources?,
+    };
+    Some(Identity { rules, tenants, credentials })
+}
+
+/// Notes identities that a selector could not tell apart.
+pub fn check_distinct(identities: &[Identity], report: &Report) {
+    let mut seen: HashMap<String, &Name> = HashMap::new();
+    for identity in identities {
+        let rules = &identity.rules;
+        let default = rules.default.then_some("true");
+        for (key, value) in [
+            ("client_id", Some(rules.client_id.as_str())),
+            ("object_id", rules.object_id.as_deref()),
+            ("resource_id", rules.resource_id.as_deref()),
+            ("default", default),
+        ] {
+            let Some(value) = value else { continue };
+            if let Some(other) = seen.insert(format!("{key} {}", value.to_ascii_lowercase()), &rules.name) {
+                let problem = format!("identities.{other} has the same");
+                report.note(
+                    format!("identities.{}.{key}", rules.name),
+                    problem,
+                    "make them differ, so that a caller can mean one",
+                );
+            }
+        }
+    }
+}
+
+fn read_tenants(section: &mut Section<'_>, known: &HashMap<String, Option<Arc<Tenant>>>) -> Vec<Arc<Tenant>> {
+    let remedy = "list names from [tenants]; the first is the default";
+    let names = section.required("tenants", remedy, some_texts).unwrap_or_default();
+    let find = |name: &String| match known.get(name) {
+        // A tenant with mistakes of its own has already been told about.
+        Some(tenant) => tenant.clone(),
+        None => {
+            section.note(
+                "tenants",
+                "a name in the list is no tenant",
+                "add a section for it under [tenants], or correct the name",
+            );
+            None
+        }
+    };
+    names.iter().filter_map(find).collect()
+}
+
+fn read_resources(section: &Section<'_>, written: &[String]) -> Option<Resources> {
+    if written == ["*"] {
+        return Some(Resources::Any);
+    }
+    if written.iter().any(|resource| resource == "*") {
+        section.note("resources", "\"*\" stands beside others", "write it alone, or not at all");
+    }
+    let parse = |resource: &String| {
+        Resource::parse(resource)
+            .map_err(|malformed| section.note("resources", malformed.to_string(), "correct it"))
+            .ok()
+    };
+    Some(Resources::Listed(written.iter().filter_map(parse).collect()))
+}
+
+fn read_credentials(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Vec<Arc<Credential>> {
+    let remedy = "add one, such as { kind = \"secret\", file = \"/run/secrets/client-secret\" }";
+    let written = section.has("credentials");
+    let listed = section.list("credentials");
+    if !written {
+        section.note("credentials", "the key is missing", remedy);
+    } else if listed.is_empty() {
+        section.note("credentials", "there is none in the list", remedy);
+    }
+    let read = |one| credential::read(one, surroundings).map(Arc::new);
+    listed.into_iter().filter_map(read).collect()
+}
+
+fn some_texts(value: config::Value) -> Result<Vec<String>, Malformed> {
+    let list = texts(value)?;
+    if list.is_empty() { Err(Malformed("the list is empty")) } else { Ok(list) }
+}
+
+fn guid(text: &str) -> Result<String, Malformed> {
+    if is_guid(text) { Ok(text.to_owned()) } else { Err(Malformed("an object id is a GUID")) }
+}
+
+fn arm_id(text: &str) -> Result<String, Malformed> {
+    if text.to_ascii_lowercase().starts_with("/subscriptions/") {
+        return Ok(text.to_owned());
+    }
+    Err(Malformed("a resource id begins with /subscriptions/"))
+}

@@ -1,0 +1,248 @@
+//! Reads the keys of one section, each exactly once; what is left over was a mistake.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use config::{Map, Value, ValueKind};
+
+use super::mistake::Report;
+use crate::name::Malformed;
+
+/// A table of the tree, with the path that leads to it.
+pub struct Section<'a> {
+    path: String,
+    keys: Map<String, Value>,
+    known: RefCell<Vec<&'static str>>,
+    report: &'a Report,
+}
+
+impl<'a> Section<'a> {
+    /// The section at `path`; the root has an empty one.
+    #[must_use]
+    pub const fn new(path: String, keys: Map<String, Value>, report: &'a Report) -> Self {
+        Self { path, keys, known: RefCell::new(Vec::new()), report }
+    }
+
+    /// Where mistakes are noted.
+    #[must_use]
+    pub const fn report(&self) -> &'a Report {
+        self.report
+    }
+
+    /// The whole path of `key`.
+    #[must_use]
+    pub fn path(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// Notes a mistake at `key`.
+    pub fn note(&self, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.report.note(self.path(key), problem, remedy);
+    }
+
+    /// Whether `key` was written.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
+    }
+
+    /// The text of `key`, which stays to be read.
+    #[must_use]
+    pub fn peek(&self, key: &str) -> Option<String> {
+        text(self.keys.get(key)?.clone()).ok()
+    }
+
+    /// The value of `key`, if it is written and well-formed.
+    pub fn optional<T>(&mut self, key: &'static str, read: impl FnOnce(Value) -> Result<T, Malformed>) -> Option<T> {
+        self.known.get_mut().push(key);
+        let value = self.keys.remove(key)?;
+        read(value).map_err(|malformed| self.note(key, malformed.to_string(), REMEDY)).ok()
+    }
+
+    /// The value of `key`, or what is meant when it is not written.
+    pub fn or<T>(&mut self, key: &'static str, default: T, read: impl FnOnce(Value) -> Result<T, Malformed>) -> T {
+        self.optional(key, read).unwrap_or(default)
+    }
+
+    /// The value of `key`, which must be written; `remedy` says with what.
+    pub fn required<T>(
+        &mut self,
+        key: &'static str,
+        remedy: &str,
+        read: impl FnOnce(Value) -> Result<T, Malformed>,
+    ) -> Option<T> {
+        if !self.has(key) {
+            self.known.get_mut().push(key);
+            self.note(key, "the key is missing", remedy);
+            return None;
+        }
+        self.optional(key, read)
+    }
+
+    /// The section under `key`; an empty one when it is not written.
+    pub fn section(&mut self, key: &'static str) -> Self {
+        let keys = self.or(key, Map::new(), plain_table);
+        Self::new(self.path(key), keys, self.report)
+    }
+
+    /// The sections under `key` by their names, in alphabetical order.
+    pub fn sections(&mut self, key: &'static str) -> Vec<(String, Self)> {
+        let mut named: Vec<(String, Value)> = self.or(key, Map::new(), plain_table).into_iter().collect();
+        named.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let path = self.path(key);
+        let section = |(name, value): (String, Value)| {
+            let path = format!("{path}.{name}");
+            let keys =
+                plain_table(value).map_err(|malformed| self.report.note(&path, malformed.to_string(), REMEDY)).ok()?;
+            Some((name, Self::new(path, keys, self.report)))
+        };
+        named.into_iter().filter_map(section).collect()
+    }
+
+    /// The sections in the list under `key`.
+    pub fn list(&mut self, key: &'static str) -> Vec<Self> {
+        let items = self.or(key, Vec::new(), array);
+        let path = self.path(key);
+        let section = |(n, value): (usize, Value)| {
+            let path = format!("{path}[{n}]");
+            let keys = table(value).map_err(|malformed| self.report.note(&path, malformed.to_string(), REMEDY)).ok()?;
+            Some(Self::new(path, keys, self.report))
+        };
+        items.into_iter().enumerate().filter_map(section).collect()
+    }
+
+    /// Notes every key that nobody asked for.
+    pub fn end(self) {
+        let known = self.known.borrow();
+        let mut left: Vec<&String> = self.keys.keys().collect();
+        left.sort();
+        for key in left {
+            let near = known.iter().find(|known| strsim::damerau_levenshtein(known, key) <= 2);
+            let remedy = match near {
+                Some(near) => format!("did you mean '{near}'?"),
+                None if known.is_empty() => "remove it".to_owned(),
+                None => format!("remove it, or use one of {}", known.join(", ")),
+            };
+            self.note(key, "the key is unknown", remedy.trim_end_matches('?'));
+        }
+    }
+}
+
+/// Text.
+///
+/// # Errors
+/// Anything else.
+pub fn text(value: Value) -> Result<String, Malformed> {
+    match value.kind {
+        ValueKind::String(text) if !text.is_empty() => Ok(text),
+        ValueKind::String(_) => Err(Malformed("the text must not be empty")),
+        _ => Err(Malformed("this must be text in quotes")),
+    }
+}
+
+/// Text that `parse` understands.
+///
+/// # Errors
+/// No text, or what `parse` says.
+pub fn parsed<T>(parse: impl FnOnce(&str) -> Result<T, Malformed>) -> impl FnOnce(Value) -> Result<T, Malformed> {
+    move |value| parse(&text(value)?)
+}
+
+/// A list of texts; a single text is a list too, with commas between, as variables write it.
+///
+/// # Errors
+/// Anything else.
+pub fn texts(value: Value) -> Result<Vec<String>, Malformed> {
+    match value.kind {
+        ValueKind::Array(items) => items.into_iter().map(text).collect(),
+        ValueKind::String(list) => {
+            Ok(list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+        }
+        _ => Err(Malformed("this must be a list of texts")),
+    }
+}
+
+/// `true` or `false`.
+///
+/// # Errors
+/// Anything else.
+pub fn flag(value: Value) -> Result<bool, Malformed> {
+    match value.kind {
+        ValueKind::Boolean(flag) => Ok(flag),
+        ValueKind::String(text) if text == "true" => Ok(true),
+        ValueKind::String(text) if text == "false" => Ok(false),
+        _ => Err(Malformed("this must be true or false")),
+    }
+}
+
+/// A whole number that fits `range`.
+///
+/// # Errors
+/// Anything else.
+pub fn count(range: std::ops::RangeInclusive<u32>) -> impl FnOnce(Value) -> Result<u32, Malformed> {
+    move |value| {
+        let number = match value.kind {
+            ValueKind::I64(number) => u32::try_from(number).ok(),
+            ValueKind::U64(number) => u32::try_from(number).ok(),
+            ValueKind::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        number
+            .filter(|number| range.contains(number))
+            .ok_or(Malformed("this must be a whole number, and not so far out"))
+    }
+}
+
+/// A duration such as `30s`, `5m` or `1h 30m`, of at least `least`.
+///
+/// # Errors
+/// Anything else.
+pub fn duration(least: Duration) -> impl FnOnce(Value) -> Result<Duration, Malformed> {
+    move |value| {
+        let span: Option<jiff::SignedDuration> = text(value)?.parse().ok();
+        let span = span.and_then(|span| Duration::try_from(span).ok()).filter(|span| (least..=LONGEST).contains(span));
+        span.ok_or(Malformed("this must be a duration such as \"30s\" or \"5m\", positive and of at most a day"))
+    }
+}
+
+/// A size such as `256MiB`.
+///
+/// # Errors
+/// Anything else.
+pub fn size(value: Value) -> Result<u64, Malformed> {
+    let size: Option<ByteSize> = text(value)?.parse().ok();
+    size.map(|size| size.as_u64())
+        .filter(|size| *size >= 1 << 20)
+        .ok_or(Malformed("this must be a size such as \"256MiB\", of at least 1MiB"))
+}
+
+/// An address and a port.
+///
+/// # Errors
+/// Anything else, also the forms that later versions may serve.
+pub fn address(text: &str) -> Result<SocketAddr, Malformed> {
+    text.parse().map_err(|_| Malformed("an address is an IP and a port, such as 127.0.0.1:4141 or [::1]:4141"))
+}
+
+fn plain_table(value: Value) -> Result<Map<String, Value>, Malformed> {
+    value.into_table().map_err(|_| Malformed("this must be a table"))
+}
+
+/// An inline secret is the likeliest thing to stand where a table belongs.
+fn table(value: Value) -> Result<Map<String, Value>, Malformed> {
+    value
+        .into_table()
+        .map_err(|_| Malformed("this must be a table; a secret is named with { file = \"...\" }, never written here"))
+}
+
+fn array(value: Value) -> Result<Vec<Value>, Malformed> {
+    match value.kind {
+        ValueKind::Array(items) => Ok(items),
+        _ => Err(Malformed("this must be a list")),
+    }
+}
+
+const REMEDY: &str = "correct the value";
+const LONGEST: Duration = Duration::from_hours(24);

@@ -1,0 +1,121 @@
+//! Reads `[server]`: where to listen, what to serve there, and to whom.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::secret::Surroundings;
+use super::section::{Section, address, count, duration, flag, parsed, texts};
+use crate::dialect::Dialect;
+use crate::dialect::Guard;
+use crate::dialect::table::{DIALECTS, names};
+use crate::name::Malformed;
+use crate::secret::Secret;
+
+/// The listeners and what they serve.
+#[derive(Debug)]
+pub struct Server {
+    /// Addresses for tokens.
+    pub listen: Vec<SocketAddr>,
+    /// The address for health and metrics.
+    pub admin_listen: SocketAddr,
+    /// Further `Host` names that are ours.
+    pub hosts: Vec<String>,
+    /// What is served.
+    pub dialects: Vec<&'static Dialect>,
+    /// Threads that serve tokens; none means one for each CPU.
+    pub workers: Option<usize>,
+    /// What callers of the dialects with a header secret show.
+    pub header_secrets: Vec<Secret>,
+    /// Where each of them lies, for `bursar env`.
+    pub header_secret_origins: Vec<Origin>,
+    /// Whether dialects that prove nobody are served off loopback.
+    pub allow_unauthenticated: bool,
+    /// How long requests are accepted after the end was announced.
+    pub drain: Duration,
+}
+
+/// Where a secret was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// In a variable.
+    Env(String),
+    /// In a file.
+    File(std::path::PathBuf),
+}
+
+/// Reads the section.
+pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Server {
+    let (header_secrets, header_secret_origins) = header_secrets(&mut section, surroundings);
+    let server = Server {
+        listen: section.or("listen", vec![TOKENS.into()], addresses),
+        admin_listen: section.or("admin_listen", ADMIN.into(), parsed(address)),
+        hosts: section.or("hosts", Vec::new(), host_names),
+        dialects: dialects(&mut section, !header_secrets.is_empty()),
+        workers: section.optional("workers", count(1..=1024)).map(|workers| workers as usize),
+        header_secrets,
+        header_secret_origins,
+        allow_unauthenticated: section.or("allow_unauthenticated", false, flag),
+        drain: section.or("drain", Duration::from_secs(5), duration(Duration::ZERO)),
+    };
+    check_reach(&section, &server);
+    section.end();
+    server
+}
+
+/// A listener that other machines reach serves only what proves its callers.
+fn check_reach(section: &Section<'_>, server: &Server) {
+    let proves_nobody = |dialect: &&&Dialect| dialect.guard == Guard::Metadata;
+    let open: Vec<&str> = server.dialects.iter().filter(proves_nobody).map(|dialect| dialect.name).collect();
+    let exposed = server.listen.iter().any(|listener| !listener.ip().is_loopback());
+    if exposed && !open.is_empty() && !server.allow_unauthenticated {
+        let problem = format!("other machines can reach it, and {} proves nobody", open.join(" and "));
+        let remedy = "listen on loopback, or serve dialects = [\"app-service\"] with a header_secret, or say allow_unauthenticated = true";
+        section.note("listen", problem, remedy);
+    }
+}
+
+/// What is served: what is listed, else everything that can be.
+fn dialects(section: &mut Section<'_>, has_secret: bool) -> Vec<&'static Dialect> {
+    let can_serve = |dialect: &&Dialect| has_secret || dialect.guard == Guard::Metadata;
+    let Some(listed) = section.optional("dialects", texts) else {
+        return DIALECTS.iter().filter(can_serve).collect();
+    };
+    let find = |name: &String| DIALECTS.iter().find(|dialect| dialect.name == name);
+    let found: Vec<&'static Dialect> = listed.iter().filter_map(find).collect();
+    let choice = format!("choose from {}", names().collect::<Vec<_>>().join(", "));
+    if found.len() < listed.len() {
+        section.note("dialects", "a name in the list is no dialect", &choice);
+    } else if found.is_empty() {
+        section.note("dialects", "the list is empty", &choice);
+    }
+    if let Some(dialect) = found.iter().find(|dialect| !can_serve(dialect)) {
+        let problem = format!("{} needs a header secret, and none is configured", dialect.name);
+        section.note("dialects", problem, "set header_secret = [{ file = \"...\" }]");
+    }
+    found
+}
+
+fn header_secrets(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> (Vec<Secret>, Vec<Origin>) {
+    let read = |mut one: Section<'_>| {
+        let origin = one.peek("file").map(|file| Origin::File(surroundings.path(&file)));
+        let origin = origin.or_else(|| one.peek("env").map(Origin::Env));
+        let secret = surroundings.secret(&mut one);
+        one.end();
+        Some((secret?, origin?))
+    };
+    section.list("header_secret").into_iter().filter_map(read).unzip()
+}
+
+fn addresses(value: config::Value) -> Result<Vec<SocketAddr>, Malformed> {
+    let addresses: Vec<SocketAddr> = texts(value)?.iter().map(|text| address(text)).collect::<Result<_, _>>()?;
+    if addresses.is_empty() { Err(Malformed("the list is empty")) } else { Ok(addresses) }
+}
+
+fn host_names(value: config::Value) -> Result<Vec<String>, Malformed> {
+    let names = texts(value)?;
+    let plain = |name: &String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    if names.iter().all(plain) { Ok(names) } else { Err(Malformed("a host is a name without scheme, port and path")) }
+}
+
+const TOKENS: ([u8; 4], u16) = ([127, 0, 0, 1], 4141);
+const ADMIN: ([u8; 4], u16) = ([127, 0, 0, 1], 4142);

@@ -1,0 +1,64 @@
+//! What proves our client to an authority. One kind, one file; each applies itself to one request.
+
+use url::Url;
+
+use crate::clock::Timestamp;
+use crate::fault::Fault;
+use crate::name::ClientId;
+use crate::wire::request::ClientProof;
+
+pub mod assertion;
+pub mod certificate;
+pub mod secret;
+
+pub use assertion::AssertionFile;
+pub use certificate::Certificate;
+pub use secret::ClientSecret;
+
+/// A credential of an identity.
+#[derive(Debug)]
+pub enum Credential {
+    /// An assertion that another issuer signed, in a file.
+    Assertion(AssertionFile),
+    /// A certificate with its key.
+    Certificate(Certificate),
+    /// A client secret.
+    Secret(ClientSecret),
+}
+
+/// The request that a proof is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion<'a> {
+    /// The application that proves itself.
+    pub client_id: &'a ClientId,
+    /// The token endpoint, which is the assertion's audience.
+    pub audience: &'a Url,
+    /// The present.
+    pub now: Timestamp,
+    /// An id that no other assertion has.
+    pub jti: &'a str,
+}
+
+impl Credential {
+    /// Applies the credential to one request.
+    ///
+    /// # Errors
+    /// The operator's fault: a file that cannot be read, a key that cannot sign.
+    pub async fn prove(&self, occasion: &Occasion<'_>) -> Result<ClientProof, Fault> {
+        match self {
+            Self::Assertion(assertion) => assertion.prove().await,
+            Self::Certificate(certificate) => certificate.prove(occasion),
+            Self::Secret(secret) => Ok(secret.prove()),
+        }
+    }
+
+    /// The word for its kind, in the configuration and in logs.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Assertion(_) => "assertion",
+            Self::Certificate(_) => "certificate",
+            Self::Secret(_) => "secret",
+        }
+    }
+}

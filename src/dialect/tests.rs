@@ -1,0 +1,166 @@
+use super::table::DIALECTS;
+use super::*;
+use crate::secret::Secret;
+
+fn dialect(name: &str) -> &'static Dialect {
+    DIALECTS.iter().find(|dialect| dialect.name == name).unwrap()
+}
+
+fn read(name: &str, query: &str, headers: &[(&str, &'static str)]) -> Result<Ask, Fault> {
+    let header = |wanted: &'static str| headers.iter().find(|(n, _)| *n == wanted).map(|(_, v)| v.as_bytes());
+    dialect(name).read(&Request { query, header: &header })
+}
+
+fn selector_of(query: &str) -> Result<Selector, Fault> {
+    read("native", &format!("resource=r&{query}"), METADATA).map(|ask| ask.selector)
+}
+
+const METADATA: &[(&str, &str)] = &[("metadata", "true")];
+
+#[test]
+fn the_metadata_header_is_needed_in_any_case_and_forwarded_requests_are_refused() {
+    for good in ["true", "True", "TRUE", " true "] {
+        assert!(read("native", "resource=r", &[("metadata", good)]).is_ok(), "{good:?}");
+    }
+    for bad in ["", "false", "truee", "1"] {
+        assert_eq!(read("native", "resource=r", &[("metadata", bad)]).unwrap_err().status(), 400, "{bad:?}");
+    }
+    assert_eq!(read("imds", "", &[]).unwrap_err().status(), 400);
+    let forwarded = [("metadata", "true"), ("x-forwarded-for", "10.0.0.1")];
+    assert_eq!(read("native", "resource=r", &forwarded).unwrap_err().status(), 403);
+}
+
+#[test]
+fn the_api_version_is_held_to_the_row() {
+    for (name, version, fine) in [
+        ("native", "", true),
+        ("native", "api-version=x", true),
+        ("imds", "", false),
+        ("imds", "api-version=2018-02-01", true),
+        ("imds", "api-version=2019-08-01", true),
+        ("imds", "api-version=2019-07-01-preview", true),
+        ("imds", "api-version=2017-09-01", false),
+        ("imds", "api-version=2018-2-1", false),
+        ("imds", "api-version=latest", false),
+        ("imds", "api-version=2018-02-01%C3%A9", false),
+        ("app-service", "api-version=2019-08-01", true),
+        ("app-service", "api-version=2017-09-01", false),
+        ("app-service", "", false),
+    ] {
+        let got = read(name, &format!("resource=r&{version}"), METADATA);
+        assert_eq!(got.is_ok(), fine, "{name} {version}");
+    }
+}
+
+#[test]
+fn every_selector_spelling_is_taken_on_every_dialect() {
+    let id = || "abc".to_owned();
+    for (spelling, expected) in [
+        ("client_id", Selector::ClientId(id())),
+        ("clientid", Selector::ClientId(id())),
+        ("object_id", Selector::ObjectId(id())),
+        ("principal_id", Selector::ObjectId(id())),
+        ("principalId", Selector::ObjectId(id())),
+        ("msi_res_id", Selector::ResourceId(id())),
+        ("mi_res_id", Selector::ResourceId(id())),
+        ("msi-res-id", Selector::ResourceId(id())),
+        ("resource_id", Selector::ResourceId(id())),
+    ] {
+        for row in DIALECTS {
+            let query = format!("api-version=2024-01-01&resource=r&{spelling}=abc");
+            assert_eq!(read(row.name, &query, METADATA).unwrap().selector, expected, "{} {spelling}", row.name);
+        }
+    }
+}
+
+#[test]
+fn two_ways_of_pointing_are_an_error_and_an_empty_one_is_none() {
+    assert_eq!(selector_of("client_id=a&clientid=a").unwrap(), Selector::ClientId("a".to_owned()));
+    assert_eq!(selector_of("clientid=").unwrap(), Selector::None);
+    for bad in ["client_id=a&client_id=b", "client_id=a&object_id=a", "identity=a&client_id=b", "client_id=a%0Ab"] {
+        assert_eq!(selector_of(bad).unwrap_err().status(), 400, "{bad}");
+    }
+}
+
+#[test]
+fn names_mean_something_in_the_native_dialect_only() {
+    let query = "api-version=2018-02-01&resource=r&identity=payroll&tenant=contoso&bypass_cache=true&xms_cc=cp1";
+    let native = read("native", query, METADATA).unwrap();
+    assert_eq!((native.selector, native.tenant), (Selector::Name("payroll".to_owned()), Some("contoso".to_owned())));
+    let imds = read("imds", query, METADATA).unwrap();
+    assert_eq!((imds.selector, imds.tenant), (Selector::None, None));
+}
+
+#[test]
+fn the_resource_is_decoded_once_and_kept() {
+    for (written, meant) in [
+        ("https://management.azure.com", "https://management.azure.com"),
+        ("https%3A%2F%2Fmanagement.core.windows.net%2F", "https://management.core.windows.net/"),
+        ("api%3A%2F%2Fa%2520b", "api://a%20b"),
+    ] {
+        let ask = read("native", &format!("resource={written}"), METADATA).unwrap();
+        assert_eq!(ask.resource.as_str(), meant);
+    }
+    for bad in ["", "resource=", "resource=a+b", "resource=a%00b", "resource=a&resource=b"] {
+        assert_eq!(read("native", bad, METADATA).unwrap_err().status(), 400, "{bad}");
+    }
+}
+
+fn reply(selector: Selector) -> serde_json::Value {
+    let issued = Timestamp::from_secs(1_700_000_000);
+    let token = Token {
+        secret: Secret::from("tok".to_owned()),
+        issued_at: issued,
+        expires_at: issued + Duration::from_secs(3599),
+        refresh_in: Some(Duration::from_secs(9)),
+    };
+    let ask = Ask { resource: Resource::parse("https://r/").unwrap(), selector, tenant: None };
+    let client_id = ClientId::parse("11111111-2222-3333-4444-555555555555").unwrap();
+    let reply = dialect("imds").reply(&ask, &client_id, &token, issued + Duration::from_millis(99_500));
+    serde_json::from_slice(&reply.body).unwrap()
+}
+
+#[test]
+fn a_token_body_satisfies_every_client() {
+    let expected = r#"{"access_token":"tok","client_id":"11111111-2222-3333-4444-555555555555","expires_in":"3499","expires_on":"1700003599","ext_expires_in":"3499","not_before":"1700000000","resource":"https://r/","token_type":"Bearer"}"#;
+    assert_eq!(reply(Selector::None).to_string(), expected);
+}
+
+#[test]
+fn the_selector_is_echoed_as_it_was_spelled() {
+    let id = || "ABC".to_owned();
+    assert_eq!(reply(Selector::ClientId(id()))["client_id"], "ABC");
+    assert_eq!(reply(Selector::ObjectId(id()))["object_id"], "ABC");
+    assert_eq!(reply(Selector::ResourceId(id()))["msi_res_id"], "ABC");
+}
+
+#[test]
+fn each_envelope_has_its_fields() {
+    let fault = Fault::new(Kind::InvalidRequest, "p", "r");
+    let body = |name: &str| {
+        let reply = dialect(name).refuse(&fault, "5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a1");
+        String::from_utf8(reply.body).unwrap()
+    };
+    assert_eq!(body("imds"), r#"{"error":"invalid_request","error_description":"p. For the caller: r."}"#);
+    assert_eq!(
+        body("app-service"),
+        r#"{"error":"invalid_request","error_description":"p. For the caller: r.","statusCode":400,"message":"p. For the caller: r.","correlationId":"5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a1"}"#
+    );
+}
+
+#[test]
+fn retry_after_is_one_to_five_whole_seconds_and_only_when_waiting_helps() {
+    let secs = Duration::from_secs;
+    for (kind, wish, expected) in [
+        (Kind::Unavailable, None, Some(1)),
+        (Kind::Unavailable, Some(Duration::from_millis(1200)), Some(2)),
+        (Kind::Throttled, Some(secs(3600)), Some(5)),
+        (Kind::Throttled, Some(Duration::ZERO), Some(1)),
+        (Kind::Throttled, Some(Duration::MAX), Some(5)),
+        (Kind::RejectedCredential, Some(secs(3)), None),
+        (Kind::InvalidRequest, None, None),
+    ] {
+        let fault = Fault::new(kind, "p", "r").with_retry_after(wish);
+        assert_eq!(dialect("imds").refuse(&fault, "").retry_after, expected, "{kind:?} {wish:?}");
+    }
+}

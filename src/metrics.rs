@@ -1,0 +1,152 @@
+//! What is counted, as one value with a method for each event. Labels come from the configuration and
+//! from enums, never from a caller, so that nobody can make the series grow.
+
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    process_collector::ProcessCollector,
+};
+
+use crate::fault::Fault;
+use crate::name::Name;
+
+/// The metrics of one process.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    request_duration: HistogramVec,
+    exchanges: IntCounterVec,
+    exchange_duration: HistogramVec,
+    flight_waiters: IntCounter,
+    refreshes: IntCounterVec,
+    tokens: IntGauge,
+}
+
+impl Metrics {
+    /// Registers every metric.
+    ///
+    /// # Errors
+    /// Only if two of them had one name, which would be a bug.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let counters = |name, help, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
+        let durations = |name, help, label: &str, buckets: &[f64]| {
+            HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), &[label])
+        };
+        let metrics = Self {
+            registry: Registry::new(),
+            requests: counters("bursar_requests_total", "Token requests answered.", &["dialect", "outcome"])?,
+            request_duration: durations(
+                "bursar_request_duration_seconds",
+                "Time from a token request to its answer.",
+                "dialect",
+                REQUEST_BUCKETS,
+            )?,
+            exchanges: counters(
+                "bursar_exchanges_total",
+                "Token exchanges with authorities.",
+                &["identity", "outcome"],
+            )?,
+            exchange_duration: durations(
+                "bursar_exchange_duration_seconds",
+                "Time that a token exchange took.",
+                "identity",
+                EXCHANGE_BUCKETS,
+            )?,
+            flight_waiters: IntCounter::new(
+                "bursar_flight_waiters_total",
+                "Callers that waited for an exchange, their own or another's.",
+            )?,
+            refreshes: counters("bursar_refreshes_total", "Renewals ahead of expiry.", &["identity", "outcome"])?,
+            tokens: IntGauge::new("bursar_tokens", "Keys in the cache.")?,
+        };
+        metrics.register()?;
+        Ok(metrics)
+    }
+
+    fn register(&self) -> Result<(), prometheus::Error> {
+        let build = Opts::new("bursar_build_info", "The version that runs.").const_label("version", VERSION);
+        let build = IntGauge::with_opts(build)?;
+        build.set(1);
+        self.registry.register(Box::new(build))?;
+        self.registry.register(Box::new(self.requests.clone()))?;
+        self.registry.register(Box::new(self.request_duration.clone()))?;
+        self.registry.register(Box::new(self.exchanges.clone()))?;
+        self.registry.register(Box::new(self.exchange_duration.clone()))?;
+        self.registry.register(Box::new(self.flight_waiters.clone()))?;
+        self.registry.register(Box::new(self.refreshes.clone()))?;
+        self.registry.register(Box::new(self.tokens.clone()))?;
+        self.registry.register(Box::new(ProcessCollector::for_self()))
+    }
+
+    /// A token request was answered.
+    pub fn answered<T>(&self, dialect: &'static str, result: &Result<T, Fault>, took: Duration) {
+        self.requests.with_label_values(&[dialect, outcome(result)]).inc();
+        self.request_duration.with_label_values(&[dialect]).observe(took.as_secs_f64());
+    }
+
+    /// An exchange ended.
+    pub fn exchanged<T>(&self, identity: &Name, result: &Result<T, Fault>, took: Duration) {
+        self.exchanges.with_label_values(&[identity.as_str(), outcome(result)]).inc();
+        self.exchange_duration.with_label_values(&[identity.as_str()]).observe(took.as_secs_f64());
+    }
+
+    /// A caller starts to wait for a flight.
+    pub fn waits(&self) {
+        self.flight_waiters.inc();
+    }
+
+    /// A renewal ahead of expiry ended.
+    pub fn refreshed<T>(&self, identity: &Name, result: &Result<T, Fault>) {
+        self.refreshes.with_label_values(&[identity.as_str(), outcome(result)]).inc();
+    }
+
+    /// The page for `/metrics`; `keys` is how many the cache holds now.
+    #[must_use]
+    pub fn page(&self, keys: u64) -> Vec<u8> {
+        self.tokens.set(i64::try_from(keys).unwrap_or(i64::MAX));
+        let mut page = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut page) {
+            tracing::error!(%error, "the metrics page could not be written");
+        }
+        page
+    }
+}
+
+fn outcome<T>(result: &Result<T, Fault>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(fault) => fault.code(),
+    }
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const REQUEST_BUCKETS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 30.0];
+const EXCHANGE_BUCKETS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_reaches_the_page() {
+        let metrics = Metrics::new().unwrap();
+        let payroll = Name::parse("payroll").unwrap();
+        metrics.answered("imds", &Ok(()), Duration::from_millis(2));
+        metrics.exchanged(&payroll, &Err::<(), _>(Fault::new(crate::fault::Kind::Throttled, "p", "r")), Duration::ZERO);
+        metrics.refreshed(&payroll, &Ok(()));
+        metrics.waits();
+        let page = String::from_utf8(metrics.page(3)).unwrap();
+        for line in [
+            r#"bursar_requests_total{dialect="imds",outcome="ok"} 1"#,
+            r#"bursar_exchanges_total{identity="payroll",outcome="too_many_requests"} 1"#,
+            r#"bursar_refreshes_total{identity="payroll",outcome="ok"} 1"#,
+            "bursar_flight_waiters_total 1",
+            "bursar_tokens 3",
+            "bursar_build_info{version=",
+            "process_resident_memory_bytes",
+        ] {
+            assert!(page.contains(line), "{line} is missing in\n{page}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Who may have what. One pure function admits an ask; its [`Permit`] is the only way to a token.
+
+use std::sync::Arc;
+
+use crate::caller::Caller;
+use crate::dialect::Ask;
+use crate::fault::{Fault, Kind};
+use crate::name::{ClientId, Name, Resource, Selector, TenantId};
+
+/// A named principal that callers can obtain tokens for.
+#[derive(Debug)]
+pub struct Identity {
+    /// Its name in the configuration.
+    pub name: Name,
+    /// The application in its tenants.
+    pub client_id: ClientId,
+    /// The service principal, when callers may select by it.
+    pub object_id: Option<String>,
+    /// The ARM id, when callers may select by it.
+    pub resource_id: Option<String>,
+    /// Whether it is meant when a caller names none.
+    pub default: bool,
+    /// The tenants it works in; the first is the default.
+    pub tenants: Vec<Tenant>,
+    /// What tokens may be for.
+    pub resources: Resources,
+}
+
+/// A directory as identities refer to it.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Its name in the configuration.
+    pub name: Name,
+    /// The directory.
+    pub id: TenantId,
+}
+
+/// What an identity's tokens may be for.
+#[derive(Debug)]
+pub enum Resources {
+    /// Anything the authority issues for (`["*"]`).
+    Any,
+    /// These, one trailing slash aside.
+    Listed(Vec<Resource>),
+}
+
+impl Resources {
+    fn allow(&self, resource: &Resource) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(listed) => listed.iter().any(|allowed| allowed.matches(resource)),
+        }
+    }
+}
+
+/// The rules.
+#[derive(Debug)]
+pub struct Policy {
+    identities: Vec<Arc<Identity>>,
+}
+
+/// The proof that policy admitted one caller to one identity, tenant and resource.
+///
+/// Its fields are private, so no other file can make one; `vend` accepts nothing else.
+///
+/// ```compile_fail
+/// let permit = bursar::policy::Permit { identity: todo!(), tenant: todo!(), resource: todo!() };
+/// ```
+#[derive(Debug)]
+pub struct Permit {
+    identity: Arc<Identity>,
+    tenant: Tenant,
+    resource: Resource,
+}
+
+impl Permit {
+    /// Whose token.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// In which tenant.
+    #[must_use]
+    pub const fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// For what.
+    #[must_use]
+    pub const fn resource(&self) -> &Resource {
+        &self.resource
+    }
+}
+
+impl Policy {
+    /// Rules over these identities. The configuration has seen to it that their selectors differ.
+    #[must_use]
+    pub fn new(identities: Vec<Identity>) -> Self {
+        Self { identities: identities.into_iter().map(Arc::new).collect() }
+    }
+
+    /// Admits `ask`, or says why not.
+    ///
+    /// Every recognised caller may use every identity for that identity's resources: recognition
+    /// already demanded the proof that its listener was configured for.
+    ///
+    /// # Errors
+    /// 400 for an identity or tenant that is not there, 403 for a resource that is not allowed.
+    pub fn admit(&self, _caller: &Caller, ask: &Ask) -> Result<Permit, Fault> {
+        let identity = self.select(&ask.selector)?;
+        let tenant = tenant(identity, ask.tenant.as_deref())?;
+        if !identity.resources.allow(&ask.resource) {
+            return Err(Fault::new(
+                Kind::AccessDenied,
+                "the identity may not be used for this resource",
+                "ask for a resource that it is meant for, or have the operator add this one to its 'resources'",
+            ));
+        }
+        Ok(Permit { identity: Arc::clone(identity), tenant: tenant.clone(), resource: ask.resource.clone() })
+    }
+
+    /// The names of all identities, in the order of the configuration.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.identities.iter().map(|identity| &identity.name)
+    }
+
+    fn select(&self, selector: &Selector) -> Result<&Arc<Identity>, Fault> {
+        match selector {
+            Selector::None => self.default_identity(),
+            selector => {
+                self.identities.iter().find(|identity| is_selected(identity, selector)).ok_or_else(unknown_identity)
+            }
+        }
+    }
+
+    /// The one marked as default, else the only one there is.
+    fn default_identity(&self) -> Result<&Arc<Identity>, Fault> {
+        let only = || {
+            if self.identities.len() == 1 { self.identities.first() } else { None }
+        };
+        self.identities.iter().find(|identity| identity.default).or_else(only).ok_or_else(|| {
+            Fault::new(
+                Kind::InvalidRequest,
+                "several identities exist and none is the default",
+                "say which one with client_id, or have the operator mark one with 'default = true'",
+            )
+        })
+    }
+}
+
+fn is_selected(identity: &Identity, selector: &Selector) -> bool {
+    let is = |held: Option<&str>, asked: &str| held.is_some_and(|held| held.eq_ignore_ascii_case(asked));
+    match selector {
+        Selector::ClientId(id) => is(Some(identity.client_id.as_str()), id),
+        Selector::Name(name) => identity.name.as_str() == name,
+        Selector::None => identity.default,
+        Selector::ObjectId(id) => is(identity.object_id.as_deref(), id),
+        Selector::ResourceId(id) => is(identity.resource_id.as_deref(), id),
+    }
+}
+
+/// The words `Identity not found` are what VM IMDS says; clients look for them.
+fn unknown_identity() -> Fault {
+    Fault::new(
+        Kind::InvalidRequest,
+        "Identity not found: no configured identity has this id",
+        "correct the id, or have the operator configure the identity",
+    )
+}
+
+fn tenant<'a>(identity: &'a Identity, asked: Option<&str>) -> Result<&'a Tenant, Fault> {
+    let is_asked = |tenant: &&Tenant| {
+        asked.is_none_or(|asked| tenant.name.as_str() == asked || tenant.id.as_str().eq_ignore_ascii_case(asked))
+    };
+    identity.tenants.iter().find(is_asked).ok_or_else(|| {
+        Fault::new(
+            Kind::InvalidRequest,
+            "the identity does not work in this tenant",
+            "leave the tenant out, or have the operator add it to the identity's 'tenants'",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caller::{Callers, Peer};
+    use crate::dialect::Guard;
+
+    fn identity(name: &str, n: u8, default: bool, resources: Resources) -> Identity {
+        let tenant =
+            |name: &str, id: &str| Tenant { name: Name::parse(name).unwrap(), id: TenantId::parse(id).unwrap() };
+        Identity {
+            name: Name::parse(name).unwrap(),
+            client_id: ClientId::parse(&format!("{n}AAAAAAA-0000-4000-8000-000000000000")).unwrap(),
+            object_id: Some(format!("object-{n}")),
+            resource_id: Some(format!("/subscriptions/{n}")),
+            default,
+            tenants: vec![tenant("contoso", "contoso.com"), tenant("fabrikam", "72f988bf-86f1-41af-91ab-2d7cd011db47")],
+            resources,
+        }
+    }
+
+    fn admit(policy: &Policy, selector: Selector, tenant: Option<&str>, resource: &str) -> Result<String, u16> {
+        let caller = Callers::default().recognise(Guard::Metadata, Peer { shown: None }).unwrap();
+        let ask = Ask { resource: Resource::parse(resource).unwrap(), selector, tenant: tenant.map(str::to_owned) };
+        let permit = policy.admit(&caller, &ask).map_err(|fault| fault.status())?;
+        Ok(format!("{} in {} for {}", permit.identity().name, permit.tenant().name, permit.resource().as_str()))
+    }
+
+    fn two() -> Policy {
+        let vault = Resources::Listed(vec![Resource::parse("https://vault.azure.net").unwrap()]);
+        Policy::new(vec![identity("one", 1, false, Resources::Any), identity("two", 2, true, vault)])
+    }
+
+    #[test]
+    fn each_selector_points_at_its_identity_without_case() {
+        let policy = two();
+        let one = Ok("one in contoso for r".to_owned());
+        assert_eq!(admit(&policy, Selector::ClientId("1aaaaaaa-0000-4000-8000-000000000000".into()), None, "r"), one);
+        assert_eq!(admit(&policy, Selector::ObjectId("OBJECT-1".into()), None, "r"), one);
+        assert_eq!(admit(&policy, Selector::ResourceId("/SUBSCRIPTIONS/1".into()), None, "r"), one);
+        assert_eq!(admit(&policy, Selector::Name("one".into()), None, "r"), one);
+    }
+
+    #[test]
+    fn an_unknown_selector_is_never_the_default() {
+        let policy = two();
+        for selector in [
+            Selector::ClientId("object-1".into()),
+            Selector::ObjectId("nobody".into()),
+            Selector::ResourceId("/".into()),
+            Selector::Name("One".into()),
+        ] {
+            assert_eq!(admit(&policy, selector, None, "https://vault.azure.net"), Err(400));
+        }
+    }
+
+    #[test]
+    fn the_default_is_the_marked_one_or_the_only_one() {
+        let vault = "https://vault.azure.net/";
+        assert_eq!(admit(&two(), Selector::None, None, vault), Ok(format!("two in contoso for {vault}")));
+        let only = Policy::new(vec![identity("only", 1, false, Resources::Any)]);
+        assert_eq!(admit(&only, Selector::None, None, "r"), Ok("only in contoso for r".to_owned()));
+        let unmarked =
+            Policy::new(vec![identity("a", 1, false, Resources::Any), identity("b", 2, false, Resources::Any)]);
+        assert_eq!(admit(&unmarked, Selector::None, None, "r"), Err(400));
+    }
+
+    #[test]
+    fn a_resource_that_is_not_listed_is_denied() {
+        assert_eq!(admit(&two(), Selector::None, None, "https://vault.azure.net.evil"), Err(403));
+        assert_eq!(admit(&two(), Selector::None, None, "https://graph.microsoft.com"), Err(403));
+    }
+
+    #[test]
+    fn a_tenant_goes_by_name_or_id() {
+        let select = |tenant| admit(&two(), Selector::Name("one".into()), Some(tenant), "r");
+        assert_eq!(select("fabrikam"), Ok("one in fabrikam for r".to_owned()));
+        assert_eq!(select("72F988BF-86F1-41AF-91AB-2D7CD011DB47"), Ok("one in fabrikam for r".to_owned()));
+        assert_eq!(select("elsewhere.com"), Err(400));
+    }
+}

@@ -1,0 +1,184 @@
+//! The listeners: bound before anything is served, drained before anything is cut.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::task::JoinHandle;
+
+use crate::caller::Callers;
+use crate::clock::Clock;
+use crate::dialect::Dialect;
+use crate::fault::{Fault, Kind};
+use crate::metrics::Metrics;
+use crate::policy::Policy;
+use crate::vend::Vend;
+
+pub mod admin;
+pub mod host;
+pub mod phase;
+pub mod token;
+
+use host::Hosts;
+use phase::Phase;
+
+/// Everything that answering a request needs.
+pub struct Service {
+    /// The dialects that are served.
+    pub dialects: Vec<&'static Dialect>,
+    /// Which `Host` names are ours.
+    pub hosts: Hosts,
+    /// Who is recognised.
+    pub callers: Callers,
+    /// Who may have what.
+    pub policy: Policy,
+    /// Where tokens come from.
+    pub vend: Vend,
+    /// Where events are counted.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Clock,
+    /// Where the process is in its life.
+    pub phase: Arc<Phase>,
+}
+
+/// Where and how to listen.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Addresses for tokens.
+    pub listen: Vec<SocketAddr>,
+    /// The address for health and metrics.
+    pub admin_listen: SocketAddr,
+    /// Threads that serve tokens.
+    pub workers: usize,
+    /// How long requests are still accepted after the end was announced.
+    pub drain: Duration,
+    /// How long a request that is being answered may take after that.
+    pub grace: Duration,
+}
+
+/// Running listeners.
+pub struct Server {
+    tokens: Listener,
+    admin: Listener,
+    phase: Arc<Phase>,
+    drain: Duration,
+}
+
+struct Listener {
+    addresses: Vec<SocketAddr>,
+    handle: ServerHandle,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl Server {
+    /// Binds every address and serves. `service` is told the addresses that were bound, since a port
+    /// of zero is chosen by the system.
+    ///
+    /// # Errors
+    /// An address cannot be bound; nothing is left listening then.
+    pub fn start(settings: &Settings, service: impl FnOnce(&[SocketAddr]) -> Service) -> Result<Self, Fault> {
+        let tokens = bind(&settings.listen)?;
+        let admin = bind(&[settings.admin_listen])?;
+        let addresses: Vec<SocketAddr> = tokens.iter().chain(&admin).map(local).collect::<Result<_, _>>()?;
+        let service = web::Data::new(service(&addresses));
+        let phase = Arc::clone(&service.phase);
+        let data = service.clone();
+        let tokens = launch(tokens, settings.workers, settings.grace, move |config| {
+            config.app_data(data.clone()).default_service(web::to(token::serve));
+        })?;
+        let admin = launch(admin, 1, settings.grace, move |config| {
+            config.app_data(service.clone()).default_service(web::to(admin::serve));
+        })?;
+        phase.begin();
+        Ok(Self { tokens, admin, phase, drain: settings.drain })
+    }
+
+    /// Where tokens are served.
+    #[must_use]
+    pub fn token_addresses(&self) -> &[SocketAddr] {
+        &self.tokens.addresses
+    }
+
+    /// Where health and metrics are served.
+    #[must_use]
+    pub fn admin_addresses(&self) -> &[SocketAddr] {
+        &self.admin.addresses
+    }
+
+    /// Ends without cutting anybody off: readiness is denied at once, so that load balancers look
+    /// elsewhere; requests are accepted for the drain period, each answer closing its connection; then
+    /// the listeners close and what is being answered is answered.
+    pub async fn shutdown(self) {
+        self.phase.drain();
+        tokio::time::sleep(self.drain).await;
+        self.tokens.stop().await;
+        self.admin.stop().await;
+    }
+}
+
+impl Listener {
+    async fn stop(self) {
+        self.handle.stop(true).await;
+        match self.task.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "a listener ended badly"),
+            Err(error) => tracing::error!(%error, "a listener's task ended badly"),
+        }
+    }
+}
+
+fn bind(addresses: &[SocketAddr]) -> Result<Vec<std::net::TcpListener>, Fault> {
+    let listeners = addresses.iter().map(|address| {
+        socket(*address).map_err(|error| {
+            let remedy = "end the program that listens there, or configure another address";
+            Fault::new(Kind::Unavailable, format!("cannot listen on {address}: {error}"), remedy)
+        })
+    });
+    listeners.collect()
+}
+
+/// A listening socket with room for a burst of connections; the standard library's backlog is 128.
+fn socket(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn local(listener: &std::net::TcpListener) -> Result<SocketAddr, Fault> {
+    listener.local_addr().map_err(|error| broken(&error))
+}
+
+fn launch(
+    listeners: Vec<std::net::TcpListener>,
+    workers: usize,
+    grace: Duration,
+    routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+) -> Result<Listener, Fault> {
+    let addresses = listeners.iter().map(local).collect::<Result<_, _>>()?;
+    let mut server = HttpServer::new(move || App::new().configure(routes.clone()))
+        .workers(workers)
+        .keep_alive(KEEP_ALIVE)
+        .tcp_nodelay(true)
+        .shutdown_timeout(grace.as_secs())
+        .disable_signals();
+    for listener in listeners {
+        server = server.listen(listener).map_err(|error| broken(&error))?;
+    }
+    let server = server.run();
+    Ok(Listener { addresses, handle: server.handle(), task: tokio::spawn(server) })
+}
+
+fn broken(error: &io::Error) -> Fault {
+    Fault::new(Kind::Internal, format!("a listener cannot be used: {error}"), "report this")
+}
+
+const BACKLOG: i32 = 1024;
+/// Longer than clients pause between requests; actix's own five seconds make them reconnect.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);

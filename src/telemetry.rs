@@ -1,0 +1,29 @@
+//! Where logs go: to stderr, ours up to the configured level, everybody else's never below `info`, and
+//! only warnings unless more than `info` is wanted.
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use crate::config::{Format, Log};
+
+/// Starts to log. HTTP libraries print headers and bodies at `debug`, which is why the level is ours alone.
+///
+/// # Errors
+/// The process logs already.
+pub fn start(log: Log) -> Result<(), TryInitError> {
+    let ours = LevelFilter::from_level(log.level);
+    let others = if ours > LevelFilter::INFO { LevelFilter::INFO } else { ours.min(LevelFilter::WARN) };
+    let filter = Targets::new().with_target("bursar", ours).with_default(others);
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    match log.format {
+        Format::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+        Format::Text => {
+            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            registry.with(layer.with_ansi(colours)).try_init()
+        }
+    }
+}

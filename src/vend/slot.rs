@@ -1,0 +1,307 @@
+//! The cell that guards one key: its token, its flight, and what the authority last said of it.
+//!
+//! Every step is taken under one short lock, so that deciding and boarding a flight cannot be torn
+//! apart: two callers never start two flights. The lock is never held across an await.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::clock::Timestamp;
+use crate::fault::{Fault, Kind, Turn};
+use crate::freshness::{self, Entry, Patience, Times, Verdict, Windows, cool_down};
+use crate::token::{Token, TokenKey};
+
+/// How a flight ended; everybody aboard gets the same.
+pub type Landing = Result<Arc<Token>, Fault>;
+
+/// The cell of one key.
+#[derive(Debug)]
+pub struct Slot {
+    key: TokenKey,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: Option<Held>,
+    cooling: Option<Cooling>,
+    flight: Option<watch::Receiver<Option<Landing>>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    token: Arc<Token>,
+    times: Times,
+}
+
+#[derive(Debug)]
+struct Cooling {
+    fault: Fault,
+    failures: u32,
+    until: Timestamp,
+}
+
+/// What a caller has to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// Answer with the fault.
+    Refuse(Fault),
+    /// Answer with the token.
+    Serve(Arc<Token>),
+    /// Answer with the token, and fly if there is a seat.
+    ServeAndRefresh(Arc<Token>, Option<Departure>),
+    /// Wait; fly first if there is a departure.
+    Wait(Patience, watch::Receiver<Option<Landing>>, Option<Departure>),
+}
+
+/// The duty to fly: whoever holds it must land the flight. Dropped without landing (a panic), it frees
+/// the slot, and those aboard learn that nobody flies.
+#[derive(Debug)]
+pub struct Departure {
+    slot: Arc<Slot>,
+    sender: watch::Sender<Option<Landing>>,
+}
+
+/// What is drawn and read when a step is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// The present.
+    pub now: Timestamp,
+    /// The windows of freshness.
+    pub windows: &'a Windows,
+}
+
+impl Slot {
+    /// An empty cell.
+    #[must_use]
+    pub fn new(key: TokenKey) -> Self {
+        Self { key, state: Mutex::default() }
+    }
+
+    /// What it guards.
+    #[must_use]
+    pub const fn key(&self) -> &TokenKey {
+        &self.key
+    }
+
+    /// Takes the step of one caller. `rejected` is what the source knows of its credentials; `renew`
+    /// is asked only when a renewal would start.
+    pub fn step(
+        self: &Arc<Self>,
+        moment: Moment<'_>,
+        rejected: Option<(Timestamp, Fault)>,
+        renew: impl FnOnce() -> bool,
+    ) -> Step {
+        let mut state = self.lock();
+        let until = rejected.as_ref().map(|(until, _)| *until);
+        let cooling_until = state.cooling.as_ref().map(|cooling| cooling.until).max(until);
+        let entry = Entry { times: state.held.as_ref().map(|held| held.times), cooling_until };
+        let verdict = freshness::decide(entry, moment.now, moment.windows);
+        match (verdict, state.token()) {
+            (Verdict::Serve, Some(token)) => Step::Serve(token),
+            (Verdict::ServeAndRefresh, Some(token)) => {
+                let departure = if state.flying().is_none() && renew() { Some(state.depart(self).1) } else { None };
+                Step::ServeAndRefresh(token, departure)
+            }
+            (Verdict::Refuse(until), _) => Step::Refuse(state.refusal(rejected, until, moment.now)),
+            (Verdict::Fetch(patience), _) => match state.flying() {
+                Some(flight) => Step::Wait(patience, flight, None),
+                None => {
+                    let (flight, departure) = state.depart(self);
+                    Step::Wait(patience, flight, Some(departure))
+                }
+            },
+            // Invariant: freshness serves only what is held.
+            (Verdict::Serve | Verdict::ServeAndRefresh, None) => Step::Refuse(lost_flight()),
+        }
+    }
+
+    /// The token, while it lives.
+    #[must_use]
+    pub fn live(&self, now: Timestamp) -> Option<Arc<Token>> {
+        self.lock().token().filter(|token| now < token.expires_at)
+    }
+
+    /// How many bytes of token it holds.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.lock().held.as_ref().map_or(0, |held| held.token.secret.expose().len())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Invariant: no code panics while it holds this lock, and the state is whole between statements.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn token(&self) -> Option<Arc<Token>> {
+        self.held.as_ref().map(|held| Arc::clone(&held.token))
+    }
+
+    /// The flight in progress, unless its pilot is gone.
+    fn flying(&self) -> Option<watch::Receiver<Option<Landing>>> {
+        self.flight.clone().filter(|flight| flight.has_changed().is_ok())
+    }
+
+    fn depart(&mut self, slot: &Arc<Slot>) -> (watch::Receiver<Option<Landing>>, Departure) {
+        let (sender, flight) = watch::channel(None);
+        self.flight = Some(flight.clone());
+        (flight, Departure { slot: Arc::clone(slot), sender })
+    }
+
+    /// The remembered fault, with the time that is left as its wish.
+    fn refusal(&self, rejected: Option<(Timestamp, Fault)>, until: Timestamp, now: Timestamp) -> Fault {
+        let own = self.cooling.as_ref().filter(|cooling| cooling.until == until).map(|cooling| cooling.fault.clone());
+        let fault = own.or_else(|| rejected.map(|(_, fault)| fault)).unwrap_or_else(lost_flight);
+        if fault.turn() == Turn::Authority { fault.with_retry_after(Some(until.since(now))) } else { fault }
+    }
+}
+
+impl Departure {
+    /// Where the flight belongs.
+    #[must_use]
+    pub const fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
+
+    /// Ends the flight: a token replaces the held one, a fault never does. `jitter` spreads the next
+    /// renewal and the cooling.
+    pub fn land(self, result: Result<Token, Fault>, moment: Moment<'_>, jitter: f64) -> Landing {
+        let mut state = self.slot.lock();
+        let landing = result.map(Arc::new);
+        match &landing {
+            Ok(token) => {
+                let times = Times::of(token, moment.windows, jitter);
+                state.held = Some(Held { token: Arc::clone(token), times });
+                state.cooling = None;
+            }
+            // The source remembers this one, for all keys at once and until the credential is replaced.
+            Err(fault) if fault.kind == Kind::RejectedCredential => {}
+            Err(fault) => {
+                let failures = state.cooling.as_ref().map_or(1, |before| before.failures.saturating_add(1));
+                let until = moment.now + cool_down(fault, failures, jitter);
+                state.cooling = Some(Cooling { fault: fault.clone(), failures, until });
+            }
+        }
+        state.flight = None;
+        drop(state);
+        self.sender.send_replace(Some(landing.clone()));
+        landing
+    }
+}
+
+/// What callers get when the task of their flight died.
+#[must_use]
+pub fn lost_flight() -> Fault {
+    Fault::new(Kind::Internal, "the exchange was lost inside Bursar", "report this; asking again starts a new one")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::name::{ClientId, Name, Resource, Scope, TenantId};
+    use crate::secret::Secret;
+
+    const START: Timestamp = Timestamp::from_secs(1_000_000);
+
+    fn slot() -> Arc<Slot> {
+        Arc::new(Slot::new(TokenKey {
+            identity: Name::parse("app").unwrap(),
+            authority: "https://login/".into(),
+            tenant: TenantId::parse("contoso.com").unwrap(),
+            client_id: ClientId::parse("app").unwrap(),
+            scope: Scope::from(&Resource::parse("r").unwrap()),
+        }))
+    }
+
+    fn at(secs: u64) -> Moment<'static> {
+        const WINDOWS: Windows =
+            Windows { late: Duration::from_mins(5), last: Duration::from_secs(30), join: Duration::from_secs(1) };
+        Moment { now: START + Duration::from_secs(secs), windows: &WINDOWS }
+    }
+
+    fn token(issued: u64) -> Token {
+        let issued_at = at(issued).now;
+        let secret = Secret::from(format!("token-{issued}"));
+        Token { secret, issued_at, expires_at: issued_at + Duration::from_hours(1), refresh_in: None }
+    }
+
+    fn step(slot: &Arc<Slot>, secs: u64) -> Step {
+        slot.step(at(secs), None, || true)
+    }
+
+    fn departure(slot: &Arc<Slot>, secs: u64) -> Departure {
+        match step(slot, secs) {
+            Step::Wait(_, _, Some(departure)) | Step::ServeAndRefresh(_, Some(departure)) => departure,
+            other => panic!("no departure: {other:?}"),
+        }
+    }
+
+    fn outage() -> Fault {
+        Fault::new(Kind::Unavailable, "p", "r")
+    }
+
+    #[test]
+    fn one_departure_however_many_ask() {
+        let slot = slot();
+        let first = departure(&slot, 0);
+        for _ in 0..10 {
+            assert!(matches!(step(&slot, 0), Step::Wait(Patience::Whole, _, None)));
+        }
+        first.land(Ok(token(0)), at(1), 0.0).unwrap();
+        assert!(matches!(step(&slot, 1), Step::Serve(_)));
+    }
+
+    #[test]
+    fn a_lost_pilot_frees_the_slot() {
+        let slot = slot();
+        drop(departure(&slot, 0));
+        departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).unwrap();
+    }
+
+    #[test]
+    fn a_failed_renewal_keeps_the_live_token() {
+        let slot = slot();
+        departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).unwrap();
+        departure(&slot, 2700).land(Err(outage()), at(2700), 0.0).unwrap_err();
+        assert!(matches!(step(&slot, 2700), Step::Serve(_)));
+        departure(&slot, 2701).land(Err(outage()), at(2701), 0.0).unwrap_err();
+        assert!(matches!(step(&slot, 2702), Step::Serve(_)), "the second failure cools for two seconds");
+        departure(&slot, 3599).land(Err(outage()), at(3599), 0.0).unwrap_err();
+        assert!(slot.live(at(3599).now).is_some());
+        assert!(matches!(step(&slot, 3600), Step::Refuse(_)));
+    }
+
+    #[test]
+    fn a_refusal_says_how_long() {
+        let slot = slot();
+        let fault = outage().with_retry_after(Some(Duration::from_secs(17)));
+        departure(&slot, 0).land(Err(fault), at(0), 0.0).unwrap_err();
+        match step(&slot, 7) {
+            Step::Refuse(fault) => assert_eq!(fault.retry_after(), Some(Duration::from_secs(10))),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_rejected_credential_cools_in_its_source_alone() {
+        let slot = slot();
+        let rejected = Fault::new(Kind::RejectedCredential, "p", "r");
+        departure(&slot, 0).land(Err(rejected.clone()), at(0), 0.0).unwrap_err();
+        let known = Some((at(9).now, rejected));
+        assert!(matches!(slot.step(at(1), known, || true), Step::Refuse(fault) if fault.status() == 403));
+        assert!(matches!(step(&slot, 1), Step::Wait(..)), "a reload that ends the rejection ends it at once");
+    }
+
+    #[test]
+    fn a_renewal_waits_for_the_budget_and_a_caller_does_not() {
+        let slot = slot();
+        departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).unwrap();
+        assert!(matches!(slot.step(at(2700), None, || false), Step::ServeAndRefresh(_, None)));
+        assert!(matches!(slot.step(at(3300), None, || false), Step::Wait(Patience::Brief(_), _, Some(_))));
+    }
+}

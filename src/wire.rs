@@ -1,0 +1,211 @@
+//! One exchange on the wire. [`request`] encodes, [`answer`] decodes, and neither does I/O; [`Wire::send`]
+//! is the single place that does.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Client, Response, redirect};
+use url::{Host, Url};
+
+use crate::fault::{Fault, Kind};
+use crate::secret::Secret;
+
+pub mod aadsts;
+pub mod answer;
+pub mod request;
+
+/// What goes out.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Where to.
+    pub url: Url,
+    /// A form to POST; without one it is a GET.
+    pub form: Option<Secret>,
+    /// Goes along as `client-request-id`, so that the authority's log can be searched for it.
+    pub request_id: String,
+}
+
+/// What came back: everything that the decoder may look at.
+pub struct Incoming {
+    /// The HTTP status.
+    pub status: u16,
+    /// The header `Retry-After`, as it was written.
+    pub retry_after: Option<String>,
+    /// Where a redirect, which is never followed, points.
+    pub location: Option<String>,
+    /// The body, of at most one mebibyte.
+    pub body: Bytes,
+}
+
+/// An HTTP client with the trust and the timeouts of one tenant.
+#[derive(Clone, Debug)]
+pub struct Wire {
+    client: Client,
+}
+
+/// What an HTTP client is made with.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    /// The certificates to trust instead of the system's.
+    pub roots: Option<Vec<reqwest::Certificate>>,
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
+    /// Whether the authority is on this machine, where no proxy may come between.
+    pub loopback: bool,
+}
+
+impl Wire {
+    /// Makes a client: no redirects (they would carry a credential elsewhere), bounded connects, pooled.
+    ///
+    /// # Errors
+    /// The system's trust store cannot be read.
+    pub fn new(trust: Trust) -> Result<Self, Fault> {
+        install_crypto_provider();
+        let mut builder = Client::builder()
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(trust.connect_timeout)
+            .pool_idle_timeout(POOL_IDLE)
+            .default_headers(request::headers());
+        if let Some(roots) = trust.roots {
+            builder = builder.tls_certs_only(roots);
+        }
+        if trust.loopback {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|error| {
+            Fault::new(
+                Kind::Misconfigured,
+                "no TLS client could be made",
+                "install the ca-certificates package, or set 'ca_file' for the tenant",
+            )
+            .with_inward(chain(&error))
+        })?;
+        Ok(Self { client })
+    }
+
+    /// Sends one request and reads the bounded answer. It has no deadline of its own but the connect
+    /// timeout: the flight's deadline covers it.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] when no whole answer arrives; [`Kind::Misconfigured`] for plain http to
+    /// another machine, before anything is sent.
+    pub async fn send(&self, outgoing: Outgoing) -> Result<Incoming, Fault> {
+        if !is_confidential(&outgoing.url) {
+            return Err(Fault::new(
+                Kind::Misconfigured,
+                "the authority's endpoint is not https, and credentials are never sent in the clear",
+                "use an https authority",
+            ));
+        }
+        let request = match outgoing.form {
+            Some(form) => self.client.post(outgoing.url).header(CONTENT_TYPE, FORM).body(form.expose().to_owned()),
+            None => self.client.get(outgoing.url),
+        };
+        let response =
+            request.header(ACCEPT, "application/json").header("client-request-id", outgoing.request_id).send();
+        receive(response.await.map_err(|error| lost(&error))?).await
+    }
+}
+
+async fn receive(mut response: Response) -> Result<Incoming, Fault> {
+    let announced = response.content_length().unwrap_or(0);
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
+        if announced > MAX_BODY || body.len() as u64 + chunk.len() as u64 > MAX_BODY {
+            return Err(unusable("the authority's answer is too large"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let text = |name| text(response.headers(), name);
+    Ok(Incoming {
+        status: response.status().as_u16(),
+        retry_after: text(RETRY_AFTER),
+        location: text(LOCATION),
+        body: body.freeze(),
+    })
+}
+
+fn text(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// Whether a credential may travel to `url`: https, or this machine.
+#[must_use]
+pub fn is_confidential(url: &Url) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
+}
+
+/// Whether `url` names this machine.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+/// The authority answered, but not in a way that anyone can use.
+fn unusable(problem: &'static str) -> Fault {
+    Fault::new(
+        Kind::Unavailable,
+        problem,
+        "if it stays so, check that the authority's URL is right and that no proxy answers in its place",
+    )
+}
+
+fn lost(error: &reqwest::Error) -> Fault {
+    let problem = match error {
+        e if e.is_timeout() => "the authority did not answer in time",
+        e if e.is_connect() => "no connection to the authority can be made",
+        _ => "the connection to the authority broke",
+    };
+    let remedy = "check the network, the proxy and the trusted certificates between here and the authority";
+    Fault::new(Kind::Unavailable, problem, remedy).with_inward(chain(error))
+}
+
+/// An error and its causes in one line, without the URL's query.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}
+
+/// One provider for the process; rustls wants it installed, and a second installation is no error.
+pub fn install_crypto_provider() {
+    let _installed_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const MAX_BODY: u64 = 1 << 20;
+const POOL_IDLE: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_travel_over_https_or_not_at_all() {
+        for (url, fine) in [
+            ("https://login.microsoftonline.com/t", true),
+            ("http://127.0.0.1:8080/", true),
+            ("http://127.9.9.9/", true),
+            ("http://[::1]/", true),
+            ("http://localhost:1/", true),
+            ("http://login.microsoftonline.com/", false),
+            ("http://localhost.evil.com/", false),
+            ("http://127.0.0.1.evil.com/", false),
+            ("http://10.0.0.1/", false),
+            ("ftp://127.0.0.1/", false),
+        ] {
+            assert_eq!(is_confidential(&Url::parse(url).unwrap()), fine, "{url}");
+        }
+    }
+}

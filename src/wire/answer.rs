@@ -1,0 +1,197 @@
+//! Decodes what an authority answered into a token or a fault. Looks at the status and the body alone.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Incoming, aadsts, unusable};
+use crate::clock::Timestamp;
+use crate::fault::{Fault, Kind};
+use crate::secret::Secret;
+use crate::token::Token;
+
+/// Reads the answer of a token endpoint.
+///
+/// # Errors
+/// The fault that the answer describes, or that it is no answer at all.
+pub fn token(incoming: &Incoming, now: Timestamp) -> Result<Token, Fault> {
+    let body: TokenBody = success(incoming, now)?;
+    if !body.token_type.as_deref().unwrap_or("Bearer").eq_ignore_ascii_case("bearer") {
+        return Err(unusable("the authority issued a token that is no bearer token"));
+    }
+    if body.access_token.is_empty() || !body.access_token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(unusable("the authority issued a token that cannot be used"));
+    }
+    let life = life(&body, now).ok_or_else(|| unusable("the authority issued a token that has already expired"))?;
+    Ok(Token {
+        secret: Secret::from(body.access_token),
+        issued_at: now,
+        expires_at: now + life,
+        refresh_in: body.refresh_in.as_ref().and_then(seconds),
+    })
+}
+
+/// Reads any successful JSON answer, such as a discovery document.
+///
+/// # Errors
+/// The fault that the answer describes, or that it is no answer at all.
+pub fn success<T: DeserializeOwned>(incoming: &Incoming, now: Timestamp) -> Result<T, Fault> {
+    match incoming.status {
+        200 => serde_json::from_slice(&incoming.body).map_err(|error| {
+            // The position only: serde's own words may quote the body.
+            let at = format!("{:?} at line {} column {}", error.classify(), error.line(), error.column());
+            unusable("the authority's answer is not what it should be").with_inward(at)
+        }),
+        300..400 => {
+            let to = incoming.location.as_deref().and_then(|to| url::Url::parse(to).ok());
+            let host = to.as_ref().and_then(url::Url::host_str).unwrap_or("nowhere");
+            Err(unusable("the authority redirects, which is never followed").with_inward(format!("to {host}")))
+        }
+        _ => Err(fault(incoming, now)),
+    }
+}
+
+/// Reads a failure: the status of an outage or of throttling first, then Entra's number, then the
+/// OAuth error code. What is not JSON did not come from the authority.
+fn fault(incoming: &Incoming, now: Timestamp) -> Fault {
+    let body: Option<FaultBody> = serde_json::from_slice(&incoming.body).ok();
+    let number = body.as_ref().and_then(FaultBody::number);
+    let (kind, problem, remedy) = classify(incoming.status, body.as_ref(), number);
+    let wish = incoming.retry_after.as_deref().and_then(|text| retry_after(text, now));
+    let fault = Fault::new(kind, problem, remedy)
+        .with_aadsts(number)
+        .with_retry_after(wish)
+        .with_correlation_id(body.as_ref().and_then(|body| body.correlation_id.as_deref()));
+    match body {
+        Some(body) => fault.with_inward(body.describe(incoming.status)),
+        None => fault.with_inward(format!("HTTP {} without a JSON body", incoming.status)),
+    }
+}
+
+fn classify(status: u16, body: Option<&FaultBody>, number: Option<u32>) -> (Kind, &'static str, &'static str) {
+    let patience = "wait; nothing else has to be done unless it goes on for long";
+    if status == 429 {
+        return (Kind::Throttled, "the authority is throttling", patience);
+    }
+    let error = body.and_then(|body| body.error.as_deref());
+    if status >= 500 || status == 408 || error == Some("temporarily_unavailable") {
+        return (Kind::Unavailable, "the authority has a failure of its own", patience);
+    }
+    if let Some((kind, remedy)) = number.and_then(aadsts::known) {
+        return (kind, problem(kind), remedy);
+    }
+    match error {
+        None => {
+            let remedy = "check that the authority's URL is right and that no proxy answers in its place";
+            (Kind::Unavailable, "something that is not the authority answered", remedy)
+        }
+        Some("invalid_client") => {
+            (Kind::RejectedCredential, problem(Kind::RejectedCredential), "check the credential of the identity")
+        }
+        Some("invalid_scope" | "invalid_resource" | "invalid_target" | "invalid_request") => {
+            (Kind::InvalidRequest, problem(Kind::InvalidRequest), "ask for a resource that exists in the tenant")
+        }
+        Some("invalid_instance") => {
+            let remedy = "check the authority's host, or set 'instance_discovery = false' if you trust it";
+            (Kind::Misconfigured, "the authority's host is unknown", remedy)
+        }
+        Some(_) => (
+            Kind::Misconfigured,
+            problem(Kind::Misconfigured),
+            "look the number up in the authority's documentation, and the correlation id in its sign-in log",
+        ),
+    }
+}
+
+const fn problem(kind: Kind) -> &'static str {
+    match kind {
+        Kind::InvalidRequest => "the authority calls the request invalid",
+        Kind::RejectedCredential => "the authority rejected the credential",
+        Kind::Throttled => "the authority is throttling",
+        Kind::Unavailable => "the authority has a failure of its own",
+        _ => "the authority refused the application",
+    }
+}
+
+/// `Retry-After` in either of its forms (RFC 9110 section 10.2.3).
+fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(secs) = text.parse::<u64>() {
+        return Some(Duration::from_secs(secs));
+    }
+    let date: SystemTime = httpdate::parse_http_date(text).ok()?;
+    Some(Timestamp::from(date).since(now))
+}
+
+/// `expires_in`, else the distance to `expires_on`, else MSAL's ten minutes; never a dead token, and
+/// never one of more than a year.
+fn life(body: &TokenBody, now: Timestamp) -> Option<Duration> {
+    let expires_on =
+        || body.expires_on.as_ref().and_then(seconds).map(|on| on.saturating_sub(Duration::from_secs(now.as_secs())));
+    let life = body.expires_in.as_ref().and_then(seconds).or_else(expires_on).unwrap_or(UNNAMED_LIFE);
+    (!life.is_zero()).then_some(life.min(MAX_LIFE))
+}
+
+/// A count of seconds, which authorities write as a number or as a string.
+fn seconds(value: &Value) -> Option<Duration> {
+    let secs = match value {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    secs.map(Duration::from_secs)
+}
+
+#[derive(Deserialize)]
+struct TokenBody {
+    access_token: String,
+    token_type: Option<String>,
+    expires_in: Option<Value>,
+    expires_on: Option<Value>,
+    refresh_in: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct FaultBody {
+    error: Option<String>,
+    error_description: Option<String>,
+    #[serde(default)]
+    error_codes: Vec<Value>,
+    correlation_id: Option<String>,
+    trace_id: Option<String>,
+}
+
+impl FaultBody {
+    /// Entra's number, from the list or from the description.
+    fn number(&self) -> Option<u32> {
+        let listed = self.error_codes.iter().find_map(Value::as_u64);
+        let described = || {
+            let digits = self.error_description.as_deref()?.strip_prefix("AADSTS")?;
+            digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())].parse().ok()
+        };
+        listed.or_else(described).and_then(|number| u32::try_from(number).ok())
+    }
+
+    /// The authority's words, for the log: bounded and in one line.
+    fn describe(&self, status: u16) -> String {
+        let said = |text: &Option<String>| -> String {
+            let text = text.as_deref().unwrap_or("-").chars().take(MAX_WORDS);
+            text.map(|c| if c.is_control() { ' ' } else { c }).collect()
+        };
+        format!(
+            "HTTP {status} {}: {} (trace id {})",
+            said(&self.error),
+            said(&self.error_description),
+            said(&self.trace_id)
+        )
+    }
+}
+
+const UNNAMED_LIFE: Duration = Duration::from_mins(10);
+const MAX_LIFE: Duration = Duration::from_hours(24 * 366);
+const MAX_WORDS: usize = 600;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Encodes a token request (RFC 6749 section 4.4, RFC 7523 section 2.2) as Entra wants it.
+
+use reqwest::header::{HeaderMap, HeaderValue};
+use url::form_urlencoded::Serializer;
+
+use crate::name::{ClientId, Scope};
+use crate::secret::Secret;
+
+/// One credential, applied to one request.
+#[derive(Debug)]
+pub enum ClientProof {
+    /// A signed assertion.
+    Assertion(Secret),
+    /// The client secret itself.
+    Secret(Secret),
+}
+
+impl ClientProof {
+    /// The text that must not appear anywhere.
+    #[must_use]
+    pub const fn secret(&self) -> &Secret {
+        match self {
+            Self::Assertion(secret) | Self::Secret(secret) => secret,
+        }
+    }
+}
+
+/// The form of a client-credentials request.
+#[must_use]
+pub fn client_credentials(client_id: &ClientId, scope: &Scope, proof: &ClientProof) -> Secret {
+    let mut form = Serializer::new(String::new());
+    form.append_pair("client_id", client_id.as_str()).append_pair("grant_type", "client_credentials");
+    match proof {
+        ClientProof::Assertion(assertion) => {
+            form.append_pair("client_assertion_type", JWT_BEARER).append_pair("client_assertion", assertion.expose());
+        }
+        ClientProof::Secret(secret) => {
+            form.append_pair("client_secret", secret.expose());
+        }
+    }
+    form.append_pair("scope", scope.as_str());
+    Secret::from(form.finish())
+}
+
+/// What every request tells the authority about us (the names are MSAL's, the values ours).
+#[must_use]
+pub fn headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("x-client-sku", "Bursar"),
+        ("x-client-ver", env!("CARGO_PKG_VERSION")),
+        ("x-client-os", std::env::consts::OS),
+        ("x-ms-lib-capability", "retry-after, h429"),
+        ("return-client-request-id", "true"),
+        ("user-agent", concat!("bursar/", env!("CARGO_PKG_VERSION"))),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+}
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Resource;
+
+    fn form(proof: &ClientProof) -> String {
+        let scope = Scope::from(&Resource::parse("https://vault.azure.net/").unwrap());
+        client_credentials(&ClientId::parse("app").unwrap(), &scope, proof).expose().to_owned()
+    }
+
+    #[test]
+    fn a_secret_goes_into_the_body() {
+        let proof = ClientProof::Secret(Secret::from("a b&c=d+é".to_owned()));
+        assert_eq!(
+            form(&proof),
+            "client_id=app&grant_type=client_credentials&client_secret=a+b%26c%3Dd%2B%C3%A9&scope=https%3A%2F%2Fvault.azure.net%2F%2F.default"
+        );
+    }
+
+    #[test]
+    fn an_assertion_goes_with_its_type() {
+        let proof = ClientProof::Assertion(Secret::from("h.p.s".to_owned()));
+        assert_eq!(
+            form(&proof),
+            "client_id=app&grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=h.p.s&scope=https%3A%2F%2Fvault.azure.net%2F%2F.default"
+        );
+    }
+
+    #[test]
+    fn a_proof_does_not_print() {
+        let proof = ClientProof::Secret(Secret::from("hunter2".to_owned()));
+        assert!(!format!("{proof:?}").contains("hunter2"));
+    }
+}
