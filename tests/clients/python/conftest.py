@@ -1,7 +1,6 @@
 """The commands under test, each started once for the whole run, and the environment that a client wakes up in."""
 
 import os
-import re
 from contextlib import contextmanager
 
 import pytest
@@ -10,10 +9,8 @@ import requests
 import authority
 import service
 from authority import Material, Sts
-from processes import Command, free_ports, running
+from processes import Command, free_ports, running, said_by
 
-DEV_TENANT = "b0b00000-0000-4000-8000-000000000001"
-DEV_CLIENT = "b0b00000-0000-4000-8000-000000000002"
 FOREIGN = ("AZURE_", "IDENTITY_", "IMDS_", "MSI_", "MSAL_")
 STRAY = ("REGION_NAME", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 LOG_TAIL = 3000
@@ -58,11 +55,9 @@ def sts(tmp_path_factory, material):
 def dev(tmp_path_factory):
     """`bursar dev`, reached by nothing but the lines that it prints."""
     arguments = ["dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
-    wanted = {name for names in service.DOORS.values() for name in names}
     with running("dev", arguments, tmp_path_factory.mktemp("dev")) as command:
-        command.wait_until(lambda: wanted <= service.exported(command.said()).keys(), "what to export")
-        said = command.said()
-        yield service.Service(service.exported(said), dev_authority(said), None, DEV_TENANT, DEV_CLIENT)
+        command.wait_until(lambda: service.EXPORTS <= service.exported(command.said()).keys(), "what to export")
+        yield service.developers(command.said())
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +68,7 @@ def serve(tmp_path_factory, sts, material):
     file = service.write_configuration(directory, ports, sts, material)
     with running("serve", ["serve", "--config", str(file)], directory) as command:
         command.wait_until(lambda: is_ready(f"http://127.0.0.1:{ports[1]}/readyz"), "readiness")
-        yield service.configured(ports, sts)
+        yield service.configured(said_by("env", "--config", str(file), "--shell", "dotenv"), sts)
 
 
 @pytest.fixture(params=["dev", "serve"])
@@ -97,10 +92,6 @@ def sts_in(directory, name, *arguments):
     listening = ["sts", "--listen", "127.0.0.1:0", "--tls-dir", str(directory), *arguments]
     with running(name, listening, directory) as command:
         yield command.wait_until(lambda: Sts.announced(command.said()), "its line")
-
-
-def dev_authority(said: str) -> str:
-    return re.search(r"authority\W+(http://[^\s\"]+)", said)[1]
 
 
 def is_ready(url: str) -> bool:

@@ -74,6 +74,14 @@ def running(name: str, arguments: list[str], directory: Path):
     assert code == 0, f"{name} ended with {code}\n{command.logged()}"
 
 
+def said_by(*arguments: str) -> str:
+    """All that a command says which ends by itself, and well."""
+    command = [os.environ["BURSAR"], *arguments]
+    ended = subprocess.run(command, env=_bare_environment(), capture_output=True, text=True, timeout=READY_WITHIN)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that were free a moment ago: all are held until the last is found, so that they differ."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]

@@ -1,7 +1,7 @@
 """A running Bursar as its callers see it: the variables to export, and whose tokens it pays out."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
@@ -9,6 +9,8 @@ import requests
 import authority
 from authority import Material, Sts
 
+DEV_TENANT = "b0b00000-0000-4000-8000-000000000001"
+DEV_CLIENT = "b0b00000-0000-4000-8000-000000000002"
 HEADER = "the-header-secret-of-the-suites"
 OBJECT_ID = "0b1ec700-0000-4000-8000-000000000004"
 RESOURCE_ID = (
@@ -18,8 +20,8 @@ RESOURCE_ID = (
 VAULT = "https://vault.azure.net"
 APP_SERVICE = "app-service"
 IMDS = "imds"
-DOORS = {APP_SERVICE: ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"), IMDS: ("AZURE_POD_IDENTITY_AUTHORITY_HOST",)}
-IMDS_PATH = "/metadata/identity/oauth2/token"
+DOORS = (APP_SERVICE, IMDS)
+EXPORTS = {"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_POD_IDENTITY_AUTHORITY_HOST"}
 TIMEOUT = 10
 
 
@@ -27,25 +29,28 @@ TIMEOUT = 10
 class Service:
     """The default identity of one service, and all that a caller may say to reach it."""
 
-    exports: dict[str, str]
+    endpoint: str
+    header: str
+    host: str
     authority: str
     ca_file: str | None
     tenant: str
     client_id: str
-    selectors: dict[str, str] = field(default_factory=dict)
+    selectors: dict[str, str]
 
     def environment(self, door: str) -> dict[str, str]:
-        """What to export for one way in; exporting both would always take the first."""
-        return {name: self.exports[name] for name in DOORS[door]}
+        """What to export for one way in; with several, a client would always take the same one."""
+        return {
+            APP_SERVICE: {"IDENTITY_ENDPOINT": self.endpoint, "IDENTITY_HEADER": self.header},
+            IMDS: {"AZURE_POD_IDENTITY_AUTHORITY_HOST": self.host},
+        }[door]
 
     def bare_answer(self, door: str, **query: str) -> requests.Response:
         """The answer to an ask without an SDK around it, to compare what an SDK makes of it."""
-        if door == APP_SERVICE:
-            url, version = self.exports["IDENTITY_ENDPOINT"], "2019-08-01"
-            headers = {"X-IDENTITY-HEADER": self.exports["IDENTITY_HEADER"]}
-        else:
-            url, version = self.exports["AZURE_POD_IDENTITY_AUTHORITY_HOST"] + IMDS_PATH, "2018-02-01"
-            headers = {"Metadata": "true"}
+        url, version, headers = {
+            APP_SERVICE: (self.endpoint, "2019-08-01", {"X-IDENTITY-HEADER": self.header}),
+            IMDS: (f"{self.host}/metadata/identity/oauth2/token", "2018-02-01", {"Metadata": "true"}),
+        }[door]
         return requests.get(url, headers=headers, params={"api-version": version, **query}, timeout=TIMEOUT)
 
 
@@ -56,9 +61,19 @@ def outward_words(said: dict | str) -> str:
 
 
 def exported(said: str) -> dict[str, str]:
-    """The variables in lines such as a shell would read."""
-    lines = re.findall(r"^\s*export (\w+)=(.*)$", said, re.MULTILINE)
+    """The variables in lines such as a shell, or a file of them, would have."""
+    lines = re.findall(r"^\s*(?:export )?([A-Z_]+)=(.*)$", said, re.MULTILINE)
     return {name: value.strip().strip("'\"") for name, value in lines}
+
+
+def reached_by(said: str) -> dict[str, str]:
+    """What a command says of how to reach it, as parts of a service."""
+    exports = exported(said)
+    return {
+        "endpoint": exports["IDENTITY_ENDPOINT"],
+        "header": exports["IDENTITY_HEADER"],
+        "host": exports["AZURE_POD_IDENTITY_AUTHORITY_HOST"],
+    }
 
 
 def write_configuration(directory: Path, ports: list[int], sts: Sts, material: Material) -> Path:
@@ -75,6 +90,7 @@ def write_configuration(directory: Path, ports: list[int], sts: Sts, material: M
 listen = ["127.0.0.1:{ports[0]}"]
 admin_listen = "127.0.0.1:{ports[1]}"
 header_secret = [{{ file = "header" }}]
+drain = "0s"
 
 [tenants.test]
 id = "{authority.TENANT}"
@@ -113,13 +129,25 @@ credentials = [{{ kind = "secret", file = "wrong" }}]
     return file
 
 
-def configured(ports: list[int], sts: Sts) -> Service:
-    """The service that `write_configuration` describes."""
-    host = f"http://127.0.0.1:{ports[0]}"
-    exports = {
-        "IDENTITY_ENDPOINT": f"{host}/msi/token",
-        "IDENTITY_HEADER": HEADER,
-        "AZURE_POD_IDENTITY_AUTHORITY_HOST": host,
-    }
-    selectors = {"object_id": OBJECT_ID, "resource_id": RESOURCE_ID}
-    return Service(exports, sts.authority, sts.ca_file, authority.TENANT, authority.SECRET_CLIENT, selectors)
+def configured(said: str, sts: Sts) -> Service:
+    """The service that `write_configuration` describes, by what `bursar env` says of it."""
+    return Service(
+        **reached_by(said),
+        authority=sts.authority,
+        ca_file=sts.ca_file,
+        tenant=authority.TENANT,
+        client_id=authority.SECRET_CLIENT,
+        selectors={"object_id": OBJECT_ID, "resource_id": RESOURCE_ID},
+    )
+
+
+def developers(said: str) -> Service:
+    """The service that `bursar dev` describes."""
+    return Service(
+        **reached_by(said),
+        authority=re.search(r"\bauthority +(\S+)", said)[1],
+        ca_file=None,
+        tenant=DEV_TENANT,
+        client_id=DEV_CLIENT,
+        selectors=dict(re.findall(r"\b(object_id|resource_id) +(\S+)", said)),
+    )

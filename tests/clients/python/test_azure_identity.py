@@ -76,9 +76,9 @@ def test_a_credential_gets_a_token(bursar, ask, credential, assigned, method):
 
 
 @pytest.mark.parametrize("selector", ["object_id", "resource_id"])
-def test_an_identity_is_found_by_its_other_names(serve, ask, selector):
-    token = ask(serve, identity_config={selector: serve.selectors[selector]})
-    assert client_of(claims_of(serve, token)) == serve.client_id
+def test_an_identity_is_found_by_its_other_names(bursar, ask, selector):
+    token = ask(bursar, identity_config={selector: bursar.selectors[selector]})
+    assert client_of(claims_of(bursar, token)) == bursar.client_id
 
 
 @pytest.mark.parametrize("client_id", [CERTIFICATE_CLIENT, FEDERATED_CLIENT], ids=["certificate", "assertion"])
@@ -142,9 +142,9 @@ def test_a_rejected_credential_tells_the_operator_why(serve, ask, door):
 
 @pytest.mark.parametrize("door", [APP_SERVICE])
 def test_a_wrong_header_opens_nothing(bursar, ask, door):
-    stranger = replace(bursar, exports={**bursar.exports, "IDENTITY_HEADER": "no-such-header-secret"})
+    stranger = replace(bursar, header="no-such-header-secret")
     bare = stranger.bare_answer(door, resource=VAULT)
     said = refused_at_once(ask, stranger)
     assert bare.status_code in (401, 403)
     assert outward_words(bare.json()) in outward_words(said)
-    assert bursar.exports["IDENTITY_HEADER"] not in said
+    assert bursar.header not in said

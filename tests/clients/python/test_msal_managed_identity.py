@@ -50,9 +50,9 @@ def test_a_token_and_then_the_same_from_the_cache(bursar, client, assigned):
 
 
 @pytest.mark.parametrize("selector", ["object_id", "resource_id"])
-def test_an_identity_is_found_by_its_other_names(serve, client, selector):
-    asking = client(serve, **{selector: serve.selectors[selector]})
-    assert client_of(claims_of(serve, asking.acquire_token_for_client(resource=VAULT))) == serve.client_id
+def test_an_identity_is_found_by_its_other_names(bursar, client, selector):
+    asking = client(bursar, **{selector: bursar.selectors[selector]})
+    assert client_of(claims_of(bursar, asking.acquire_token_for_client(resource=VAULT))) == bursar.client_id
 
 
 def test_each_selector_gets_its_own_identity(serve, client):
