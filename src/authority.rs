@@ -101,12 +101,14 @@ impl Authority {
         self.checked(&configuration.token_endpoint)
     }
 
-    /// Where to ask whether the host is an authority at all; none when it is known or trusted.
+    /// Where to ask whether the host is an authority at all; none when it is known or trusted. The public
+    /// cloud knows nothing of this machine, so it is not asked about loopback.
     fn instance_url(&self) -> Option<Url> {
         let host = self.base.host_str().unwrap_or_default();
         let mut url = match &self.instance_discovery {
             InstanceDiscovery::Off => return None,
             _ if cloud::of(host).is_some() => return None,
+            InstanceDiscovery::Public if wire::is_loopback(&self.base) => return None,
             InstanceDiscovery::At(url) => url.clone(),
             InstanceDiscovery::Public => Url::parse(PUBLIC).ok()?,
         };
@@ -218,6 +220,7 @@ mod tests {
             ("https://login.microsoftonline.com", InstanceDiscovery::Public, None),
             ("https://login.microsoftonline.us", InstanceDiscovery::Public, None),
             ("https://login.corp", InstanceDiscovery::Off, None),
+            ("http://127.0.0.1:9", InstanceDiscovery::Public, None),
             ("https://login.corp", InstanceDiscovery::Public, Some("login.microsoftonline.com")),
             ("https://login.corp", at, Some("idp.corp")),
         ] {

@@ -210,7 +210,7 @@ mod tests {
         };
         assert_eq!(names(None), ["AZURE_POD_IDENTITY_AUTHORITY_HOST"]);
         let secret = Setting::Text("s".to_owned());
-        assert_eq!(names(Some(&secret)), ["AZURE_POD_IDENTITY_AUTHORITY_HOST", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"]);
+        assert_eq!(names(Some(&secret)), ["IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_POD_IDENTITY_AUTHORITY_HOST"]);
     }
 
     #[test]

@@ -1,0 +1,158 @@
+//! Each kind of credential against an authority that verifies it in earnest.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::json;
+use support::{APP, NATIVE, SECRET, STS_SETTINGS, TWO_IDENTITIES, World};
+
+const FIRST: &str = r#"[{ kind = "secret", file = "secret" }]"#;
+
+fn with_credentials(credentials: &str) -> String {
+    assert!(TWO_IDENTITIES.contains(FIRST));
+    TWO_IDENTITIES.replacen(FIRST, credentials, 1)
+}
+
+/// Writes a certificate with its key to `app.pem`, and what the STS needs to `public.pem` and `jwks.json`.
+fn issue(directory: &Path) -> EncodingKey {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["app".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    std::fs::write(directory.join("app.pem"), format!("{}{certificate}", key.serialize_pem())).unwrap();
+    std::fs::write(directory.join("public.pem"), &certificate).unwrap();
+    let signing = EncodingKey::from_rsa_pem(key.serialize_pem().as_bytes()).unwrap();
+    let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&signing, Algorithm::RS256).unwrap()).unwrap();
+    jwk["kid"] = json!("one");
+    std::fs::write(directory.join("jwks.json"), json!({ "keys": [jwk] }).to_string()).unwrap();
+    signing
+}
+
+fn assertion(key: &EncodingKey, expires: u64) -> String {
+    let header = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::RS256) };
+    let claims = json!({
+        "iss": "https://cluster", "sub": "system:serviceaccount:pay:roll", "aud": "api://AzureADTokenExchange",
+        "iat": 1_799_999_000, "exp": expires,
+    });
+    jsonwebtoken::encode(&header, &claims, key).unwrap()
+}
+
+/// A world whose first application is known by a certificate and a federation as well.
+async fn world(credentials: &str) -> (World, EncodingKey) {
+    let directory = support::directory();
+    let key = issue(directory.path());
+    let proofs = r#"
+certificates = ["public.pem"]
+federated = [{ issuer = "https://cluster", subject = "system:serviceaccount:pay:roll", jwks_file = "jwks.json" }]
+"#;
+    let secrets = format!("secrets = [\"{SECRET}\"]");
+    let settings = STS_SETTINGS.replacen(&secrets, &format!("{secrets}{proofs}"), 1);
+    std::fs::write(directory.path().join("sts.toml"), settings).unwrap();
+    std::fs::write(directory.path().join("wrong"), "wrong-secret").unwrap();
+    (World::within(directory, &with_credentials(credentials)).await, key)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_signs_a_fresh_assertion_for_every_exchange() {
+    let (world, _) = world(r#"[{ kind = "certificate", file = "app.pem", send_x5c = true }]"#).await;
+    world.ask(NATIVE).await.token();
+    world.ask("/token?resource=other").await.token();
+    let exchanges = support::exchanges(&world.http, world.sts.url()).await;
+    let [first, second] = &exchanges[..] else { unreachable!("two exchanges, not {}", exchanges.len()) };
+    assert_ne!(first["assertion"]["claims"]["jti"], second["assertion"]["claims"]["jti"]);
+    let (header, claims) = (&first["assertion"]["header"], &first["assertion"]["claims"]);
+    assert_eq!((header["alg"].as_str(), header["x5c"].as_array().map(Vec::len)), (Some("PS256"), Some(1)));
+    assert_eq!((claims["iss"].as_str(), claims["sub"].as_str()), (Some(APP), Some(APP)));
+    assert_eq!(claims["aud"], format!("{}/{}/oauth2/v2.0/token", world.sts.url(), support::TENANT));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_has_an_assertion_of_its_own() {
+    let (world, _) = world(r#"[{ kind = "certificate", file = "app.pem" }]"#).await;
+    world.break_sts(support::on_token(json!({ "status": 500, "times": 1 }))).await;
+    world.ask(NATIVE).await.token();
+    let exchanges = support::exchanges(&world.http, world.sts.url()).await;
+    assert_eq!(exchanges.len(), 2);
+    assert_ne!(exchanges[0]["assertion"]["claims"]["jti"], exchanges[1]["assertion"]["claims"]["jti"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assertion_file_is_read_for_every_exchange() {
+    let (world, key) = world(r#"[{ kind = "assertion", file = "assertion" }]"#).await;
+    let file = world.directory.path().join("assertion");
+    let reply = world.ask(NATIVE).await;
+    assert_eq!(reply.status, 403);
+    assert!(reply.description().contains("the assertion file cannot be read"), "{reply:?}");
+
+    std::fs::write(&file, assertion(&key, 1_799_999_500)).unwrap();
+    let reply = world.ask("/token?resource=a").await;
+    assert!(reply.status == 403 && reply.description().contains("AADSTS700024"), "{reply:?}");
+
+    std::fs::write(&file, assertion(&key, 1_800_003_600)).unwrap();
+    world.hand.advance(Duration::from_secs(11));
+    world.ask("/token?resource=b").await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_secret_is_shown_to_the_authority_once_for_a_thousand_requests() {
+    let (world, _) = world(r#"[{ kind = "secret", file = "wrong" }]"#).await;
+    let targets: Vec<String> = (0..1000).map(|n| format!("/token?resource=https://r{}", n % 20)).collect();
+    for wave in targets.chunks(100) {
+        for reply in join_all(wave.iter().map(|target| world.ask(target))).await {
+            assert_eq!(reply.status, 403, "{reply:?}");
+            assert!(reply.retry_after().is_none());
+            let text = reply.description();
+            assert!(text.contains("AADSTS7000215, correlation id "), "{text}");
+            assert!(text.contains("For the operator: the client secret is wrong"), "{text}");
+            assert!(!text.contains("wrong-secret") && !text.contains("Trace ID"), "{text}");
+        }
+    }
+    assert_eq!(world.exchanges().await, 1);
+    for (seconds, asked) in [(9, 0), (1, 1), (17, 0), (3, 1)] {
+        world.hand.advance(Duration::from_secs(seconds));
+        assert_eq!(world.ask(NATIVE).await.status, 403);
+        assert_eq!(world.exchanges().await, asked, "after {seconds} s more");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_credential_gives_way_to_the_next() {
+    let (world, _) =
+        world(r#"[{ kind = "secret", file = "wrong" }, { kind = "certificate", file = "app.pem" }]"#).await;
+    world.ask(NATIVE).await.token();
+    assert_eq!(world.exchanges().await, 2);
+    world.ask("/token?resource=other").await.token();
+    assert_eq!(world.exchanges().await, 1, "the rejected one rests");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_directory_does_not_know_is_the_operators_turn() {
+    let unknown_app = TWO_IDENTITIES.replacen(APP, "b0b00000-0000-4000-8000-0000000000ff", 1);
+    let unknown_tenant = TWO_IDENTITIES.replacen(support::TENANT, "contoso.com", 1);
+    for (config, number) in [(unknown_app, "AADSTS700016"), (unknown_tenant, "AADSTS90002")] {
+        let world = World::with(&config).await;
+        let reply = world.ask(NATIVE).await;
+        assert_eq!(reply.status, 403, "{reply:?}");
+        assert!(reply.description().contains(number) && reply.description().contains("For the operator"), "{reply:?}");
+    }
+    let world = World::start().await;
+    let reply = world.ask("/token?resource=https://nobody.invalid").await;
+    assert!(reply.status == 400 && reply.description().contains("AADSTS500011"), "{reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_host_is_confirmed_where_the_operator_says() {
+    for (authority, asked, status) in [("127.0.0.1", "127.0.0.1", 200), ("localhost", "127.0.0.1", 403)] {
+        let config = TWO_IDENTITIES
+            .replace("\"@authority@\"", &format!("\"@authority-of-{authority}@\""))
+            .replace("instance_discovery = false", &format!("instance_discovery = \"@authority-of-{asked}@\""));
+        let world = World::with(&config).await;
+        let reply = world.ask(NATIVE).await;
+        assert_eq!(reply.status, status, "{reply:?}");
+        assert!(status == 200 || reply.description().contains("AADSTS50049"), "{reply:?}");
+    }
+}
