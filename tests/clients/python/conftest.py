@@ -56,7 +56,7 @@ def dev(tmp_path_factory):
     """`bursar dev`, reached by nothing but the lines that it prints."""
     arguments = ["dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
     with running("dev", arguments, tmp_path_factory.mktemp("dev")) as command:
-        command.wait_until(lambda: service.EXPORTS <= service.exported(command.said()).keys(), "what to export")
+        command.wait_until(lambda: service.says_all(command.said()), "what to export")
         yield service.developers(command.said())
 
 

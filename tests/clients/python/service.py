@@ -21,7 +21,6 @@ VAULT = "https://vault.azure.net"
 APP_SERVICE = "app-service"
 IMDS = "imds"
 DOORS = (APP_SERVICE, IMDS)
-EXPORTS = {"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_POD_IDENTITY_AUTHORITY_HOST"}
 TIMEOUT = 10
 
 
@@ -139,6 +138,11 @@ def configured(said: str, sts: Sts) -> Service:
         client_id=authority.SECRET_CLIENT,
         selectors={"object_id": OBJECT_ID, "resource_id": RESOURCE_ID},
     )
+
+
+def says_all(said: str) -> bool:
+    """Whether `bursar dev` has come to its last line, which shows an ask."""
+    return re.search(r"^\s*curl .*\n", said, re.MULTILINE) is not None
 
 
 def developers(said: str) -> Service:
