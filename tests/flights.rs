@@ -1,5 +1,4 @@
 //! One exchange per key at a time, however many ask; and keys never mix.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

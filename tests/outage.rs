@@ -1,5 +1,4 @@
 //! What callers see while the authority is down, and while tokens age.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

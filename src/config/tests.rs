@@ -62,7 +62,6 @@ fn what_is_not_written_has_its_default() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_key_is_read() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("header"), "shown\n").unwrap();
@@ -123,7 +122,6 @@ level = "trace"
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_mistake_is_told_with_its_path() {
     for (from, to, expected) in [
         ("id = \"72f988bf-86f1-41af-91ab-2d7cd011db47\"", "", "tenants.contoso.id: the key is missing"),

@@ -1,0 +1,168 @@
+//! The commands, as a person at a shell meets them.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::process::{Command, Output};
+
+use support::{
+    HEADER, Process, SECRET, TWO_IDENTITIES, bursar, client, directory, run, start_serve, start_sts, write_config,
+};
+
+fn out(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_prints_what_works_when_pasted() {
+    let mut dev = Process::start(bursar().args([
+        "dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--listen",
+        "[::1]:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+        "--header-secret",
+        "it's mine",
+    ]));
+    let mut lines = Vec::new();
+    while lines.last().is_none_or(|line: &String| !line.contains("curl ")) {
+        lines.push(dev.line());
+    }
+    let text = lines.concat();
+    for words in [
+        "tokens     http://127.0.0.1:",
+        "client_id b0b00000-0000-4000-8000-000000000002",
+        "authority  http://127.0.0.1:",
+    ] {
+        assert!(text.contains(words), "{words} is missing in\n{text}");
+    }
+    let exports: String = lines.iter().filter(|line| line.trim_start().starts_with("export ")).cloned().collect();
+    let host = format!(
+        "{exports}\ncurl -sSf -H 'Metadata: true' \"$AZURE_POD_IDENTITY_AUTHORITY_HOST/metadata/identity/oauth2/token?api-version=2018-02-01&resource=r\"
+curl -sSf -H \"X-IDENTITY-HEADER: $IDENTITY_HEADER\" \"$IDENTITY_ENDPOINT?api-version=2019-08-01&resource=r\""
+    );
+    for script in [lines.last().unwrap().trim().to_owned(), host] {
+        let (code, stdout, stderr) = out(&Command::new("bash").args(["-c", &script]).output().unwrap());
+        assert!(code == 0 && stdout.contains("\"access_token\":\"ey"), "{script}\n{stdout}\n{stderr}");
+    }
+    dev.terminate();
+    assert_eq!(dev.ended().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn token_asks_a_service_or_the_authority_itself() {
+    let directory = directory();
+    let settings = directory.path().join("sts.toml");
+    let tls = directory.path().join("tls");
+    let (_sts, announced) = start_sts(&["--config", settings.to_str().unwrap(), "--tls-dir", tls.to_str().unwrap()]);
+    let config = TWO_IDENTITIES.replace("[tenants.two]", "ca_file = \"tls/ca.pem\"\n[tenants.two]");
+    let config = write_config(directory.path(), &config, announced["authority"].as_str().unwrap());
+    let (_serve, tokens, _) = start_serve(&config, &[]).await;
+    let config = config.to_str().unwrap();
+    for origin in [["--endpoint", &tokens], ["--config", config]] {
+        let token = |rest: &[&str]| {
+            let args = [&["token", "--resource", "https://vault.azure.net"], &origin[..], rest].concat();
+            out(&run(&args))
+        };
+        let (code, json, _) = token(&[]);
+        assert!(code == 0 && json.starts_with("{\"access_token\":"), "{json}");
+        assert!(token(&["-o", "raw"]).1.starts_with("ey"));
+        assert!(
+            token(&["-o", "header", "--identity", "second", "--tenant", "one"])
+                .1
+                .starts_with("Authorization: Bearer ey")
+        );
+        let (code, stdout, stderr) = token(&["--identity", "nobody"]);
+        assert!(code == 64 && stdout.is_empty() && stderr.contains("Identity not found"), "{code} {stderr}");
+        // The second tenant does not trust the STS's certificate.
+        let (code, _, stderr) = token(&["--tenant", "two"]);
+        assert!(code == 69 && stderr.contains("no connection to the authority can be made"), "{code} {stderr}");
+        let refused =
+            ["token", "--resource", "https://graph.microsoft.com", "--identity", "second", origin[0], origin[1]];
+        assert_eq!(out(&run(&refused)).0, 77);
+    }
+    let (code, _, stderr) = out(&run(&["token", "--resource", "r", "--endpoint", "http://127.0.0.1:1"]));
+    assert!(code == 69 && stderr.contains("is it running there?"), "{code} {stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probe_tells_readiness_by_its_exit_code() {
+    let directory = directory();
+    let config = write_config(directory.path(), TWO_IDENTITIES, "http://127.0.0.1:1");
+    let (_serve, _, admin) = start_serve(&config, &[]).await;
+    assert_eq!(out(&run(&["probe", &admin])).0, 0);
+    assert_eq!(out(&run(&["probe", &format!("{admin}/nothing")])).0, 69);
+    assert_eq!(out(&run(&["probe", "http://127.0.0.1:1"])).0, 69);
+    let by_variable =
+        bursar().arg("probe").env("BURSAR__SERVER__ADMIN_LISTEN", admin.trim_start_matches("http://")).output();
+    assert_eq!(out(&by_variable.unwrap()).0, 0);
+}
+
+#[test]
+fn check_tells_all_mistakes_on_stdout() {
+    let directory = directory();
+    let good = write_config(directory.path(), TWO_IDENTITIES, "https://login.microsoftonline.com");
+    let (code, stdout, _) = out(&run(&["check", "--config", good.to_str().unwrap()]));
+    assert!(code == 0 && stdout.contains("identity first: in one, two, proved by secret"), "{stdout}");
+    let bad = TWO_IDENTITIES.replace("client_id", "clientid").replace("default = true", "default = 1");
+    let bad = write_config(directory.path(), &bad, "http://login.corp");
+    let (code, stdout, _) = out(&run(&["check", "--config", bad.to_str().unwrap()]));
+    assert_eq!((code, stdout.lines().count()), (64, 7), "{stdout}");
+    let (code, stdout, _) = out(&run(&["check", "--config", "nowhere.toml"]));
+    assert!(code == 64 && stdout.starts_with("nowhere.toml: the file cannot be read"), "{stdout}");
+    let (code, stdout, _) = out(&run(&["check"]));
+    assert!(code == 64 && stdout.contains("AZURE_CLIENT_ID"), "{stdout}");
+}
+
+#[test]
+fn env_prints_lines_that_a_shell_understands() {
+    let directory = directory();
+    let config = TWO_IDENTITIES.replace("\"127.0.0.1:0\"]", "\"127.0.0.1:5151\"]");
+    let config = write_config(directory.path(), &config, "https://login.microsoftonline.com");
+    let config = config.to_str().unwrap();
+    let (code, bash, _) = out(&run(&["env", "--config", config]));
+    assert!(code == 0 && !bash.contains(HEADER), "the secret is read when the line runs:\n{bash}");
+    let script = format!("{bash}\necho \"$IDENTITY_ENDPOINT $IDENTITY_HEADER $AZURE_POD_IDENTITY_AUTHORITY_HOST\"");
+    let (_, echoed, _) = out(&Command::new("bash").args(["-c", &script]).output().unwrap());
+    assert_eq!(echoed.trim(), format!("http://127.0.0.1:5151/msi/token {HEADER} http://127.0.0.1:5151"));
+    let (_, dotenv, _) = out(&run(&["env", "--config", config, "--shell", "dotenv"]));
+    assert!(dotenv.contains(&format!("IDENTITY_HEADER={HEADER}\n")), "{dotenv}");
+    let (_, dev, _) = out(&run(&["env"]));
+    assert!(dev.contains("export IDENTITY_ENDPOINT=http://127.0.0.1:4141/msi/token"), "{dev}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_takes_the_azure_variables() {
+    let (_sts, announced) = start_sts(&[]);
+    let text = |key: &str| announced[key].as_str().unwrap().to_owned();
+    let mut command = bursar();
+    command.arg("serve").envs([
+        ("AZURE_CLIENT_ID", text("client_id")),
+        ("AZURE_TENANT_ID", text("tenant")),
+        ("AZURE_AUTHORITY_HOST", text("authority")),
+        ("AZURE_CLIENT_SECRET", text("client_secret")),
+        ("BURSAR__SERVER__LISTEN", "127.0.0.1:0".to_owned()),
+        ("BURSAR__SERVER__ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
+    ]);
+    let serve = Process::start(&mut command);
+    let line = serve.logged("serving").await;
+    let address = line.split("tokens=[").nth(1).unwrap().split(']').next().unwrap();
+    let request = client().get(format!("http://{address}/token?resource=r")).header("metadata", "true");
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    assert!(!serve.log().contains(SECRET));
+}
+
+#[test]
+fn a_wrong_command_line_is_64_and_help_is_0() {
+    for args in [&["--help"][..], &["--version"], &["dev", "--help"], &["token", "--help"]] {
+        let (code, stdout, _) = out(&run(args));
+        assert!(code == 0 && stdout.contains("ursar"), "{args:?} {stdout}");
+    }
+    for args in [&[][..], &["nothing"], &["token"], &["serve", "--nothing"], &["dev", "--listen", "nowhere"]] {
+        let (code, stdout, stderr) = out(&run(args));
+        assert!(code == 64 && stdout.is_empty() && !stderr.is_empty(), "{args:?} {code} {stderr}");
+    }
+}
