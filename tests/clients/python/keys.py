@@ -1,0 +1,73 @@
+"""Key pairs, certificates and signed assertions, made afresh for every run."""
+
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
+from cryptography.x509.oid import NameOID
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A private key and the self-signed certificate that goes with it."""
+
+    key: rsa.RSAPrivateKey
+    certificate: x509.Certificate
+
+    @classmethod
+    def generate(cls, name: str) -> "Pair":
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        return cls(key, _self_signed(key, name))
+
+    def key_pem(self, passphrase: str | None = None) -> str:
+        lock = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+        pkcs8 = serialization.PrivateFormat.PKCS8
+        return self.key.private_bytes(serialization.Encoding.PEM, pkcs8, lock).decode()
+
+    def certificate_pem(self) -> str:
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def pfx(self, passphrase: str) -> bytes:
+        lock = BestAvailableEncryption(passphrase.encode())
+        return pkcs12.serialize_key_and_certificates(b"app", self.key, self.certificate, None, lock)
+
+    def sha1(self) -> str:
+        """What Entra's portal shows as the thumbprint, and what MSAL calls one."""
+        return self.certificate.fingerprint(hashes.SHA1()).hex()
+
+    def x5t(self) -> str:
+        return urlsafe_b64encode(self.certificate.fingerprint(hashes.SHA1())).rstrip(b"=").decode()
+
+    def jwks(self, kid: str) -> dict:
+        public = jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
+        return {"keys": [{**public, "kid": kid, "use": "sig", "alg": "RS256"}]}
+
+
+def assertion(key: rsa.RSAPrivateKey, header: dict, *, issuer: str, subject: str, audience: str, age: int = 0) -> str:
+    """An assertion that lives ten minutes and was made `age` seconds ago."""
+    made = int(time.time()) - age
+    claims = {"iss": issuer, "sub": subject, "aud": audience, "jti": str(uuid.uuid4())}
+    times = {"iat": made, "nbf": made, "exp": made + 600}
+    return jwt.encode({**claims, **times}, key, algorithm="RS256", headers=header)
+
+
+def _self_signed(key: rsa.RSAPrivateKey, name: str) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(timezone.utc)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=90))
+        .sign(key, hashes.SHA256())
+    )
