@@ -1,4 +1,4 @@
-//! Every example in `config/` is a configuration without mistakes.
+//! Every example in `config/`, and the one in the README, is a configuration without mistakes.
 
 use std::collections::HashMap;
 use std::fs;
@@ -19,15 +19,21 @@ fn every_example_loads() {
         fs::write(secrets.join(name), "a-secret").unwrap();
     }
     let variables = HashMap::from([("LAB_CLIENT_SECRET".to_owned(), "a-secret".to_owned())]);
-    let mut loaded = 0;
-    for example in fs::read_dir("config").unwrap() {
-        let example = example.unwrap().path();
-        let copy = directory.path().join(example.file_name().unwrap());
-        fs::copy(&example, &copy).unwrap();
+    let mut examples: Vec<(String, String)> = fs::read_dir("config").unwrap().map(named_text).collect();
+    let readme = fs::read_to_string("README.md").unwrap();
+    let block = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    examples.push(("README.toml".to_owned(), block.replace("/run/secrets/", "secrets/")));
+    assert!(examples.len() >= 5);
+    for (name, text) in examples {
+        let copy = directory.path().join(&name);
+        fs::write(&copy, text).unwrap();
         if let Err(mistakes) = Config::read(Some(&copy), variables.clone()) {
-            unreachable!("{}:\n{mistakes}", example.display());
+            unreachable!("{name}:\n{mistakes}");
         }
-        loaded += 1;
     }
-    assert!(loaded >= 4);
+}
+
+fn named_text(entry: std::io::Result<fs::DirEntry>) -> (String, String) {
+    let path = entry.unwrap().path();
+    (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())
 }

@@ -65,6 +65,7 @@ impl Dev {
             "server": {
                 "listen": self.listen,
                 "admin_listen": self.admin_listen,
+                "hosts": CONTAINER_HOSTS,
                 "header_secret": [{ "env": "BURSAR_DEV_HEADER_SECRET" }],
                 "allow_unauthenticated": true,
                 "drain": "0s",
@@ -131,4 +132,6 @@ Point an SDK at it with the first pair (every SDK), or with the last line (Pytho
 
 /// The documented header secret of `bursar dev`; it opens nothing but the emulator.
 pub(super) const HEADER_SECRET: &str = "bursar-dev-header";
+/// What containers call this machine, when it is told to listen where they reach it.
+const CONTAINER_HOSTS: [&str; 2] = ["host.docker.internal", "host.containers.internal"];
 const RESOURCE_ID: &str = "/subscriptions/b0b00000-0000-4000-8000-000000000004/resourcegroups/dev/providers/Microsoft.ManagedIdentity/userAssignedIdentities/dev";

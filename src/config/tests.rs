@@ -16,6 +16,50 @@ resources = ["*"]
 credentials = [{ kind = "secret", env = "SECRET" }]
 "#;
 
+/// A configuration that has every key there is.
+const EVERY_KEY: &str = r#"
+[server]
+listen = ["127.0.0.1:1", "[::1]:1"]
+admin_listen = "0.0.0.0:2"
+hosts = ["bursar.svc"]
+dialects = ["app-service"]
+workers = 3
+header_secret = [{ file = "header" }, { env = "SECRET" }]
+allow_unauthenticated = true
+drain = "0s"
+[tenants.contoso]
+id = "contoso.com"
+authority = "https://login.corp:8443"
+kind = "entra"
+instance_discovery = "https://idp.corp"
+ca_file = "app.pem"
+connect_timeout = "1s"
+timeout = "9s"
+[identities.payroll]
+tenants = ["contoso"]
+client_id = "app"
+object_id = "11111111-2222-3333-4444-555555555555"
+resource_id = "/subscriptions/x"
+default = true
+resources = ["https://vault.azure.net", "api://x/"]
+credentials = [
+  { kind = "certificate", file = "app.pem", send_x5c = true },
+  { kind = "secret", file = "header" },
+  { kind = "assertion", file = "not-there-yet" },
+]
+[freshness]
+late = "10m"
+last = "1m"
+join = "250ms"
+refresh_rate = 5
+[cache]
+entries = 7
+bytes = "2MiB"
+[log]
+format = "json"
+level = "trace"
+"#;
+
 fn read_in(base: &Path, text: &str, variables: &[(&str, &str)]) -> Result<Config, Mistakes> {
     let report = Report::default();
     let mut variables: HashMap<String, String> =
@@ -68,49 +112,7 @@ fn every_key_is_read() {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     let cert = rcgen::CertificateParams::new(vec!["app".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
     std::fs::write(directory.path().join("app.pem"), format!("{cert}{}", key.serialize_pem())).unwrap();
-    let text = r#"
-[server]
-listen = ["127.0.0.1:1", "[::1]:1"]
-admin_listen = "0.0.0.0:2"
-hosts = ["bursar.svc"]
-dialects = ["app-service"]
-workers = 3
-header_secret = [{ file = "header" }, { env = "SECRET" }]
-allow_unauthenticated = true
-drain = "0s"
-[tenants.contoso]
-id = "contoso.com"
-authority = "https://login.corp:8443"
-kind = "entra"
-instance_discovery = "https://idp.corp"
-ca_file = "app.pem"
-connect_timeout = "1s"
-timeout = "9s"
-[identities.payroll]
-tenants = ["contoso"]
-client_id = "app"
-object_id = "11111111-2222-3333-4444-555555555555"
-resource_id = "/subscriptions/x"
-default = true
-resources = ["https://vault.azure.net", "api://x/"]
-credentials = [
-  { kind = "certificate", file = "app.pem", send_x5c = true },
-  { kind = "secret", file = "header" },
-  { kind = "assertion", file = "not-there-yet" },
-]
-[freshness]
-late = "10m"
-last = "1m"
-join = "250ms"
-refresh_rate = 5
-[cache]
-entries = 7
-bytes = "2MiB"
-[log]
-format = "json"
-level = "trace"
-"#;
-    let config = read_in(directory.path(), text, &[]).unwrap();
+    let config = read_in(directory.path(), EVERY_KEY, &[]).unwrap();
     assert_eq!((config.server.listen.len(), config.server.workers), (2, Some(3)));
     assert_eq!(config.server.header_secrets.len(), 2);
     assert!(config.server.header_secrets[0].matches(b"shown"));
@@ -119,6 +121,20 @@ level = "trace"
     assert_eq!(config.windows.join, Duration::from_millis(250));
     assert_eq!((config.bounds.entries, config.bounds.bytes), (7, 2 << 20));
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::TRACE });
+}
+
+#[test]
+fn every_key_is_documented() {
+    let page = include_str!("../../docs/configuration.md");
+    let mut section = "";
+    for line in EVERY_KEY.lines() {
+        if let Some(header) = line.strip_prefix('[') {
+            section = header.split(['.', ']']).next().unwrap();
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with(' ')) {
+            let documented = page.contains(&format!("`{key}`")) || page.contains(&format!("`{section}.{key}`"));
+            assert!(documented, "{section}.{key} is not in docs/configuration.md");
+        }
+    }
 }
 
 #[test]
