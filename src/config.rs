@@ -1,6 +1,6 @@
 //! What is true: a configuration that was read whole, with nothing left to doubt.
 //!
-//! [`file`] is what was written. Everything is parsed here, once, into the rooms' own types; whatever is
+//! [`mod@file`] is what was written. Everything is parsed here, once, into the rooms' own types; whatever is
 //! wrong is told at once, and then nothing starts. [`crate::app`] consumes the result.
 
 use std::collections::HashMap;
