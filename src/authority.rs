@@ -94,10 +94,11 @@ impl Authority {
         };
         if let Some(url) = self.instance_url() {
             let incoming = get(url).await?;
-            answer::success::<Instance>(&incoming, self.clock.now())?;
+            answer::success::<Instance>(&incoming, self.clock.now(), &[]).map_err(about_discovery)?;
         }
         let incoming = get(self.configuration_url()).await?;
-        let configuration: Configuration = answer::success(&incoming, self.clock.now())?;
+        let configuration: Configuration =
+            answer::success(&incoming, self.clock.now(), &[]).map_err(about_discovery)?;
         self.checked(&configuration.token_endpoint)
     }
 
@@ -143,6 +144,14 @@ impl Authority {
             )),
         }
     }
+}
+
+/// No credential was sent yet, so none can have been rejected, whatever the answer says.
+fn about_discovery(mut fault: Fault) -> Fault {
+    if fault.kind == Kind::RejectedCredential {
+        fault.kind = Kind::Misconfigured;
+    }
+    fault
 }
 
 /// Reads the base URL of an Entra authority: a scheme, a host, perhaps a port, and nothing else.

@@ -9,6 +9,7 @@ use crate::wire::request::ClientProof;
 
 pub mod assertion;
 pub mod certificate;
+pub mod file;
 pub mod secret;
 
 pub use assertion::AssertionFile;
@@ -49,6 +50,15 @@ impl Credential {
             Self::Assertion(assertion) => assertion.prove().await,
             Self::Certificate(certificate) => certificate.prove(occasion),
             Self::Secret(secret) => Ok(secret.prove()),
+        }
+    }
+
+    /// What an authority could repeat although another credential was sent.
+    #[must_use]
+    pub const fn secret(&self) -> Option<&crate::secret::Secret> {
+        match self {
+            Self::Assertion(_) | Self::Certificate(_) => None,
+            Self::Secret(secret) => Some(secret.value()),
         }
     }
 

@@ -106,7 +106,7 @@ impl Dialect {
     /// Reads a request.
     ///
     /// # Errors
-    /// The caller's fault, in the order in which a real endpoint looks: guard, version, parameters.
+    /// The caller's fault: the guard's first, then the version's, then a parameter's.
     pub fn read(&self, request: &Request<'_>) -> Result<Ask, Fault> {
         self.guard.check(request)?;
         let parameters = Parameters::parse(request.query);
@@ -284,22 +284,18 @@ impl<'a> Parameters<'a> {
 }
 
 fn selector(name: &str, value: &str, takes_names: bool) -> Result<Option<Selector>, Fault> {
+    let selector = match name {
+        "client_id" | "clientid" => Selector::ClientId,
+        "object_id" | "principal_id" | "principalId" => Selector::ObjectId,
+        "msi_res_id" | "mi_res_id" | "msi-res-id" | "resource_id" => Selector::ResourceId,
+        "identity" if takes_names => Selector::Name,
+        _ => return Ok(None),
+    };
     if value.len() > MAX_SELECTOR || value.chars().any(char::is_control) {
-        return match name {
-            "resource" => Ok(None),
-            _ => {
-                Err(Fault::new(Kind::InvalidRequest, "a parameter is too long or has control characters", "correct it"))
-            }
-        };
+        let problem = format!("the parameter '{name}' is too long or has control characters");
+        return Err(Fault::new(Kind::InvalidRequest, problem, "correct it"));
     }
-    let value = value.to_owned();
-    Ok(match name {
-        "client_id" | "clientid" => Some(Selector::ClientId(value)),
-        "object_id" | "principal_id" | "principalId" => Some(Selector::ObjectId(value)),
-        "msi_res_id" | "mi_res_id" | "msi-res-id" | "resource_id" => Some(Selector::ResourceId(value)),
-        "identity" if takes_names => Some(Selector::Name(value)),
-        _ => None,
-    })
+    Ok(Some(selector(value.to_owned())))
 }
 
 /// `2018-02-01`, or the same with a suffix such as `-preview`.

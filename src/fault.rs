@@ -9,7 +9,6 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::name::Malformed;
-use crate::secret::Secret;
 
 /// Who acts next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,13 +136,6 @@ impl Fault {
     #[must_use]
     pub fn with_retry_after(mut self, after: Option<Duration>) -> Self {
         self.details.retry_after = after;
-        self
-    }
-
-    /// Removes `secret` from the words that came from elsewhere.
-    #[must_use]
-    pub fn scrubbed(mut self, secret: &Secret) -> Self {
-        self.details.inward = self.details.inward.take().map(|text| secret.scrub(&text));
         self
     }
 

@@ -123,7 +123,8 @@ pub fn decide(entry: Entry, now: Timestamp, windows: &Windows) -> Verdict {
 /// `jitter` from `0.0..1.0` shortens a doubling delay by up to a tenth, so that replicas spread.
 #[must_use]
 pub fn cool_down(fault: &Fault, failures: u32, jitter: f64) -> Duration {
-    if let Some(after) = fault.retry_after() {
+    // Whoever rejects a credential has no say in when it is shown again.
+    if let Some(after) = fault.retry_after().filter(|_| fault.kind != Kind::RejectedCredential) {
         return after.clamp(Duration::from_secs(1), MAX_RETRY_AFTER);
     }
     match fault.kind {
@@ -255,6 +256,8 @@ mod tests {
         assert_eq!(throttled(secs(17)), secs(17));
         assert_eq!(throttled(secs(7200)), secs(3600));
         assert_eq!(throttled(Duration::ZERO), secs(1));
+        let rejected = fault(Kind::RejectedCredential).with_retry_after(Some(secs(1)));
+        assert_eq!(cool_down(&rejected, 1, 0.0), secs(10));
     }
 
     proptest! {

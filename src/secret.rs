@@ -5,8 +5,12 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
+use url::form_urlencoded::byte_serialize;
 
 /// A secret in memory. `expose` is the only way to its text, so uses of it can be searched for.
 #[derive(Clone)]
@@ -29,13 +33,17 @@ impl Secret {
         held.as_ref().ct_eq(shown.as_ref()).into()
     }
 
-    /// `text` with every occurrence of this secret replaced, for words that come from elsewhere.
+    /// Whether words that come from elsewhere repeat this secret: as it is, percent-encoded as in a form,
+    /// or in base64, in any case of letters.
     #[must_use]
-    pub fn scrub(&self, text: &str) -> String {
-        if self.expose().is_empty() {
-            return text.to_owned();
-        }
-        text.replace(self.expose(), REDACTED)
+    pub fn is_repeated_in(&self, text: &str) -> bool {
+        let held = self.expose();
+        let form: String = byte_serialize(held.as_bytes()).collect();
+        let forms = [held.to_owned(), form, STANDARD_NO_PAD.encode(held), URL_SAFE_NO_PAD.encode(held)];
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().to_lowercase();
+        let readings = [text.to_lowercase(), decoded(text), decoded(&text.replace('+', " "))];
+        let is_read = |form: &String| readings.iter().any(|reading| reading.contains(&form.to_lowercase()));
+        !held.is_empty() && forms.iter().any(is_read)
     }
 }
 
@@ -73,9 +81,19 @@ mod tests {
     }
 
     #[test]
-    fn scrubs_words_from_elsewhere() {
-        let secret = Secret::from("hunter2".to_owned());
-        assert_eq!(secret.scrub("sent hunter2, got hunter2!"), "sent [redacted], got [redacted]!");
-        assert_eq!(Secret::from(String::new()).scrub("as it was"), "as it was");
+    fn is_recognised_in_words_from_elsewhere() {
+        let secret = Secret::from("Zq8~wQ.k/7+Pl&x=Y%9".to_owned());
+        for text in [
+            "you sent Zq8~wQ.k/7+Pl&x=Y%9!",
+            "client_secret=Zq8%7EwQ.k%2F7%2BPl%26x%3DY%259&scope=x",
+            "zq8~wq.k/7+pl&x=y%9",
+            "Basic WnE4fndRLmsvNytQbCZ4PVklOQ==",
+        ] {
+            assert!(secret.is_repeated_in(text), "{text}");
+        }
+        for text in ["", "Zq8~wQ.k/7", "AADSTS7000215: Invalid client secret provided."] {
+            assert!(!secret.is_repeated_in(text), "{text}");
+        }
+        assert!(!Secret::from(String::new()).is_repeated_in("anything"));
     }
 }

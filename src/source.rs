@@ -14,6 +14,7 @@ use crate::credential::{Credential, Occasion};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
 use crate::name::{ClientId, Name, Scope, TenantId};
+use crate::secret::Secret;
 use crate::token::{Token, TokenKey};
 use crate::wire::request::client_credentials;
 use crate::wire::{Outgoing, Wire, answer};
@@ -144,7 +145,9 @@ impl Source {
                     last = fault;
                 }
                 result => {
-                    standing.trust(result.is_ok());
+                    if result.is_ok() {
+                        standing.trust();
+                    }
                     return result;
                 }
             }
@@ -181,8 +184,9 @@ impl Source {
         let form = client_credentials(&self.client_id, wish.scope, &proof);
         let outgoing = Outgoing { url: endpoint, form: Some(form), request_id: wish.request_id.to_owned() };
         let incoming = self.wire.send(outgoing).await?;
-        // An authority, or whoever answers for it, may echo what we sent.
-        answer::token(&incoming, self.clock.now()).map_err(|fault| fault.scrubbed(proof.secret()))
+        let held = self.credentials.iter().filter_map(|(credential, _)| credential.secret());
+        let secrets: Vec<&Secret> = held.chain([proof.secret()]).collect();
+        answer::token(&incoming, self.clock.now(), &secrets)
     }
 
     fn log(&self, credential: &Credential, wish: Wish<'_>, result: &Result<Token, Fault>) {

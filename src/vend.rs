@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -96,21 +97,28 @@ impl Vend {
         }
     }
 
-    /// Waits as long as patience lasts. A live token stands in for a failure and for a late flight;
-    /// without one there is nothing to do but to wait on.
+    /// Waits as long as patience and the live token last, then serves that token. It stands in for a
+    /// failure too. Without one there is nothing to do but to wait for the flight.
     async fn await_landing(
         &self,
         slot: &Slot,
         flight: watch::Receiver<Option<Landing>>,
         patience: Patience,
     ) -> Landing {
-        if let Patience::Brief(limit) = patience
-            && timeout(limit, landed(flight.clone())).await.is_err()
-            && let Some(token) = slot.live(self.0.clock.now())
-        {
-            return Ok(token);
+        let now = self.0.clock.now();
+        if let Some(token) = slot.live(now) {
+            let left = token.expires_at.since(now).saturating_sub(SERVING_TIME);
+            let limit = match patience {
+                Patience::Brief(limit) => limit.min(left),
+                Patience::Whole => left,
+            };
+            match timeout(limit, landed(flight.clone())).await {
+                Ok(Ok(fresh)) => return Ok(fresh),
+                Ok(Err(_)) | Err(_) if self.0.clock.now() < token.expires_at => return Ok(token),
+                Ok(Err(_)) | Err(_) => {}
+            }
         }
-        landed(flight).await.or_else(|fault| slot.live(self.0.clock.now()).ok_or(fault))
+        landed(flight).await
     }
 
     /// How many keys are cached.
@@ -159,3 +167,6 @@ async fn landed(mut flight: watch::Receiver<Option<Landing>>) -> Landing {
     let landing = flight.wait_for(Option::is_some).await.map_err(|_| lost_flight())?;
     landing.clone().unwrap_or_else(|| Err(lost_flight()))
 }
+
+/// What is kept of a token's last moments for the answer to be written in.
+const SERVING_TIME: Duration = Duration::from_millis(500);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, redirect};
 use url::{Host, Url};
 
@@ -32,8 +32,6 @@ pub struct Incoming {
     pub status: u16,
     /// The header `Retry-After`, as it was written.
     pub retry_after: Option<String>,
-    /// Where a redirect, which is never followed, points.
-    pub location: Option<String>,
     /// The body, of at most one mebibyte.
     pub body: Bytes,
 }
@@ -119,12 +117,7 @@ async fn receive(mut response: Response) -> Result<Incoming, Fault> {
         body.extend_from_slice(&chunk);
     }
     let text = |name| text(response.headers(), name);
-    Ok(Incoming {
-        status: response.status().as_u16(),
-        retry_after: text(RETRY_AFTER),
-        location: text(LOCATION),
-        body: body.freeze(),
-    })
+    Ok(Incoming { status: response.status().as_u16(), retry_after: text(RETRY_AFTER), body: body.freeze() })
 }
 
 fn text(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<String> {

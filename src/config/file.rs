@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use config::{Config, Environment, File, FileFormat, Map, Value};
+use config::{FileFormat, Format, Map, Value, ValueKind};
 
 use super::mistake::Report;
+use crate::credential::file;
 
 /// The tree of a configuration, before anything in it is believed.
 #[derive(Debug)]
@@ -21,8 +22,12 @@ pub struct Written {
 /// Reads the file at `path`.
 pub fn read(path: &Path, variables: HashMap<String, String>, report: &Report) -> Written {
     let at = path.display().to_string();
-    let text = std::fs::read_to_string(path).unwrap_or_else(|error| {
+    let bytes = file::read(path, MAX_FILE).unwrap_or_else(|error| {
         report.note(&at, format!("the file cannot be read: {error}"), "name a file that exists and is readable");
+        Vec::new()
+    });
+    let text = String::from_utf8(bytes).unwrap_or_else(|_| {
+        report.note(&at, "the file is no UTF-8 text", "save it as UTF-8");
         String::new()
     });
     let format = format_of(path).unwrap_or_else(|| {
@@ -42,48 +47,38 @@ pub fn parse(
     variables: HashMap<String, String>,
     report: &Report,
 ) -> Written {
-    let file = Config::builder().add_source(File::from_str(text, format)).build();
-    let tree = file.map(|file| file.cache.into_table().unwrap_or_default()).unwrap_or_else(|error| {
+    // The format alone: a `Config` would take keys with dots and brackets for paths into the tree.
+    let mut tree = Format::parse(&format, None, text).unwrap_or_else(|error| {
         // Only the position: the parsers quote the line, and the line may hold a secret.
         report.note(at, format!("the text cannot be parsed{}", position(&error.to_string())), "correct the syntax");
         Map::new()
     });
-    let tree = overlay(tree, &variables, report);
+    overlay(&mut tree, &variables, report);
     Written { tree, base, variables }
 }
 
 /// Lays the overriding variables over `tree`.
-pub fn overlay(
-    mut tree: Map<String, Value>,
-    variables: &HashMap<String, String>,
-    report: &Report,
-) -> Map<String, Value> {
-    let ours = variables.iter().filter(|(name, _)| name.starts_with(PREFIX) && is_plain(name, report));
-    let ours = ours.map(|(name, value)| (name.clone(), value.clone())).collect();
-    let environment = Environment::with_prefix("BURSAR").prefix_separator("__").separator("__").source(Some(ours));
-    // Invariant: strings from a map always build; an empty tree is what an error would mean.
-    let laid = Config::builder().add_source(environment).build().and_then(|laid| laid.cache.into_table());
-    for (section, keys) in laid.unwrap_or_default() {
-        let mut merged = tree.get(&section).cloned().and_then(|value| value.into_table().ok()).unwrap_or_default();
-        merged.extend(keys.into_table().unwrap_or_default());
-        tree.insert(section, merged.into());
+fn overlay(tree: &mut Map<String, Value>, variables: &HashMap<String, String>, report: &Report) {
+    for (variable, value) in variables.iter().filter(|(variable, _)| variable.starts_with(PREFIX)) {
+        let Some((section, key)) = plain_key(variable) else {
+            let remedy = "unset it, or write BURSAR__SECTION__KEY with a section of server, freshness, cache or log; tenants and identities are written in the file only";
+            report.note(variable, "the variable overrides no key", remedy);
+            continue;
+        };
+        // A section that is no table is told about when it is read.
+        let section = tree.entry(section).or_insert_with(|| Map::<String, Value>::new().into());
+        if let ValueKind::Table(keys) = &mut section.kind {
+            keys.insert(key, value.as_str().into());
+        }
     }
-    tree
 }
 
-/// Whether a variable names a key of a plain section; what lies in a map by name is for the file.
-fn is_plain(variable: &str, report: &Report) -> bool {
-    let lower = variable.to_ascii_lowercase();
-    let parts: Vec<&str> = lower.split("__").collect();
-    if let ["bursar", section, key] = parts[..]
-        && SECTIONS.contains(&section)
-        && !key.is_empty()
-    {
-        return true;
-    }
-    let remedy = "unset it, or write BURSAR__SECTION__KEY with a section of server, freshness, cache or log; tenants and identities are written in the file only";
-    report.note(variable, "the variable overrides no key", remedy);
-    false
+/// The section and key that a variable names; what lies in a map by name is for the file.
+fn plain_key(variable: &str) -> Option<(String, String)> {
+    let (section, key) = variable.strip_prefix(PREFIX)?.split_once("__")?;
+    let (section, key) = (section.to_ascii_lowercase(), key.to_ascii_lowercase());
+    let plain = !key.is_empty() && !key.contains("__") && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    (plain && SECTIONS.contains(&section.as_str())).then_some((section, key))
 }
 
 fn format_of(path: &Path) -> Option<FileFormat> {
@@ -112,3 +107,4 @@ fn position(words: &str) -> String {
 const PREFIX: &str = "BURSAR__";
 /// The sections whose keys variables can override.
 const SECTIONS: [&str; 4] = ["server", "freshness", "cache", "log"];
+const MAX_FILE: u64 = 4 << 20;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::section::{Section, text};
+use crate::credential::file;
 use crate::secret::Secret;
 
 /// What secrets and relative paths are resolved against.
@@ -22,14 +23,14 @@ impl Surroundings<'_> {
         self.base.join(written)
     }
 
-    /// The bytes of the file under `key`.
+    /// The bytes of the file under `key`. Its path is not repeated: it may be a secret in the wrong place.
     pub fn bytes(&self, section: &mut Section<'_>, key: &'static str, remedy: &str) -> Option<Vec<u8>> {
         let path = self.path(&section.required(key, remedy, text)?);
         let unreadable = |error: std::io::Error| {
-            let problem = format!("the file {} cannot be read: {error}", path.display());
-            section.note(key, problem, "name a file that exists and is readable by this process");
+            let remedy = "name a file that exists and is readable by this process; relative paths start at the configuration's directory";
+            section.note(key, format!("the file cannot be read: {error}"), remedy);
         };
-        std::fs::read(&path).map_err(unreadable).ok()
+        file::read(&path, MAX_FILE).map_err(unreadable).ok()
     }
 
     /// The secret that a section's `file` or `env` leads to, without the line break at its end.
@@ -39,23 +40,28 @@ impl Surroundings<'_> {
         }
         if section.has("env") {
             let name = section.optional("env", text)?;
-            let found = self.variables.get(&name).filter(|value| !value.is_empty()).cloned();
-            if found.is_none() {
-                section.note("env", format!("the variable {name} is not set"), "set it for this process");
-            }
-            return found.map(Secret::from);
+            let Some(value) = self.variables.get(&name) else {
+                section.note("env", "the variable is not set", "set it for this process, or name another");
+                return None;
+            };
+            return one_line(section, "env", value);
         }
         let bytes = self.bytes(section, "file", "name the file that holds the secret, or a variable with 'env'")?;
-        let text = String::from_utf8(bytes).unwrap_or_default();
-        let text = text.trim_end_matches(['\r', '\n']);
-        if text.is_empty() || text.contains(char::is_control) {
-            section.note(
-                "file",
-                "the file holds no secret: one line of UTF-8 text",
-                "write the secret into it, and nothing else",
-            );
-            return None;
-        }
-        Some(Secret::from(text.to_owned()))
+        one_line(section, "file", &String::from_utf8_lossy(&bytes))
     }
 }
+
+/// A secret is one line of text; anything else would be sent as something that nobody sees.
+fn one_line(section: &Section<'_>, key: &str, text: &str) -> Option<Secret> {
+    let text = text.trim_end_matches(['\r', '\n']);
+    let odd = |c: char| c.is_control() || matches!(c, char::REPLACEMENT_CHARACTER | '\u{feff}');
+    if text.is_empty() || text.contains(odd) {
+        let remedy = "write the secret there and nothing else: no further lines, no byte order mark";
+        section.note(key, "there is no secret: one line of UTF-8 text", remedy);
+        return None;
+    }
+    Some(Secret::from(text.to_owned()))
+}
+
+/// More than any secret, key or list of certificates needs.
+const MAX_FILE: u64 = 4 << 20;

@@ -4,7 +4,9 @@
 //! is refused with AADSTS700024.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::file;
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 use crate::wire::request::ClientProof;
@@ -31,7 +33,9 @@ impl AssertionFile {
     /// # Errors
     /// The file cannot be read or holds no assertion.
     pub async fn prove(&self) -> Result<ClientProof, Fault> {
-        let read = tokio::fs::read(&self.0).await;
+        let path = self.0.clone();
+        let read = tokio::task::spawn_blocking(move || file::read(&path, MAX_ASSERTION)).await;
+        let read = read.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
         let bytes = read.map_err(|error| self.fault("the assertion file cannot be read", &error.to_string()))?;
         let text = std::str::from_utf8(&bytes).map(str::trim).unwrap_or_default();
         if !is_compact_jws(text) {
@@ -43,16 +47,18 @@ impl AssertionFile {
     fn fault(&self, problem: &'static str, why: &str) -> Fault {
         Fault::new(Kind::Misconfigured, problem, "check the 'file' of the identity's assertion credential")
             .with_inward(format!("{}: {why}", self.0.display()))
+            // Whoever projects the file may be slower than we are, and looking again costs nothing.
+            .with_retry_after(Some(Duration::from_secs(1)))
     }
 }
 
-/// Three base64url parts with dots between (RFC 7515 section 3.1), and not a flood.
+/// Three base64url parts with dots between (RFC 7515 section 3.1).
 fn is_compact_jws(text: &str) -> bool {
     let part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b));
-    text.len() <= MAX_ASSERTION && text.split('.').count() == 3 && text.split('.').all(part)
+    text.split('.').count() == 3 && text.split('.').all(part)
 }
 
-const MAX_ASSERTION: usize = 64 << 10;
+const MAX_ASSERTION: u64 = 64 << 10;
 
 #[cfg(test)]
 mod tests {

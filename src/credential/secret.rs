@@ -14,6 +14,12 @@ impl ClientSecret {
         Self(value)
     }
 
+    /// The value.
+    #[must_use]
+    pub const fn value(&self) -> &Secret {
+        &self.0
+    }
+
     /// The proof, which is the secret itself.
     #[must_use]
     pub fn prove(&self) -> ClientProof {

@@ -83,6 +83,12 @@ fn two_ways_of_pointing_are_an_error_and_an_empty_one_is_none() {
 }
 
 #[test]
+fn whatever_is_unknown_is_ignored() {
+    let flood = "x".repeat(2000);
+    assert_eq!(selector_of(&format!("xms_cc={flood}&foo=a%0Ab&authority=%00")).unwrap(), Selector::None);
+}
+
+#[test]
 fn names_mean_something_in_the_native_dialect_only() {
     let query = "api-version=2018-02-01&resource=r&identity=payroll&tenant=contoso&bypass_cache=true&xms_cc=cp1";
     let native = read("native", query, METADATA).unwrap();

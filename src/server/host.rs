@@ -1,7 +1,7 @@
 //! Which `Host` names are ours. A browser that was led here by a rebound DNS name shows that name, and
 //! is refused by it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The names under which a listener may be asked.
 #[derive(Clone, Debug)]
@@ -28,21 +28,26 @@ impl Hosts {
     #[must_use]
     pub fn are_ours(&self, host: &str) -> bool {
         let Some(name) = without_port(host) else { return false };
-        match name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-            Ok(address) => self.any_address || self.addresses.contains(&address),
-            Err(_) => self.names.iter().any(|ours| ours.eq_ignore_ascii_case(name)),
+        let address = match name.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').and_then(|text| text.parse::<Ipv6Addr>().ok()).map(IpAddr::V6),
+            None => name.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+        };
+        match address {
+            Some(address) => self.any_address || self.addresses.contains(&address),
+            None => self.names.iter().any(|ours| ours.eq_ignore_ascii_case(name)),
         }
     }
 }
 
-/// The host without its port; none when the port is no number.
+/// The host without its port; none when the port is no port.
 fn without_port(host: &str) -> Option<&str> {
-    let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => (name, Some(port)),
-        _ => (host, None),
-    };
-    let whole = port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()));
-    (whole && !name.is_empty()).then_some(name)
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => {
+            let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+            (digits && port.parse::<u16>().is_ok()).then_some(name)
+        }
+        _ => Some(host),
+    }
 }
 
 #[cfg(test)]

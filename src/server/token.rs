@@ -63,7 +63,8 @@ fn route<'a>(request: &HttpRequest, service: &'a Service) -> Result<&'a Dialect,
 
 /// The header and, in an absolute-form target, the authority must both be ours.
 pub(super) fn check_host(request: &HttpRequest, service: &Service) -> Result<(), Fault> {
-    let header = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    // A header that is no text is nobody's name, and must not count as absent.
+    let header = request.headers().get(HOST).map(|host| host.to_str().unwrap_or_default());
     let target = request.uri().authority().map(actix_web::http::uri::Authority::as_str);
     let ours = header.or(target).is_some_and(|host| service.hosts.are_ours(host))
         && target.is_none_or(|host| service.hosts.are_ours(host));

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::freshness::cool_down;
@@ -11,11 +13,20 @@ use crate::freshness::cool_down;
 #[derive(Debug, Default)]
 pub struct Standing {
     rejection: Mutex<Option<Rejection>>,
-    /// Whether the last exchange with it ended otherwise than in a rejection.
+    /// Whether the last exchange that told anything of it gave a token.
     trusted: AtomicBool,
-    /// Until it is trusted, exchanges go one by one, so that a bad credential is shown to the authority
-    /// once, and not by every cold key at the same time.
-    gate: tokio::sync::Mutex<()>,
+    /// A trusted credential may be in several exchanges at a time. Until it is trusted they go one by one,
+    /// so that a bad one is shown to the authority once, and not by every cold key at the same time.
+    lanes: Lanes,
+}
+
+#[derive(Debug)]
+struct Lanes(Semaphore);
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self(Semaphore::new(LANES as usize))
+    }
 }
 
 #[derive(Debug)]
@@ -33,30 +44,34 @@ impl Standing {
         rejection.as_ref().filter(|rejection| now < rejection.until).map(|held| (held.until, held.fault.clone()))
     }
 
-    /// The authority rejected it; it rests, longer each time.
+    /// The authority rejected it; it rests, longer each time. Exchanges that were under way together are
+    /// one time.
     pub fn reject(&self, fault: &Fault, now: Timestamp, jitter: f64) {
         let mut rejection = self.lock();
+        self.trusted.store(false, Ordering::Release);
+        if rejection.as_ref().is_some_and(|before| now < before.until) {
+            return;
+        }
         let failures = rejection.as_ref().map_or(1, |before| before.failures.saturating_add(1));
         let until = now + cool_down(fault, failures, jitter);
         *rejection = Some(Rejection { fault: fault.clone(), failures, until });
-        self.trusted.store(false, Ordering::Release);
     }
 
-    /// An exchange did not end in a rejection; one that gave a token also ends an earlier one.
-    pub fn trust(&self, proved: bool) {
-        if proved {
-            *self.lock() = None;
-        }
+    /// An exchange gave a token.
+    pub fn trust(&self) {
+        *self.lock() = None;
         self.trusted.store(true, Ordering::Release);
     }
 
-    /// Waits for its turn, unless it is trusted by then. The turn ends when the answer is dropped.
-    pub async fn enter(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        if self.trusted.load(Ordering::Acquire) {
-            return None;
+    /// Waits for a turn, which ends when the answer is dropped.
+    pub async fn enter(&self) -> Option<SemaphorePermit<'_>> {
+        let wanted = if self.trusted.load(Ordering::Acquire) { 1 } else { LANES };
+        // Nobody closes the semaphore, so there always is a turn.
+        let mut turn = self.lanes.0.acquire_many(wanted).await.ok()?;
+        if wanted > 1 && self.trusted.load(Ordering::Acquire) {
+            drop(turn.split(LANES as usize - 1));
         }
-        let turn = self.gate.lock().await;
-        (!self.trusted.load(Ordering::Acquire)).then_some(turn)
+        Some(turn)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Rejection>> {
@@ -64,6 +79,10 @@ impl Standing {
         self.rejection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// How many exchanges a trusted credential may be in: what is shown to the authority if it is revoked just
+/// then, and what a hanging authority can tie up.
+const LANES: u32 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -83,21 +102,31 @@ mod tests {
         standing.reject(&fault, at(0), 0.0);
         assert!(standing.rejected(at(9)).is_some());
         assert!(standing.rejected(at(10)).is_none());
-        standing.reject(&fault, at(10), 0.0);
+        for _ in 0..200 {
+            standing.reject(&fault, at(10), 0.0);
+        }
         assert!(standing.rejected(at(29)).is_some());
-        standing.trust(false);
-        assert!(standing.rejected(at(29)).is_some(), "an outage proves nothing");
-        standing.trust(true);
-        assert!(standing.rejected(at(29)).is_none());
+        assert!(standing.rejected(at(30)).is_none(), "what was under way together is one time");
+        standing.reject(&fault, at(30), 0.0);
+        standing.trust();
+        assert!(standing.rejected(at(31)).is_none());
     }
 
     #[tokio::test]
     async fn the_unknown_go_one_by_one_and_the_trusted_together() {
         let standing = Standing::default();
+        let waits = async || tokio::time::timeout(Duration::from_millis(20), standing.enter()).await.is_err();
         let first = standing.enter().await;
-        assert!(first.is_some());
-        assert!(tokio::time::timeout(Duration::from_millis(20), standing.enter()).await.is_err());
-        standing.trust(true);
-        assert!(standing.enter().await.is_none());
+        assert!(waits().await);
+        standing.trust();
+        drop(first);
+        let mut turns = Vec::new();
+        for _ in 0..LANES {
+            turns.push(standing.enter().await);
+        }
+        assert!(waits().await);
+        standing.reject(&Fault::new(Kind::RejectedCredential, "p", "r"), at(0), 0.0);
+        turns.truncate(1);
+        assert!(waits().await, "one that is no longer trusted goes alone");
     }
 }

@@ -3,11 +3,11 @@ use super::*;
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 fn incoming(status: u16, body: &str) -> Incoming {
-    Incoming { status, retry_after: None, location: None, body: body.to_owned().into() }
+    Incoming { status, retry_after: None, body: body.to_owned().into() }
 }
 
 fn fault_of(status: u16, body: &str) -> Fault {
-    token(&incoming(status, body), NOW).unwrap_err()
+    token(&incoming(status, body), NOW, &[]).unwrap_err()
 }
 
 #[test]
@@ -20,9 +20,12 @@ fn times_are_read_as_numbers_or_strings() {
         (r#","expires_in":"soon","expires_on":1700000100"#, 100, None),
         ("", 600, None),
         (r#","expires_in":99999999999999"#, 24 * 366 * 3600, None),
+        (r#","expires_in":1e300"#, 24 * 366 * 3600, None),
+        (r#","expires_in":3599.7,"refresh_in":"-1""#, 3599, None),
+        (r#","expires_in":null"#, 600, None),
     ] {
         let body = format!(r#"{{"access_token":"t"{times}}}"#);
-        let token = token(&incoming(200, &body), NOW).unwrap();
+        let token = token(&incoming(200, &body), NOW, &[]).unwrap();
         assert_eq!(token.life().as_secs(), life, "{times}");
         assert_eq!(token.refresh_in.map(|d| d.as_secs()), refresh_in, "{times}");
     }
@@ -40,6 +43,9 @@ fn what_is_no_usable_token_is_an_outage() {
         r#"{"access_token":"a\nb"}"#,
         r#"{"access_token":"a","token_type":"pop"}"#,
         r#"{"access_token":"a","expires_in":0}"#,
+        r#"{"access_token":"a","expires_in":-1}"#,
+        r#"{"access_token":"a","expires_in":"-1"}"#,
+        r#"{"access_token":"a","expires_in":"soon"}"#,
         r#"{"access_token":"a","expires_on":"1600000000"}"#,
         r#"{"access_token":7}"#,
     ] {
@@ -103,5 +109,33 @@ fn retry_after_is_read_in_both_forms() {
         assert_eq!(retry_after(text, NOW).map(|d| d.as_secs()), secs, "{text}");
     }
     let throttled = Incoming { retry_after: Some("17".to_owned()), ..incoming(429, "") };
-    assert_eq!(token(&throttled, NOW).unwrap_err().retry_after(), Some(Duration::from_secs(17)));
+    assert_eq!(token(&throttled, NOW, &[]).unwrap_err().retry_after(), Some(Duration::from_secs(17)));
+}
+
+#[test]
+fn one_odd_field_does_not_hide_the_others() {
+    for odd in [r#""error_codes":null"#, r#""error_codes":7000215"#, r#""correlation_id":5"#, r#""trace_id":{}"#] {
+        let body = format!(r#"{{"error":"invalid_client","error_description":"AADSTS7000215: words",{odd}}}"#);
+        let fault = fault_of(401, &body);
+        assert_eq!((fault.kind, fault.aadsts()), (Kind::RejectedCredential, Some(7_000_215)), "{odd}");
+    }
+}
+
+#[test]
+fn words_that_repeat_a_secret_are_withheld_whole() {
+    let (first, second) = (Secret::from("first-secret".to_owned()), Secret::from("second/secret".to_owned()));
+    let padding = "x".repeat(595);
+    for words in
+        ["a first-secret b", "client_secret=second%2Fsecret&x", &format!("{padding}first-secret"), "FIRST-SECRET"]
+    {
+        let body = format!(r#"{{"error":"invalid_client","error_description":"{words}"}}"#);
+        let fault = token(&incoming(401, &body), NOW, &[&first, &second]).unwrap_err();
+        assert_eq!(fault.inward(), Some("HTTP 401; the words are withheld, since they repeat a credential"), "{words}");
+    }
+}
+
+#[test]
+fn words_stay_in_one_line_and_one_direction() {
+    let fault = fault_of(401, r#"{"error":"a\u001b[31mb","error_description":"c\u202ed\u2028e\nf"}"#);
+    assert_eq!(fault.inward(), Some("HTTP 401 a [31mb: c d e f (trace id -)"));
 }
