@@ -10,20 +10,18 @@ use tokio::runtime::Handle;
 use crate::authority::Authority;
 use crate::caller::{Callers, Peer};
 use crate::clock::Clock;
-use crate::config::identity::Identity;
 use crate::config::{Config, server};
 use crate::dialect::{Ask, Dialect, Guard};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
-use crate::name::ClientId;
-use crate::policy::Policy;
+use crate::name::{ClientId, Name};
+use crate::policy::{self, Policy};
 use crate::server::host::Hosts;
 use crate::server::phase::Phase;
 use crate::server::{Server, Service, Settings};
 use crate::source::{Parts, Source};
 use crate::token::Token;
 use crate::vend::{self, Vend};
-use crate::wire::Wire;
 
 /// The rooms, ready to serve.
 pub struct App {
@@ -38,23 +36,17 @@ pub struct App {
 }
 
 impl App {
-    /// Builds everything and does no I/O but reading the system's trust store. Flights will live on
-    /// `runtime`.
+    /// Builds everything and does no I/O. Flights will live on `runtime`.
     ///
     /// # Errors
-    /// The trust store cannot be read.
+    /// Only a bug of ours.
     pub fn build(config: Config, clock: Clock, runtime: Handle) -> Result<Self, Fault> {
         let metrics = Metrics::new().map_err(|error| {
             Fault::new(Kind::Internal, "the metrics cannot be registered", "report this").with_inward(error.to_string())
         })?;
         let metrics = Arc::new(metrics);
         let settings = settings(&config);
-        let mut sources = HashMap::new();
-        for identity in &config.identities {
-            for source in build_sources(identity, config.refresh_rate, &clock)? {
-                sources.insert(source.0, source.1);
-            }
-        }
+        let sources = sources(&config, &clock);
         let vend = Vend::new(vend::Settings {
             sources,
             bounds: config.bounds,
@@ -82,9 +74,11 @@ impl App {
     /// An address cannot be bound.
     pub fn start(self) -> Result<Server, Fault> {
         let settings = self.settings.clone();
-        Server::start(&settings, |addresses: &[SocketAddr]| Service {
+        self.vend.sweep_forever();
+        Server::start(&settings, |tokens: &[SocketAddr], admin: &[SocketAddr]| Service {
             dialects: self.dialects,
-            hosts: Hosts::new(addresses, &self.hosts),
+            hosts: Hosts::new(tokens, &self.hosts),
+            admin_hosts: Hosts::new(admin, &self.hosts),
             callers: self.callers,
             policy: self.policy,
             vend: self.vend,
@@ -120,30 +114,29 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-type Named<T> = ((crate::name::Name, crate::name::Name), T);
-
-/// A source for each tenant of an identity.
-fn build_sources(
-    identity: &Identity,
-    refresh_rate: std::num::NonZeroU32,
-    clock: &Clock,
-) -> Result<Vec<Named<Source>>, Fault> {
-    let build = |tenant: &Arc<crate::config::tenant::Tenant>| {
-        let id = tenant.tenant.id.clone();
-        let authority =
-            Authority::new(tenant.base.clone(), id.clone(), tenant.instance_discovery.clone(), clock.clone());
-        let source = Source::new(Parts {
-            identity: identity.rules.name.clone(),
-            client_id: identity.rules.client_id.clone(),
-            tenant: id,
-            authority,
-            credentials: identity.credentials.clone(),
-            wire: Wire::new(tenant.trust.clone())?,
-            timeout: tenant.timeout,
-            refresh_rate,
-            clock: clock.clone(),
-        });
-        Ok(((identity.rules.name.clone(), tenant.tenant.name.clone()), source))
-    };
-    identity.tenants.iter().map(build).collect()
+/// A source for each identity in each of its tenants. Identities share their tenant's authority, and with
+/// it discovery and connections.
+fn sources(config: &Config, clock: &Clock) -> HashMap<(Name, Name), Source> {
+    let mut authorities: HashMap<Name, Arc<Authority>> = HashMap::new();
+    let mut sources = HashMap::new();
+    for identity in &config.identities {
+        for tenant in &identity.tenants {
+            let policy::Tenant { name, id } = &tenant.tenant;
+            let make = || {
+                let (base, discovery) = (tenant.base.clone(), tenant.instance_discovery.clone());
+                Arc::new(Authority::new(base, id.clone(), discovery, tenant.wire.clone(), clock.clone()))
+            };
+            let source = Source::new(Parts {
+                identity: identity.rules.name.clone(),
+                client_id: identity.rules.client_id.clone(),
+                authority: Arc::clone(authorities.entry(name.clone()).or_insert_with(make)),
+                credentials: identity.credentials.clone(),
+                timeout: tenant.timeout,
+                refresh_rate: config.refresh_rate,
+                clock: clock.clone(),
+            });
+            sources.insert((identity.rules.name.clone(), name.clone()), source);
+        }
+    }
+    sources
 }

@@ -2,27 +2,29 @@
 //!
 //! A credential is sent only where discovery led without leaving the authority's cloud.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::sync::Mutex;
 use url::Url;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Deadline, Timestamp};
 use crate::fault::{Fault, Kind};
 use crate::name::{Malformed, TenantId};
 use crate::wire::{self, Outgoing, Wire, answer};
 
 pub mod cloud;
 
-/// An authority in one tenant.
+/// An authority in one tenant, and the connection to it.
 #[derive(Debug)]
 pub struct Authority {
     base: Url,
     tenant: TenantId,
     instance_discovery: InstanceDiscovery,
+    wire: Wire,
     clock: Clock,
-    discovery: Mutex<Discovery>,
+    knowledge: Mutex<Knowledge>,
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// Whether a host that is not well known is confirmed before it is trusted.
@@ -36,18 +38,21 @@ pub enum InstanceDiscovery {
     Public,
 }
 
-/// What is known of the endpoints.
+/// What discovery has found so far.
 #[derive(Debug, Default)]
-struct Discovery {
-    found: Option<(Url, Timestamp)>,
-    failed: Option<(Fault, Timestamp)>,
+struct Knowledge {
+    endpoint: Option<Url>,
+    ask_again_at: Timestamp,
+    attempts: u64,
+    failed: Option<Fault>,
 }
 
 impl Authority {
-    /// An authority whose base has passed [`parse_base`].
+    /// An authority whose base has passed [`parse_base`], reached over `wire`.
     #[must_use]
-    pub fn new(base: Url, tenant: TenantId, instance_discovery: InstanceDiscovery, clock: Clock) -> Self {
-        Self { base, tenant, instance_discovery, clock, discovery: Mutex::default() }
+    pub fn new(base: Url, tenant: TenantId, instance_discovery: InstanceDiscovery, wire: Wire, clock: Clock) -> Self {
+        let (knowledge, turn) = Default::default();
+        Self { base, tenant, instance_discovery, wire, clock, knowledge, turn }
     }
 
     /// Its base URL, which stands for it in keys and logs.
@@ -56,41 +61,77 @@ impl Authority {
         self.base.as_str()
     }
 
-    /// The token endpoint, from memory or by discovery. Askers at the same time share one discovery and
-    /// also its failure; an endpoint that is known stays in use when renewing the knowledge fails.
+    /// The tenant that it issues for.
+    #[must_use]
+    pub const fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// The connection to it.
+    #[must_use]
+    pub const fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// The token endpoint, from memory or by discovery. Those who wait for a discovery share it, and also
+    /// its failure. One that is known is given at once, and looked for again behind when it is old.
     ///
     /// # Errors
     /// The discovery's fault.
-    pub async fn token_endpoint(&self, wire: &Wire, request_id: &str) -> Result<Url, Fault> {
-        let asked_at = self.clock.now();
-        let mut discovery = self.discovery.lock().await;
-        match &discovery.found {
-            Some((endpoint, at)) if asked_at.since(*at) < DISCOVERY_LIFE => return Ok(endpoint.clone()),
-            _ => {}
+    pub async fn token_endpoint(self: &Arc<Self>, request_id: &str, deadline: Deadline) -> Result<Url, Fault> {
+        let (known, attempts_before) = self.recall(request_id);
+        if let Some(endpoint) = known {
+            return Ok(endpoint);
         }
-        if let Some((fault, _)) = discovery.failed.as_ref().filter(|(_, at)| *at >= asked_at) {
-            return Err(fault.clone());
-        }
-        match (self.discover(wire, request_id).await, &discovery.found) {
-            (Ok(endpoint), _) => {
-                *discovery = Discovery { found: Some((endpoint.clone(), self.clock.now())), failed: None };
-                Ok(endpoint)
-            }
-            (Err(fault), Some((endpoint, _))) => {
-                tracing::warn!(%fault, "rediscovery failed; the known endpoint stays in use");
-                Ok(endpoint.clone())
-            }
-            (Err(fault), None) => {
-                discovery.failed = Some((fault.clone(), self.clock.now()));
-                Err(fault)
+        let _turn = self.turn.lock().await;
+        {
+            let knowledge = self.knowledge();
+            let failed = knowledge.failed.as_ref().filter(|_| knowledge.attempts > attempts_before);
+            match (&knowledge.endpoint, failed) {
+                (Some(endpoint), _) => return Ok(endpoint.clone()),
+                (None, Some(fault)) => return Err(fault.clone()),
+                (None, None) => {}
             }
         }
+        // A little earlier than the asker's own end, so that those who wait learn of it.
+        self.discover_within(deadline.left().mul_f64(0.9), request_id).await
     }
 
-    async fn discover(&self, wire: &Wire, request_id: &str) -> Result<Url, Fault> {
+    /// What is known, and after how many attempts. One asker in a while sets off a discovery behind.
+    fn recall(self: &Arc<Self>, request_id: &str) -> (Option<Url>, u64) {
+        let now = self.clock.now();
+        let mut knowledge = self.knowledge();
+        if knowledge.endpoint.is_some() && now >= knowledge.ask_again_at {
+            knowledge.ask_again_at = now + REDISCOVERY_PAUSE;
+            let (authority, request_id) = (Arc::clone(self), request_id.to_owned());
+            tokio::spawn(async move {
+                if let Err(fault) = authority.discover_within(REDISCOVERY_LIMIT, &request_id).await {
+                    tracing::warn!(%fault, inward = fault.inward(), "rediscovery failed; the known endpoint stays in use");
+                }
+            });
+        }
+        (knowledge.endpoint.clone(), knowledge.attempts)
+    }
+
+    async fn discover_within(&self, limit: Duration, request_id: &str) -> Result<Url, Fault> {
+        let found = tokio::time::timeout(limit, self.discover(request_id)).await;
+        let found = found.unwrap_or_else(|_| Err(wire::late()));
+        let mut knowledge = self.knowledge();
+        knowledge.attempts += 1;
+        match &found {
+            Ok(endpoint) => {
+                knowledge.endpoint = Some(endpoint.clone());
+                knowledge.ask_again_at = self.clock.now() + DISCOVERY_LIFE;
+            }
+            Err(fault) => knowledge.failed = Some(fault.clone()),
+        }
+        found
+    }
+
+    async fn discover(&self, request_id: &str) -> Result<Url, Fault> {
         let get = async |url: Url| {
             let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned() };
-            wire.send(outgoing).await
+            self.wire.send(outgoing).await
         };
         if let Some(url) = self.instance_url() {
             let incoming = get(url).await?;
@@ -99,13 +140,19 @@ impl Authority {
         let incoming = get(self.configuration_url()).await?;
         let configuration: Configuration =
             answer::success(&incoming, self.clock.now(), &[]).map_err(about_discovery)?;
+        self.check_issuer(&configuration.issuer)?;
         self.checked(&configuration.token_endpoint)
+    }
+
+    fn knowledge(&self) -> MutexGuard<'_, Knowledge> {
+        // Invariant: no code panics while it holds this lock, and the knowledge is whole between statements.
+        self.knowledge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where to ask whether the host is an authority at all; none when it is known or trusted. The public
     /// cloud knows nothing of this machine, so it is not asked about loopback.
     fn instance_url(&self) -> Option<Url> {
-        let host = self.base.host_str().unwrap_or_default();
+        let host = self.host();
         let mut url = match &self.instance_discovery {
             InstanceDiscovery::Off => return None,
             _ if cloud::of(host).is_some() => return None,
@@ -131,19 +178,36 @@ impl Authority {
     /// The token endpoint, unless it leaves the authority's host and cloud.
     fn checked(&self, endpoint: &str) -> Result<Url, Fault> {
         let stays = |url: &Url| {
-            let (here, there) = (self.base.host_str().unwrap_or_default(), url.host_str().unwrap_or_default());
+            let (here, there) = (self.host(), url.host_str().unwrap_or_default());
             let same_host = here == there && self.base.port_or_known_default() == url.port_or_known_default();
             same_host || (cloud::of(here).is_some() && cloud::of(here) == cloud::of(there))
         };
-        match Url::parse(endpoint) {
-            Ok(url) if stays(&url) && wire::is_confidential(&url) => Ok(url),
-            _ => Err(Fault::new(
-                Kind::Misconfigured,
-                "the authority's configuration names a token endpoint outside its own host and cloud",
-                "check the tenant's 'authority'; a credential is never sent elsewhere",
-            )),
+        let url = Url::parse(endpoint).ok().filter(|url| stays(url) && wire::is_confidential(url));
+        url.ok_or_else(|| astray("the authority's configuration names a token endpoint outside its own host and cloud"))
+    }
+
+    /// The issuer must be the authority's own host, or an Entra host: of the same cloud when the
+    /// authority's host is known, of any when it is a private name for one.
+    fn check_issuer(&self, issuer: &str) -> Result<(), Fault> {
+        let belongs = |url: &Url| {
+            let (here, there) = (self.host(), url.host_str().unwrap_or_default());
+            let known =
+                cloud::of(there).is_some() && (cloud::of(here).is_none() || cloud::of(here) == cloud::of(there));
+            here == there || known
+        };
+        match Url::parse(issuer) {
+            Ok(url) if belongs(&url) && wire::is_confidential(&url) => Ok(()),
+            _ => Err(astray("the authority's configuration names an issuer of another host or cloud")),
         }
     }
+
+    fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default()
+    }
+}
+
+fn astray(problem: &'static str) -> Fault {
+    Fault::new(Kind::Misconfigured, problem, "check the tenant's 'authority'; no credential is sent there")
 }
 
 /// No credential was sent yet, so none can have been rejected, whatever the answer says.
@@ -179,6 +243,7 @@ pub fn parse_base(text: &str) -> Result<Url, Malformed> {
 
 #[derive(Deserialize)]
 struct Configuration {
+    issuer: String,
     token_endpoint: String,
 }
 
@@ -193,6 +258,9 @@ struct Instance {
 const PUBLIC: &str = "https://login.microsoftonline.com";
 /// How long an endpoint is believed, as in MSAL.
 const DISCOVERY_LIFE: Duration = Duration::from_hours(24);
+/// How long an old endpoint is used before it is looked for again.
+const REDISCOVERY_PAUSE: Duration = Duration::from_mins(5);
+const REDISCOVERY_LIMIT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -200,7 +268,9 @@ mod tests {
 
     fn authority(base: &str, instance_discovery: InstanceDiscovery) -> Authority {
         let tenant = TenantId::parse("contoso.com").unwrap();
-        Authority::new(parse_base(base).unwrap(), tenant, instance_discovery, Clock::System)
+        let trust = wire::Trust { roots: None, connect_timeout: Duration::from_secs(1), loopback: false };
+        let wire = Wire::new(trust).unwrap();
+        Authority::new(parse_base(base).unwrap(), tenant, instance_discovery, wire, Clock::System)
     }
 
     #[test]
@@ -255,6 +325,22 @@ mod tests {
             ("https://login.corp", "nonsense", false),
         ] {
             assert_eq!(authority(base, InstanceDiscovery::Off).checked(endpoint).is_ok(), fine, "{base} {endpoint}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_belongs_to_the_host_or_the_cloud() {
+        for (base, issuer, fine) in [
+            ("https://login.microsoftonline.com", "https://sts.windows.net/t/", true),
+            ("https://login.microsoftonline.com", "https://login.microsoftonline.com/t/v2.0", true),
+            ("https://login.microsoftonline.us", "https://login.microsoftonline.com/t/v2.0", false),
+            ("https://login.corp", "https://login.corp/t/v2.0", true),
+            ("https://login.corp", "https://login.microsoftonline.us/t/v2.0", true),
+            ("https://login.corp", "https://evil.example/t", false),
+            ("https://login.corp", "http://login.corp/t", false),
+            ("https://login.corp", "", false),
+        ] {
+            assert_eq!(authority(base, InstanceDiscovery::Off).check_issuer(issuer).is_ok(), fine, "{base} {issuer}");
         }
     }
 }

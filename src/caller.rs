@@ -10,17 +10,9 @@ pub struct Caller {
     proof: Proof,
 }
 
-impl Caller {
-    /// How it proved itself.
-    #[must_use]
-    pub const fn proof(&self) -> Proof {
-        self.proof
-    }
-}
-
 /// How a caller proved itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
+enum Proof {
     /// It knows a header secret.
     HeaderSecret,
     /// It reaches the listener. That is enough only because such listeners are on loopback, or the
@@ -74,17 +66,17 @@ impl Callers {
 mod tests {
     use super::*;
 
-    fn recognise(secrets: &[&str], shown: Option<&[u8]>) -> Result<Proof, u16> {
+    fn recognise(secrets: &[&str], shown: Option<&[u8]>) -> Result<Caller, u16> {
         let callers = Callers::new(secrets.iter().map(|s| Secret::from((*s).to_owned())).collect());
         let guard = Guard::HeaderSecret("x-identity-header");
-        callers.recognise(guard, Peer { shown }).map(|caller| caller.proof()).map_err(|fault| fault.status())
+        callers.recognise(guard, Peer { shown }).map_err(|fault| fault.status())
     }
 
     #[test]
     fn any_of_the_secrets_is_enough_and_nothing_else_is() {
         let secrets = ["old", "new"];
-        assert_eq!(recognise(&secrets, Some(b"old")), Ok(Proof::HeaderSecret));
-        assert_eq!(recognise(&secrets, Some(b"new")), Ok(Proof::HeaderSecret));
+        assert_eq!(recognise(&secrets, Some(b"old")), Ok(Caller { proof: Proof::HeaderSecret }));
+        assert_eq!(recognise(&secrets, Some(b"new")), Ok(Caller { proof: Proof::HeaderSecret }));
         for wrong in [None, Some(&b""[..]), Some(b"ne"), Some(b"new "), Some(b"\xff")] {
             assert_eq!(recognise(&secrets, wrong), Err(401));
         }
@@ -95,6 +87,6 @@ mod tests {
     #[test]
     fn the_metadata_guard_proves_nobody() {
         let caller = Callers::default().recognise(Guard::Metadata, Peer { shown: None }).unwrap();
-        assert_eq!(caller.proof(), Proof::Reach);
+        assert_eq!(caller, Caller { proof: Proof::Reach });
     }
 }

@@ -20,14 +20,14 @@ pub mod sts;
 pub mod token;
 
 /// Pays out access tokens over the managed-identity endpoints that every Azure SDK speaks.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "bursar", version = VERSION, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     Check(check::Check),
     Dev(dev::Dev),
@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
             let text = failure.text.trim_end();
             if !text.is_empty() {
                 // Nobody is left to tell when stderr is gone.
-                writeln!(io::stderr(), "bursar: {text}").ok();
+                writeln!(io::stderr(), "bursar: {}", visible(text)).ok();
             }
             ExitCode::from(failure.code)
         }
@@ -63,6 +63,7 @@ pub fn main() -> ExitCode {
 
 fn run() -> Result<(), Failure> {
     forbid_core_dumps()?;
+    raise_descriptor_limit();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(shown) => {
@@ -82,6 +83,19 @@ fn run() -> Result<(), Failure> {
     }
 }
 
+/// What a service or a file said goes to a terminal, and must not be able to steer it.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+}
+
+/// Every connection takes a descriptor; the soft limit is for programs that cannot handle many.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // Where it is not allowed, the limit stays and the listeners go by it.
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).ok();
+}
+
 /// A dump of our memory would be a file full of secrets.
 fn forbid_core_dumps() -> Result<(), Failure> {
     use rustix::process::{Resource, Rlimit, setrlimit};
@@ -98,11 +112,10 @@ fn on_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Fai
     result
 }
 
-/// The variables of the process; what is not UTF-8 is none of ours.
+/// The variables of the process. What is no UTF-8 in a value is marked, and found wrong where it is read.
 fn variables() -> HashMap<String, String> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
+    let text = |value: std::ffi::OsString| value.to_string_lossy().into_owned();
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, text(value)))).collect()
 }
 
 /// Writes data.

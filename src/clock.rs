@@ -136,6 +136,27 @@ impl Stopwatch {
     }
 }
 
+/// The end of a piece of work, unmoved by clock steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    watch: Stopwatch,
+    limit: Duration,
+}
+
+impl Deadline {
+    /// The end of work that starts now and may take `limit`.
+    #[must_use]
+    pub fn after(limit: Duration) -> Self {
+        Self { watch: Stopwatch::start(), limit }
+    }
+
+    /// What is left of the time.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.watch.elapsed())
+    }
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -79,15 +79,18 @@ impl Config {
     /// Every mistake at once.
     pub fn read(path: Option<&Path>, variables: HashMap<String, String>) -> Result<Self, Mistakes> {
         let report = Report::default();
+        let written = match path {
+            Some(path) => file::read(path, variables, &report),
+            None => azure::written(variables, &report),
+        };
+        let read = match written {
+            Some(written) => Self::resolve(&written, report),
+            // Where nothing can be read, everything would be missing.
+            None => Err(Mistakes(report.into_mistakes())),
+        };
         match path {
-            Some(path) => {
-                let written = file::read(path, variables, &report);
-                Self::resolve(&written, report)
-            }
-            None => {
-                let written = azure::written(variables, &report);
-                Self::resolve(&written, report).map_err(|mistakes| Mistakes(azure::translated(mistakes.0)))
-            }
+            Some(_) => read,
+            None => read.map_err(|mistakes| Mistakes(azure::translated(mistakes.0))),
         }
     }
 
@@ -107,10 +110,10 @@ impl Config {
         let mut root = Section::new(String::new(), written.tree.clone(), report);
         let server = server::read(root.section("server"), surroundings);
         let tenants = tenants(&mut root, surroundings);
-        let read = |(name, section): (String, _)| identity::read(&name, section, &tenants, surroundings);
+        let read = |(name, section): (String, Option<_>)| identity::read(&name, section?, &tenants, surroundings);
         let named = root.sections("identities");
         if named.is_empty() {
-            root.note("identities", "there is none", "add a section [identities.NAME]; see config/ for examples");
+            root.note_none("identities", "there is none", "add a section [identities.NAME]; see config/ for examples");
         }
         let identities: Vec<Identity> = named.into_iter().filter_map(read).collect();
         identity::check_distinct(&identities, report);
@@ -124,8 +127,8 @@ impl Config {
 
 /// The tenants by name; one that was written with mistakes is there, and is none.
 fn tenants(root: &mut Section<'_>, surroundings: Surroundings<'_>) -> HashMap<String, Option<Arc<Tenant>>> {
-    let read = |(name, section): (String, _)| {
-        let tenant = tenant::read(&name, section, surroundings).map(Arc::new);
+    let read = |(name, section): (String, Option<_>)| {
+        let tenant = section.and_then(|section| tenant::read(&name, section, surroundings)).map(Arc::new);
         (name, tenant)
     };
     root.sections("tenants").into_iter().map(read).collect()

@@ -91,8 +91,7 @@ pub struct Ask {
     pub tenant: Option<String>,
 }
 
-/// An answer, free of any web framework.
-#[derive(Debug)]
+/// An answer, free of any web framework. No `Debug`: the body may hold a token.
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
@@ -178,7 +177,7 @@ impl Guard {
 
 impl Version {
     fn check(self, asked: Option<&str>) -> Result<(), Fault> {
-        let (Self::From(oldest), asked) = (self, asked) else {
+        let Self::From(oldest) = self else {
             return Ok(());
         };
         let remedy = format!("send api-version={oldest}");

@@ -34,6 +34,16 @@ impl Turn {
             Self::Us => "bursar",
         }
     }
+
+    /// How a remedy is addressed.
+    const fn address(self) -> &'static str {
+        match self {
+            Self::Authority => "It is the authority's turn",
+            Self::Caller => "For the caller",
+            Self::Operator => "For the operator",
+            Self::Us => "For Bursar's developers",
+        }
+    }
 }
 
 /// What went wrong, as far as anyone has to act differently.
@@ -59,6 +69,10 @@ pub enum Kind {
     Unauthenticated,
     /// The authority cannot be reached or does not answer properly.
     Unavailable,
+    /// Something on this machine is in the way of starting.
+    Unstartable,
+    /// A credential cannot be applied, so that the authority never saw it.
+    UnusableCredential,
 }
 
 /// One row per kind: turn, HTTP status, OAuth error code, exit code.
@@ -74,6 +88,8 @@ const fn row(kind: Kind) -> (Turn, u16, &'static str, u8) {
         Kind::Throttled => (Turn::Authority, 429, "too_many_requests", EX_UNAVAILABLE),
         Kind::Unauthenticated => (Turn::Caller, 401, "access_denied", EX_NOPERM),
         Kind::Unavailable => (Turn::Authority, 503, "service_unavailable", EX_UNAVAILABLE),
+        Kind::Unstartable => (Turn::Operator, 503, "service_unavailable", EX_UNAVAILABLE),
+        Kind::UnusableCredential => (Turn::Operator, 403, "invalid_client", EX_NOPERM),
     }
 }
 
@@ -204,7 +220,7 @@ impl fmt::Display for Fault {
             (None, Some(id)) => write!(f, " (correlation id {id})")?,
             (None, None) => {}
         }
-        write!(f, ". For the {}: {}.", self.turn().as_str(), self.details.remedy)
+        write!(f, ". {}: {}.", self.turn().address(), self.details.remedy)
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Entry {
 /// The moments of one token at which the rules change, fixed when it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
+    /// When it was issued.
+    pub issued_at: Timestamp,
     /// From here on it is renewed ahead.
     pub refresh_at: Timestamp,
     /// From here on callers wait briefly.
@@ -72,6 +74,7 @@ impl Times {
         let drawn = refresh_interval(life, token.refresh_in).mul_f64(1.0 - MAX_JITTER * jitter.clamp(0.0, 1.0));
         let latest = token.expires_at - late * 2;
         Self {
+            issued_at: token.issued_at,
             refresh_at: latest.min(token.issued_at + drawn),
             late_at: token.expires_at - late,
             last_at: token.expires_at - windows.last_of(life),
@@ -110,8 +113,10 @@ pub fn decide(entry: Entry, now: Timestamp, windows: &Windows) -> Verdict {
     match (live, cooling) {
         (None, None) => Verdict::Fetch(Patience::Whole),
         (None, Some(until)) => Verdict::Refuse(until),
-        (Some(times), _) if now < times.refresh_at => Verdict::Serve,
         (Some(_), Some(_)) => Verdict::Serve,
+        // The clock was set back: what it says of this token's end is worth nothing.
+        (Some(times), None) if now + STEP < times.issued_at => Verdict::Fetch(Patience::Whole),
+        (Some(times), None) if now < times.refresh_at => Verdict::Serve,
         (Some(times), None) if now < times.late_at => Verdict::ServeAndRefresh,
         (Some(times), None) if now < times.last_at => Verdict::Fetch(Patience::Brief(windows.join)),
         (Some(_), None) => Verdict::Fetch(Patience::Whole),
@@ -150,6 +155,8 @@ fn refresh_interval(life: Duration, refresh_in: Option<Duration>) -> Duration {
 
 /// A token that lives at least this long is renewed at half of its life, as every MSAL does.
 const LONG_LIFE: Duration = Duration::from_hours(2);
+/// How far a clock may be set back without anybody noticing.
+const STEP: Duration = Duration::from_mins(1);
 const MAX_JITTER: f64 = 0.1;
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// For an authority that throttles without saying for how long; MSAL takes the same.
@@ -204,6 +211,15 @@ mod tests {
             assert_eq!(verdict_at(life, age, false), calm, "life {life}, age {age}");
             assert_eq!(verdict_at(life, age, true), cooling, "life {life}, age {age}, cooling");
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_not_believed() {
+        let times = Times::of(&token(Duration::from_hours(1), None), &Windows::default(), 0.0);
+        let entry = Entry { times: Some(times), cooling_until: None };
+        let verdict = |back| decide(entry, ISSUED - Duration::from_secs(back), &Windows::default());
+        assert_eq!(verdict(60), Verdict::Serve);
+        assert_eq!(verdict(61), Verdict::Fetch(Patience::Whole));
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Metrics {
                 "Callers that waited for an exchange, their own or another's.",
             )?,
             refreshes: counters("bursar_refreshes_total", "Renewals ahead of expiry.", &["identity", "outcome"])?,
-            tokens: IntGauge::new("bursar_tokens", "Keys in the cache.")?,
+            tokens: IntGauge::new("bursar_tokens", "Live tokens in the cache.")?,
         };
         metrics.register()?;
         Ok(metrics)
@@ -101,10 +101,10 @@ impl Metrics {
         self.refreshes.with_label_values(&[identity.as_str(), outcome(result)]).inc();
     }
 
-    /// The page for `/metrics`; `keys` is how many the cache holds now.
+    /// The page for `/metrics`; `tokens` is how many live ones the cache holds now.
     #[must_use]
-    pub fn page(&self, keys: u64) -> Vec<u8> {
-        self.tokens.set(i64::try_from(keys).unwrap_or(i64::MAX));
+    pub fn page(&self, tokens: usize) -> Vec<u8> {
+        self.tokens.set(i64::try_from(tokens).unwrap_or(i64::MAX));
         let mut page = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut page) {
             tracing::error!(%error, "the metrics page could not be written");

@@ -120,11 +120,6 @@ impl Policy {
         Ok(Permit { identity: Arc::clone(identity), tenant: tenant.clone(), resource: ask.resource.clone() })
     }
 
-    /// The names of all identities, in the order of the configuration.
-    pub fn names(&self) -> impl Iterator<Item = &Name> {
-        self.identities.iter().map(|identity| &identity.name)
-    }
-
     fn select(&self, selector: &Selector) -> Result<&Arc<Identity>, Fault> {
         match selector {
             Selector::None => self.default_identity(),
@@ -154,7 +149,7 @@ fn is_selected(identity: &Identity, selector: &Selector) -> bool {
     match selector {
         Selector::ClientId(id) => is(Some(identity.client_id.as_str()), id),
         Selector::Name(name) => identity.name.as_str() == name,
-        Selector::None => identity.default,
+        Selector::None => false,
         Selector::ObjectId(id) => is(identity.object_id.as_deref(), id),
         Selector::ResourceId(id) => is(identity.resource_id.as_deref(), id),
     }

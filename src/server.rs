@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
-use socket2::{Domain, Protocol, Socket, Type};
+use rustix::process::{Resource, getrlimit};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use tokio::task::JoinHandle;
 
 use crate::caller::Callers;
@@ -30,8 +31,10 @@ use phase::Phase;
 pub struct Service {
     /// The dialects that are served.
     pub dialects: Vec<&'static Dialect>,
-    /// Which `Host` names are ours.
+    /// Which `Host` names are ours where tokens are served.
     pub hosts: Hosts,
+    /// Which are where health and metrics are.
+    pub admin_hosts: Hosts,
     /// Who is recognised.
     pub callers: Callers,
     /// Who may have what.
@@ -67,10 +70,13 @@ pub struct Server {
     admin: Listener,
     phase: Arc<Phase>,
     drain: Duration,
+    grace: Duration,
 }
 
 struct Listener {
     addresses: Vec<SocketAddr>,
+    /// The listening sockets once more, to close their doors with.
+    doors: Vec<Socket>,
     handle: ServerHandle,
     task: JoinHandle<io::Result<()>>,
 }
@@ -81,11 +87,14 @@ impl Server {
     ///
     /// # Errors
     /// An address cannot be bound; nothing is left listening then.
-    pub fn start(settings: &Settings, service: impl FnOnce(&[SocketAddr]) -> Service) -> Result<Self, Fault> {
+    pub fn start(
+        settings: &Settings,
+        service: impl FnOnce(&[SocketAddr], &[SocketAddr]) -> Service,
+    ) -> Result<Self, Fault> {
         let tokens = bind(&settings.listen)?;
         let admin = bind(&[settings.admin_listen])?;
-        let addresses: Vec<SocketAddr> = tokens.iter().chain(&admin).map(local).collect::<Result<_, _>>()?;
-        let service = web::Data::new(service(&addresses));
+        let bound = |listeners: &[std::net::TcpListener]| listeners.iter().map(local).collect::<Result<Vec<_>, _>>();
+        let service = web::Data::new(service(&bound(&tokens)?, &bound(&admin)?));
         let phase = Arc::clone(&service.phase);
         let data = service.clone();
         let tokens = launch(tokens, settings.workers, settings.grace, move |config| {
@@ -95,7 +104,7 @@ impl Server {
             config.app_data(service.clone()).default_service(web::to(admin::serve));
         })?;
         phase.begin();
-        Ok(Self { tokens, admin, phase, drain: settings.drain })
+        Ok(Self { tokens, admin, phase, drain: settings.drain, grace: settings.grace })
     }
 
     /// Where tokens are served.
@@ -111,17 +120,36 @@ impl Server {
     }
 
     /// Ends without cutting anybody off: readiness is denied at once, so that load balancers look
-    /// elsewhere; requests are accepted for the drain period, each answer closing its connection; then
-    /// the listeners close and what is being answered is answered.
+    /// elsewhere; requests are accepted for the drain period, each answer closing its connection. Then the
+    /// doors close: no new connection is made, and those that were are served until it is quiet, because
+    /// closing a listener resets what waits in its queue. At last what is being answered is answered.
     pub async fn shutdown(self) {
         self.phase.drain();
         tokio::time::sleep(self.drain).await;
+        self.tokens.close_doors();
+        let quiet = async {
+            let mut answered = None;
+            while answered.replace(self.phase.answered()) != Some(self.phase.answered()) {
+                tokio::time::sleep(QUIET).await;
+            }
+        };
+        tokio::time::timeout(self.grace, quiet).await.ok();
         self.tokens.stop().await;
         self.admin.stop().await;
     }
 }
 
 impl Listener {
+    /// Lets the kernel drop whatever would open a connection, and nothing else: those that are open or
+    /// about to be are not touched.
+    fn close_doors(&self) {
+        for door in &self.doors {
+            if let Err(error) = door.attach_filter(&no_openings()) {
+                tracing::warn!(%error, "connections may be reset while the listener closes");
+            }
+        }
+    }
+
     async fn stop(self) {
         self.handle.stop(true).await;
         match self.task.await {
@@ -136,7 +164,7 @@ fn bind(addresses: &[SocketAddr]) -> Result<Vec<std::net::TcpListener>, Fault> {
     let listeners = addresses.iter().map(|address| {
         socket(*address).map_err(|error| {
             let remedy = "end the program that listens there, or configure another address";
-            Fault::new(Kind::Unavailable, format!("cannot listen on {address}: {error}"), remedy)
+            Fault::new(Kind::Unstartable, format!("cannot listen on {address}: {error}"), remedy)
         })
     });
     listeners.collect()
@@ -151,6 +179,19 @@ fn socket(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
+/// A packet filter: byte 13 of the TCP header holds the flags, and SYN (2) asks for a connection.
+fn no_openings() -> [SockFilter; 4] {
+    const LOAD_BYTE: u16 = 0x30;
+    const JUMP_IF_SET: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    [
+        SockFilter::new(LOAD_BYTE, 0, 0, 13),
+        SockFilter::new(JUMP_IF_SET, 0, 1, 2),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ]
+}
+
 fn local(listener: &std::net::TcpListener) -> Result<SocketAddr, Fault> {
     listener.local_addr().map_err(|error| broken(&error))
 }
@@ -162,8 +203,11 @@ fn launch(
     routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> Result<Listener, Fault> {
     let addresses = listeners.iter().map(local).collect::<Result<_, _>>()?;
+    let doors = listeners.iter().map(|listener| listener.try_clone().map(Socket::from)).collect::<io::Result<_>>();
+    let doors = doors.map_err(|error| broken(&error))?;
     let mut server = HttpServer::new(move || App::new().configure(routes.clone()))
         .workers(workers)
+        .max_connections(most_connections(workers))
         .keep_alive(KEEP_ALIVE)
         .tcp_nodelay(true)
         .shutdown_timeout(grace.as_secs())
@@ -172,13 +216,27 @@ fn launch(
         server = server.listen(listener).map_err(|error| broken(&error))?;
     }
     let server = server.run();
-    Ok(Listener { addresses, handle: server.handle(), task: tokio::spawn(server) })
+    Ok(Listener { addresses, doors, handle: server.handle(), task: tokio::spawn(server) })
+}
+
+/// How many connections a worker may hold, so that all together leave descriptors for the admin listener,
+/// for authorities and for files.
+fn most_connections(workers: usize) -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
+    let shared = descriptors.unwrap_or(usize::MAX).saturating_sub(RESERVE).max(RESERVE);
+    (shared / workers.max(1)).min(MAX_CONNECTIONS)
 }
 
 fn broken(error: &io::Error) -> Fault {
     Fault::new(Kind::Internal, format!("a listener cannot be used: {error}"), "report this")
 }
 
+/// How long no answer has to be given for it to be quiet.
+const QUIET: Duration = Duration::from_millis(150);
+/// Descriptors that connections to a listener leave to others.
+const RESERVE: usize = 128;
+/// What actix allows by itself.
+const MAX_CONNECTIONS: usize = 25_000;
 const BACKLOG: i32 = 1024;
 /// Longer than clients pause between requests; actix's own five seconds make them reconnect.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);

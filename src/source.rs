@@ -9,15 +9,15 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::authority::Authority;
-use crate::clock::{Clock, Stopwatch, Timestamp};
+use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
 use crate::credential::{Credential, Occasion};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
-use crate::name::{ClientId, Name, Scope, TenantId};
+use crate::name::{ClientId, Name, Scope};
 use crate::secret::Secret;
 use crate::token::{Token, TokenKey};
 use crate::wire::request::client_credentials;
-use crate::wire::{Outgoing, Wire, answer};
+use crate::wire::{Outgoing, answer, late};
 
 pub mod standing;
 
@@ -27,10 +27,8 @@ use standing::Standing;
 pub struct Source {
     identity: Name,
     client_id: ClientId,
-    tenant: TenantId,
-    authority: Authority,
+    authority: Arc<Authority>,
     credentials: Vec<(Arc<Credential>, Standing)>,
-    wire: Wire,
     timeout: Duration,
     renewals: DefaultDirectRateLimiter,
     clock: Clock,
@@ -42,14 +40,10 @@ pub struct Parts {
     pub identity: Name,
     /// The application in the tenant.
     pub client_id: ClientId,
-    /// The tenant.
-    pub tenant: TenantId,
-    /// Who issues.
-    pub authority: Authority,
+    /// Who issues, in which tenant.
+    pub authority: Arc<Authority>,
     /// Tried in this order.
     pub credentials: Vec<Arc<Credential>>,
-    /// The connection to the authority.
-    pub wire: Wire,
     /// The deadline of a whole fetch: discovery, retry and further credentials included.
     pub timeout: Duration,
     /// Renewals a second; callers that wait are not counted.
@@ -76,10 +70,8 @@ impl Source {
         Self {
             identity: parts.identity,
             client_id: parts.client_id,
-            tenant: parts.tenant,
             authority: parts.authority,
             credentials: parts.credentials.into_iter().map(|credential| (credential, Standing::default())).collect(),
-            wire: parts.wire,
             timeout: parts.timeout,
             renewals: RateLimiter::direct(Quota::per_second(parts.refresh_rate)),
             clock: parts.clock,
@@ -98,7 +90,7 @@ impl Source {
         TokenKey {
             identity: self.identity.clone(),
             authority: self.authority.base().into(),
-            tenant: self.tenant.clone(),
+            tenant: self.authority.tenant().clone(),
             client_id: self.client_id.clone(),
             scope,
         }
@@ -117,80 +109,97 @@ impl Source {
         rejections?.into_iter().min_by_key(|(until, _)| *until)
     }
 
-    /// Fetches a token: at most one quick retry for a passing failure, then the next credential for a
-    /// rejected one, all within the deadline.
+    /// Fetches a token: at most one quick retry for a passing failure, then the next credential for one
+    /// that is rejected or cannot be used, all within the deadline.
     ///
     /// # Errors
     /// The last fault; a deadline that passed is the authority's.
     pub async fn fetch(&self, wish: Wish<'_>, metrics: &Metrics) -> Result<Token, Fault> {
-        let late = || {
-            let remedy = "wait; if it goes on, check the network, or raise the tenant's 'timeout'";
-            Fault::new(Kind::Unavailable, "the authority did not answer in time", remedy)
-        };
-        let fetched = tokio::time::timeout(self.timeout, self.fetch_with_any(wish, metrics));
-        fetched.await.unwrap_or_else(|_| Err(late()))
-    }
-
-    async fn fetch_with_any(&self, wish: Wish<'_>, metrics: &Metrics) -> Result<Token, Fault> {
+        let deadline = Deadline::after(self.timeout);
         let mut last = Fault::new(Kind::Misconfigured, "the identity has no credential", "configure one");
         for (credential, standing) in &self.credentials {
-            let _turn = standing.enter().await;
+            let _turn = within(deadline, async { Ok(standing.enter().await) }).await?;
             if let Some((_, fault)) = standing.rejected(self.clock.now()) {
                 last = fault;
                 continue;
             }
-            match self.fetch_with(credential, wish, metrics).await {
+            match self.fetch_with(credential, wish, deadline, metrics).await {
+                Ok(token) => {
+                    standing.trust();
+                    return Ok(token);
+                }
                 Err(fault) if fault.kind == Kind::RejectedCredential => {
                     standing.reject(&fault, self.clock.now(), wish.jitter);
                     last = fault;
                 }
-                result => {
-                    if result.is_ok() {
-                        standing.trust();
-                    }
-                    return result;
-                }
+                Err(fault) if fault.kind == Kind::UnusableCredential => last = fault,
+                Err(fault) => return Err(fault),
             }
         }
         Err(last)
     }
 
-    async fn fetch_with(&self, credential: &Credential, wish: Wish<'_>, metrics: &Metrics) -> Result<Token, Fault> {
-        match self.exchange(credential, wish, metrics).await {
-            Err(fault) if fault.is_transient() => {
-                tokio::time::sleep(RETRY_DELAY.mul_f64(0.5 + wish.jitter)).await;
-                self.exchange(credential, wish, metrics).await
+    async fn fetch_with(
+        &self,
+        credential: &Credential,
+        wish: Wish<'_>,
+        deadline: Deadline,
+        metrics: &Metrics,
+    ) -> Result<Token, Fault> {
+        let delay = RETRY_DELAY.mul_f64(0.5 + wish.jitter);
+        match self.attempt(credential, wish, deadline, metrics).await {
+            Err(fault) if fault.is_transient() && delay < deadline.left() => {
+                tokio::time::sleep(delay).await;
+                self.attempt(credential, wish, deadline, metrics).await
             }
             result => result,
         }
     }
 
-    /// One exchange, counted and logged. Every try has an assertion of its own.
-    async fn exchange(&self, credential: &Credential, wish: Wish<'_>, metrics: &Metrics) -> Result<Token, Fault> {
-        let watch = Stopwatch::start();
-        let result = match self.authority.token_endpoint(&self.wire, wish.request_id).await {
-            Ok(endpoint) => self.post(credential, endpoint, wish).await,
+    /// One attempt, logged however it ends. Each has an assertion of its own.
+    async fn attempt(
+        &self,
+        credential: &Credential,
+        wish: Wish<'_>,
+        deadline: Deadline,
+        metrics: &Metrics,
+    ) -> Result<Token, Fault> {
+        let endpoint = within(deadline, self.authority.token_endpoint(wish.request_id, deadline)).await;
+        let result = match endpoint {
+            Ok(endpoint) => self.exchange(credential, endpoint, wish, deadline, metrics).await,
             Err(fault) => Err(fault),
         };
-        metrics.exchanged(&self.identity, &result, watch.elapsed());
         self.log(credential, wish, &result);
         result
     }
 
-    async fn post(&self, credential: &Credential, endpoint: Url, wish: Wish<'_>) -> Result<Token, Fault> {
+    /// One exchange, counted however it ends.
+    async fn exchange(
+        &self,
+        credential: &Credential,
+        endpoint: Url,
+        wish: Wish<'_>,
+        deadline: Deadline,
+        metrics: &Metrics,
+    ) -> Result<Token, Fault> {
         let jti = Uuid::new_v4().to_string();
-        let occasion = Occasion { client_id: &self.client_id, audience: &endpoint, now: self.clock.now(), jti: &jti };
-        let proof = credential.prove(&occasion).await?;
+        // Lives are counted from before the request: how long the answer took is no part of them.
+        let now = self.clock.now();
+        let occasion = Occasion { client_id: &self.client_id, audience: &endpoint, now, jti: &jti };
+        let proof = within(deadline, credential.prove(&occasion)).await?;
         let form = client_credentials(&self.client_id, wish.scope, &proof);
         let outgoing = Outgoing { url: endpoint, form: Some(form), request_id: wish.request_id.to_owned() };
-        let incoming = self.wire.send(outgoing).await?;
+        let watch = Stopwatch::start();
+        let incoming = within(deadline, self.authority.wire().send(outgoing)).await;
         let held = self.credentials.iter().filter_map(|(credential, _)| credential.secret());
         let secrets: Vec<&Secret> = held.chain([proof.secret()]).collect();
-        answer::token(&incoming, self.clock.now(), &secrets)
+        let result = incoming.and_then(|incoming| answer::token(&incoming, now, &secrets));
+        metrics.exchanged(&self.identity, &result, watch.elapsed());
+        result
     }
 
     fn log(&self, credential: &Credential, wish: Wish<'_>, result: &Result<Token, Fault>) {
-        let (identity, tenant) = (self.identity.as_str(), self.tenant.as_str());
+        let (identity, tenant) = (self.identity.as_str(), self.authority.tenant().as_str());
         let (scope, request_id, credential) = (wish.scope.as_str(), wish.request_id, credential.kind());
         match result {
             Ok(token) => {
@@ -207,10 +216,14 @@ impl Source {
                 aadsts = fault.aadsts(),
                 correlation_id = fault.correlation_id(),
                 authority_said = fault.inward(),
-                "exchange failed"
+                "no token"
             ),
         }
     }
+}
+
+async fn within<T>(deadline: Deadline, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    tokio::time::timeout(deadline.left(), work).await.unwrap_or_else(|_| Err(late()))
 }
 
 const RETRY_DELAY: Duration = Duration::from_millis(400);

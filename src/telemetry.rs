@@ -2,6 +2,7 @@
 //! only warnings unless more than `info` is wanted.
 
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
@@ -9,21 +10,24 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::{Format, Log};
 
-/// Starts to log. HTTP libraries print headers and bodies at `debug`, which is why the level is ours alone.
+/// Starts to log, until the guard is dropped. Whoever reads our stderr may stall; then lines are dropped,
+/// because a request must not wait for its log. HTTP libraries print headers and bodies at `debug`, which is why the level is ours alone.
 ///
 /// # Errors
 /// The process logs already.
-pub fn start(log: Log) -> Result<(), TryInitError> {
+pub fn start(log: Log) -> Result<WorkerGuard, TryInitError> {
     let ours = LevelFilter::from_level(log.level);
     let others = if ours > LevelFilter::INFO { LevelFilter::INFO } else { ours.min(LevelFilter::WARN) };
     let filter = Targets::new().with_target("bursar", ours).with_default(others);
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = fmt::layer().with_writer(std::io::stderr);
+    let (writer, guard) = NonBlockingBuilder::default().lossy(true).finish(std::io::stderr());
+    let layer = fmt::layer().with_writer(writer);
     match log.format {
-        Format::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+        Format::Json => registry.with(layer.json().flatten_event(true)).try_init()?,
         Format::Text => {
             let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            registry.with(layer.with_ansi(colours)).try_init()
+            registry.with(layer.with_ansi(colours)).try_init()?;
         }
     }
+    Ok(guard)
 }

@@ -121,9 +121,22 @@ impl Vend {
         landed(flight).await
     }
 
-    /// How many keys are cached.
-    pub async fn keys(&self) -> u64 {
-        self.0.cache.keys().await
+    /// How many live tokens are cached.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        self.0.cache.tokens(self.0.clock.now())
+    }
+
+    /// Drops dead entries each minute, also when nobody asks, for as long as the core is in use.
+    pub fn sweep_forever(&self) {
+        let parts = Arc::downgrade(&self.0);
+        self.0.runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP_PAUSE).await;
+                let Some(parts) = parts.upgrade() else { return };
+                parts.cache.sweep(parts.clock.now()).await;
+            }
+        });
     }
 
     fn source(&self, permit: &Permit) -> Result<&Arc<Source>, Fault> {
@@ -140,7 +153,7 @@ impl Vend {
     fn fly(&self, departure: Departure, source: Arc<Source>, request_id: String, purpose: Purpose) {
         let vend = self.clone();
         let slot: Arc<Slot> = Arc::clone(departure.slot());
-        self.0.cache.hold(&slot);
+        let hold = self.0.cache.hold(&slot);
         self.0.runtime.spawn(async move {
             let jitter = fastrand::f64();
             let wish = Wish { scope: &slot.key().scope, request_id: &request_id, jitter };
@@ -149,7 +162,8 @@ impl Vend {
                 vend.0.metrics.refreshed(source.identity(), &result);
             }
             departure.land(result, vend.moment(), jitter).ok();
-            vend.0.cache.release(slot).await;
+            vend.0.cache.weigh(slot).await;
+            drop(hold);
         });
     }
 }
@@ -168,5 +182,6 @@ async fn landed(mut flight: watch::Receiver<Option<Landing>>) -> Landing {
     landing.clone().unwrap_or_else(|| Err(lost_flight()))
 }
 
+const SWEEP_PAUSE: Duration = Duration::from_mins(1);
 /// What is kept of a token's last moments for the answer to be written in.
 const SERVING_TIME: Duration = Duration::from_millis(500);

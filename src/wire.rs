@@ -98,19 +98,31 @@ impl Wire {
             ));
         }
         let request = match outgoing.form {
-            Some(form) => self.client.post(outgoing.url).header(CONTENT_TYPE, FORM).body(form.expose().to_owned()),
+            Some(form) => {
+                let body = Bytes::from_owner(Body(form));
+                self.client.post(outgoing.url).header(CONTENT_TYPE, FORM).body(body)
+            }
             None => self.client.get(outgoing.url),
         };
         let response =
             request.header(ACCEPT, "application/json").header("client-request-id", outgoing.request_id).send();
-        receive(response.await.map_err(|error| lost(&error))?).await
+        receive(response.await.map_err(lost)?).await
+    }
+}
+
+/// A form on its way out: lent to the HTTP client, and erased with the last use of it.
+struct Body(Secret);
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose().as_bytes()
     }
 }
 
 async fn receive(mut response: Response) -> Result<Incoming, Fault> {
     let announced = response.content_length().unwrap_or(0);
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(lost)? {
         if announced > MAX_BODY || body.len() as u64 + chunk.len() as u64 > MAX_BODY {
             return Err(unusable("the authority's answer is too large"));
         }
@@ -146,21 +158,29 @@ fn unusable(problem: &'static str) -> Fault {
     Fault::new(
         Kind::Unavailable,
         problem,
-        "if it stays so, check that the authority's URL is right and that no proxy answers in its place",
+        "ask again in a moment; if it stays so, the operator should check the authority's URL and what answers in its place",
     )
 }
 
-fn lost(error: &reqwest::Error) -> Fault {
-    let problem = match error {
-        e if e.is_timeout() => "the authority did not answer in time",
-        e if e.is_connect() => "no connection to the authority can be made",
-        _ => "the connection to the authority broke",
-    };
-    let remedy = "check the network, the proxy and the trusted certificates between here and the authority";
-    Fault::new(Kind::Unavailable, problem, remedy).with_inward(chain(error))
+/// The authority did not answer before a deadline of ours.
+#[must_use]
+pub fn late() -> Fault {
+    let remedy =
+        "ask again in a moment; if it stays so, the operator should check the network, or raise the tenant's 'timeout'";
+    Fault::new(Kind::Unavailable, "the authority did not answer in time", remedy)
 }
 
-/// An error and its causes in one line, without the URL's query.
+fn lost(error: reqwest::Error) -> Fault {
+    let problem = if error.is_connect() {
+        "no connection to the authority can be made"
+    } else {
+        "the connection to the authority broke"
+    };
+    let remedy = "ask again in a moment; if it stays so, the operator should check the network, the proxy and the trusted certificates";
+    Fault::new(Kind::Unavailable, problem, remedy).with_inward(chain(&error.without_url()))
+}
+
+/// An error and its causes in one line.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

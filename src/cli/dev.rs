@@ -26,8 +26,9 @@ use crate::telemetry;
 /// Emulate a managed identity on this machine, with no cloud and no configuration
 ///
 /// Starts an authority of its own, a sample identity and every dialect, and prints what to export and
-/// what to try. Nothing real accepts its tokens, so it may listen anywhere when told to.
-#[derive(Args, Debug)]
+/// what to try. Nothing real accepts its tokens, so it may listen anywhere when told to. Under which names
+/// it is asked there is for BURSAR__SERVER__HOSTS to say, how it logs for BURSAR__LOG__LEVEL and ..._FORMAT.
+#[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Dev {
     /// Where to serve tokens; may be repeated
@@ -51,7 +52,7 @@ impl Dev {
             Sts::start(Settings::default(), &[SocketAddr::from(([127, 0, 0, 1], 0))], None, Clock::System).await?;
         let announcement = sts.announcement();
         let config = self.config(&announcement)?;
-        telemetry::start(config.log).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
+        let _log = telemetry::start(config.log).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
         let server = App::build(config, Clock::System, Handle::current())?.start()?;
         print(&self.banner(&server, &announcement))?;
         until_told(server).await?;
@@ -85,12 +86,16 @@ impl Dev {
                 "credentials": [{ "kind": "secret", "env": "BURSAR_DEV_CLIENT_SECRET" }],
             } },
         });
-        let mut variables: HashMap<String, String> = variables();
+        let may_override = |name: &str| name.starts_with("BURSAR__LOG__") || name == "BURSAR__SERVER__HOSTS";
+        let mut variables: HashMap<String, String> =
+            variables().into_iter().filter(|(name, _)| may_override(name)).collect();
         variables.insert("BURSAR_DEV_HEADER_SECRET".to_owned(), self.header_secret.clone());
         let secret = announcement.client_secret.as_ref().map(|secret| secret.expose().to_owned());
         variables.insert("BURSAR_DEV_CLIENT_SECRET".to_owned(), secret.unwrap_or_default());
         let report = Report::default();
         let written = file::parse("dev", &written.to_string(), FileFormat::Json, PathBuf::new(), variables, &report);
+        // Invariant: what was just written as JSON can be parsed.
+        let written = written.ok_or_else(|| Failure::new(EX_SOFTWARE, "the configuration of dev cannot be read"))?;
         Ok(Config::resolve(&written, report)?)
     }
 

@@ -41,8 +41,8 @@ pub enum Shell {
     Powershell,
 }
 
-/// What a variable is set to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a variable is set to. No `Debug`: the text may be a header secret.
+#[derive(Clone)]
 pub enum Setting {
     /// A secret, read from where it lies when the line is run, so that it is not printed.
     From(Origin),

@@ -20,11 +20,20 @@ pub async fn get(url: Url, headers: HeaderMap, limit: Duration) -> Result<(u16, 
     let client = client.map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
     let place = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
     let answer = async {
-        let response = client.get(url).headers(headers).send().await?;
-        Ok::<_, reqwest::Error>((response.status().as_u16(), response.text().await?))
+        let mut response = client.get(url).headers(headers).send().await?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await?
+            && body.len() <= MAX_BODY
+        {
+            body.extend_from_slice(&chunk);
+        }
+        Ok::<_, reqwest::Error>((response.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
     };
     answer.await.map_err(|error| {
         let why = if error.is_timeout() { "does not answer in time" } else { "cannot be reached" };
         Failure::new(EX_UNAVAILABLE, format!("the service at {place} {why}; is it running there?"))
     })
 }
+
+/// Far more than any answer of ours; the rest is not read.
+const MAX_BODY: usize = 2 << 20;

@@ -33,7 +33,7 @@ impl Serve {
     /// Mistakes in the configuration, or an address that cannot be bound.
     pub async fn run(self) -> Result<(), Failure> {
         let config = Config::read(self.config.as_deref(), variables())?;
-        telemetry::start(config.log).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
+        let _log = telemetry::start(config.log).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
         if config.server.allow_unauthenticated {
             tracing::warn!("allow_unauthenticated is on: whoever reaches a token listener gets tokens");
         }

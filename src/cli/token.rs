@@ -79,7 +79,7 @@ impl Token {
 
     async fn directly(&self, path: &Path) -> Result<String, Failure> {
         let config = Config::read(Some(path), variables())?;
-        telemetry::start(crate::config::Log { level: tracing::Level::ERROR, ..config.log }).ok();
+        let _log = telemetry::start(crate::config::Log { level: tracing::Level::ERROR, ..config.log });
         let app = App::build(config, Clock::System, Handle::current())?;
         let resource = Resource::parse(&self.resource).map_err(Fault::from)?;
         let selector = self.identity.clone().map_or(Selector::None, Selector::Name);
@@ -124,5 +124,5 @@ fn refusal(status: u16, body: &str) -> Failure {
     }
 }
 
-/// Longer than a flight may take.
+/// Longer than a flight takes with the timeouts that are the default.
 const PATIENCE: Duration = Duration::from_secs(45);

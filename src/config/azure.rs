@@ -9,7 +9,7 @@ use super::file::{Written, parse};
 use super::mistake::{Mistake, Report};
 
 /// Writes the configuration that the variables mean: one identity in one tenant, with one credential.
-pub fn written(variables: HashMap<String, String>, report: &Report) -> Written {
+pub fn written(variables: HashMap<String, String>, report: &Report) -> Option<Written> {
     let get = |name: &str| variables.get(name).filter(|value| !value.is_empty());
     for (name, remedy) in [
         ("AZURE_CLIENT_ID", "set it to the application (client) id, or name a file with --config"),
@@ -51,17 +51,16 @@ pub fn written(variables: HashMap<String, String>, report: &Report) -> Written {
     parse("the AZURE_* variables", &tree.to_string(), FileFormat::Json, std::path::PathBuf::new(), variables, report)
 }
 
-/// Names a mistake after the variable that it comes from, and drops what was told in other words.
+/// Names a mistake after the variable that it comes from, and drops what was told of that variable before.
 #[must_use]
 pub fn translated(mistakes: Vec<Mistake>) -> Vec<Mistake> {
-    let rename = |mistake: Mistake| match ORIGINS.iter().find(|(path, _)| mistake.path.starts_with(path)) {
-        Some((_, variable)) => Mistake { path: (*variable).to_owned(), ..mistake },
-        None => mistake,
-    };
     let mut told: Vec<Mistake> = Vec::new();
-    for mistake in mistakes.into_iter().map(rename) {
-        if !told.iter().any(|other| other.path == mistake.path) {
-            told.push(mistake);
+    for mistake in mistakes {
+        let origin = ORIGINS.iter().find(|(path, _)| mistake.path.starts_with(path));
+        match origin {
+            Some((_, variable)) if told.iter().any(|other| other.path == *variable) => {}
+            Some((_, variable)) => told.push(Mistake { path: (*variable).to_owned(), ..mistake }),
+            None => told.push(mistake),
         }
     }
     told

@@ -1,6 +1,7 @@
 //! What was written: a file in TOML, YAML or JSON, with `BURSAR__SECTION__KEY` variables laid over it.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use config::{FileFormat, Format, Map, Value, ValueKind};
@@ -8,8 +9,7 @@ use config::{FileFormat, Format, Map, Value, ValueKind};
 use super::mistake::Report;
 use crate::credential::file;
 
-/// The tree of a configuration, before anything in it is believed.
-#[derive(Debug)]
+/// The tree of a configuration, before anything in it is believed. No `Debug`: the variables hold secrets.
 pub struct Written {
     /// Its sections.
     pub tree: Map<String, Value>,
@@ -19,26 +19,24 @@ pub struct Written {
     pub variables: HashMap<String, String>,
 }
 
-/// Reads the file at `path`.
-pub fn read(path: &Path, variables: HashMap<String, String>, report: &Report) -> Written {
+/// Reads the file at `path`; none when that cannot be done.
+pub fn read(path: &Path, variables: HashMap<String, String>, report: &Report) -> Option<Written> {
     let at = path.display().to_string();
-    let bytes = file::read(path, MAX_FILE).unwrap_or_else(|error| {
+    let unreadable = |error: std::io::Error| {
         report.note(&at, format!("the file cannot be read: {error}"), "name a file that exists and is readable");
-        Vec::new()
-    });
-    let text = String::from_utf8(bytes).unwrap_or_else(|_| {
-        report.note(&at, "the file is no UTF-8 text", "save it as UTF-8");
-        String::new()
-    });
-    let format = format_of(path).unwrap_or_else(|| {
+    };
+    let bytes = file::read(path, MAX_FILE).map_err(unreadable).ok()?;
+    let no_text = |_| report.note(&at, "the file is no UTF-8 text", "save it as UTF-8");
+    let text = std::str::from_utf8(&bytes).map_err(no_text).ok()?;
+    let format = format_of(path);
+    if format.is_none() {
         report.note(&at, "the format is unknown", "end the name in .toml, .yaml, .yml or .json");
-        FileFormat::Toml
-    });
+    }
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
-    parse(&at, &text, format, base, variables, report)
+    parse(&at, text, format?, base, variables, report)
 }
 
-/// Reads `text` as if it came from a file called `at`.
+/// Reads `text` as if it came from a file called `at`; none when it cannot be parsed.
 pub fn parse(
     at: &str,
     text: &str,
@@ -46,15 +44,15 @@ pub fn parse(
     base: PathBuf,
     variables: HashMap<String, String>,
     report: &Report,
-) -> Written {
-    // The format alone: a `Config` would take keys with dots and brackets for paths into the tree.
-    let mut tree = Format::parse(&format, None, text).unwrap_or_else(|error| {
-        // Only the position: the parsers quote the line, and the line may hold a secret.
+) -> Option<Written> {
+    // Only the position: the parsers quote the line, and the line may hold a secret.
+    let unparsable = |error: Box<dyn Error + Send + Sync>| {
         report.note(at, format!("the text cannot be parsed{}", position(&error.to_string())), "correct the syntax");
-        Map::new()
-    });
+    };
+    // The format alone: a `Config` would take keys with dots and brackets for paths into the tree.
+    let mut tree = Format::parse(&format, None, text).map_err(unparsable).ok()?;
     overlay(&mut tree, &variables, report);
-    Written { tree, base, variables }
+    Some(Written { tree, base, variables })
 }
 
 /// Lays the overriding variables over `tree`.

@@ -93,7 +93,11 @@ fn read_tenants(section: &mut Section<'_>, known: &HashMap<String, Option<Arc<Te
             None
         }
     };
-    names.iter().filter_map(find).collect()
+    let found: Vec<Arc<Tenant>> = names.iter().filter_map(find).collect();
+    if names.iter().enumerate().any(|(n, name)| names[..n].contains(name)) {
+        section.note("tenants", "a tenant is listed twice", "list it once");
+    }
+    found
 }
 
 fn read_resources(section: &Section<'_>, written: &[String]) -> Option<Resources> {
@@ -113,12 +117,10 @@ fn read_resources(section: &Section<'_>, written: &[String]) -> Option<Resources
 
 fn read_credentials(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Vec<Arc<Credential>> {
     let remedy = "add one, such as { kind = \"secret\", file = \"/run/secrets/client-secret\" }";
-    let written = section.has("credentials");
+    let problem = if section.has("credentials") { "there is none in the list" } else { "the key is missing" };
     let listed = section.list("credentials");
-    if !written {
-        section.note("credentials", "the key is missing", remedy);
-    } else if listed.is_empty() {
-        section.note("credentials", "there is none in the list", remedy);
+    if listed.is_empty() {
+        section.note_none("credentials", problem, remedy);
     }
     let read = |one| credential::read(one, surroundings).map(Arc::new);
     listed.into_iter().filter_map(read).collect()

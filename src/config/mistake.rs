@@ -45,6 +45,12 @@ impl Report {
         self.0.borrow_mut().push(Mistake { path: path.into(), problem: problem.into(), remedy: remedy.into() });
     }
 
+    /// Whether something was noted at `path`.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        self.0.borrow().iter().any(|mistake| mistake.path == path)
+    }
+
     /// All that was noted.
     #[must_use]
     pub fn into_mistakes(self) -> Vec<Mistake> {

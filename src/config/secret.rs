@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::section::{Section, text};
+use zeroize::Zeroizing;
+
 use crate::credential::file;
 use crate::secret::Secret;
 
-/// What secrets and relative paths are resolved against.
-#[derive(Clone, Copy, Debug)]
+/// What secrets and relative paths are resolved against. No `Debug`: the variables hold secrets.
+#[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
     /// Where relative paths start: the directory of the configuration file.
     pub base: &'a Path,
@@ -24,7 +26,7 @@ impl Surroundings<'_> {
     }
 
     /// The bytes of the file under `key`. Its path is not repeated: it may be a secret in the wrong place.
-    pub fn bytes(&self, section: &mut Section<'_>, key: &'static str, remedy: &str) -> Option<Vec<u8>> {
+    pub fn bytes(&self, section: &mut Section<'_>, key: &'static str, remedy: &str) -> Option<Zeroizing<Vec<u8>>> {
         let path = self.path(&section.required(key, remedy, text)?);
         let unreadable = |error: std::io::Error| {
             let remedy = "name a file that exists and is readable by this process; relative paths start at the configuration's directory";

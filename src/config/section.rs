@@ -25,16 +25,21 @@ impl<'a> Section<'a> {
         Self { path, keys, known: RefCell::new(Vec::new()), report }
     }
 
-    /// Where mistakes are noted.
-    #[must_use]
-    pub const fn report(&self) -> &'a Report {
-        self.report
-    }
-
-    /// The whole path of `key`.
+    /// The whole path of `key`; an empty one means the section itself.
     #[must_use]
     pub fn path(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        match (self.path.as_str(), key) {
+            ("", key) => key.to_owned(),
+            (path, "") => path.to_owned(),
+            (path, key) => format!("{path}.{key}"),
+        }
+    }
+
+    /// Notes that there is nothing at `key`, unless something worse was told of it already.
+    pub fn note_none(&self, key: &str, problem: &str, remedy: &str) {
+        if !self.report.has(&self.path(key)) {
+            self.note(key, problem, remedy);
+        }
     }
 
     /// Notes a mistake at `key`.
@@ -87,18 +92,17 @@ impl<'a> Section<'a> {
         Self::new(self.path(key), keys, self.report)
     }
 
-    /// The sections under `key` by their names, in alphabetical order.
-    pub fn sections(&mut self, key: &'static str) -> Vec<(String, Self)> {
+    /// The sections under `key` by their names, in alphabetical order; none for what is no table.
+    pub fn sections(&mut self, key: &'static str) -> Vec<(String, Option<Self>)> {
         let mut named: Vec<(String, Value)> = self.or(key, Map::new(), plain_table).into_iter().collect();
         named.sort_by(|(a, _), (b, _)| a.cmp(b));
         let path = self.path(key);
         let section = |(name, value): (String, Value)| {
             let path = format!("{path}.{name}");
-            let keys =
-                plain_table(value).map_err(|malformed| self.report.note(&path, malformed.to_string(), REMEDY)).ok()?;
-            Some((name, Self::new(path, keys, self.report)))
+            let keys = plain_table(value).map_err(|malformed| self.report.note(&path, malformed.to_string(), REMEDY));
+            (name, keys.ok().map(|keys| Self::new(path, keys, self.report)))
         };
-        named.into_iter().filter_map(section).collect()
+        named.into_iter().map(section).collect()
     }
 
     /// The sections in the list under `key`.

@@ -58,6 +58,9 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Server 
         drain: section.or("drain", Duration::from_secs(5), duration(Duration::ZERO)),
     };
     check_reach(&section, &server);
+    if server.admin_listen.port() != 0 && server.listen.contains(&server.admin_listen) {
+        section.note("admin_listen", "tokens are served there", "choose another port");
+    }
     section.end();
     server
 }

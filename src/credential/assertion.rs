@@ -3,7 +3,7 @@
 //! It is read for every exchange: such files live for an hour, and whoever holds the text of an old one
 //! is refused with AADSTS700024.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file;
@@ -20,12 +20,6 @@ impl AssertionFile {
     #[must_use]
     pub const fn new(path: PathBuf) -> Self {
         Self(path)
-    }
-
-    /// Where it lies.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.0
     }
 
     /// Reads the file as it is now.
@@ -45,7 +39,7 @@ impl AssertionFile {
     }
 
     fn fault(&self, problem: &'static str, why: &str) -> Fault {
-        Fault::new(Kind::Misconfigured, problem, "check the 'file' of the identity's assertion credential")
+        Fault::new(Kind::UnusableCredential, problem, "check the 'file' of the identity's assertion credential")
             .with_inward(format!("{}: {why}", self.0.display()))
             // Whoever projects the file may be slower than we are, and looking again costs nothing.
             .with_retry_after(Some(Duration::from_secs(1)))
@@ -77,7 +71,7 @@ mod tests {
         for text in ["", "a.b", "a.b.c.d", "a.b c.d", "a..c"] {
             std::fs::write(&path, text).unwrap();
             let fault = assertion.prove().await.unwrap_err();
-            assert_eq!(fault.kind, Kind::Misconfigured, "{text:?}");
+            assert_eq!(fault.kind, Kind::UnusableCredential, "{text:?}");
             assert!(!fault.to_string().contains(&*path.to_string_lossy()));
         }
     }

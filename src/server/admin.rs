@@ -10,26 +10,26 @@ use crate::fault::{Fault, Kind};
 
 /// Answers any request to the admin listener.
 pub async fn serve(request: HttpRequest, service: web::Data<Service>) -> HttpResponse {
-    page(&request, &service).await.unwrap_or_else(|fault| refuse(&fault, &fresh_id()))
+    page(&request, &service).unwrap_or_else(|fault| refuse(&fault, &fresh_id()))
 }
 
-async fn page(request: &HttpRequest, service: &Service) -> Result<HttpResponse, Fault> {
-    check_host(request, service)?;
-    let page = match request.path() {
+fn page(request: &HttpRequest, service: &Service) -> Result<HttpResponse, Fault> {
+    check_host(request, &service.admin_hosts)?;
+    let known = matches!(request.path(), "/healthz" | "/readyz" | "/metrics");
+    if known && !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(Fault::new(Kind::MethodNotAllowed, "this path takes GET", "send a GET"));
+    }
+    Ok(match request.path() {
         "/healthz" => status(true, "alive"),
         "/readyz" if service.phase.is_ready() => status(true, "ready"),
         "/readyz" if service.phase.is_draining() => status(false, "draining"),
         "/readyz" => status(false, "starting"),
-        "/metrics" => metrics(service).await,
+        "/metrics" => metrics(service),
         _ => {
             let remedy = "ask for /healthz, /readyz or /metrics";
             return Err(Fault::new(Kind::NotFound, "there is nothing at this path", remedy));
         }
-    };
-    match *request.method() {
-        Method::GET | Method::HEAD => Ok(page),
-        _ => Err(Fault::new(Kind::MethodNotAllowed, "this path takes GET", "send a GET")),
-    }
+    })
 }
 
 fn status(fine: bool, word: &str) -> HttpResponse {
@@ -40,9 +40,9 @@ fn status(fine: bool, word: &str) -> HttpResponse {
         .body(format!(r#"{{"status":"{word}"}}"#))
 }
 
-async fn metrics(service: &Service) -> HttpResponse {
+fn metrics(service: &Service) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
         .insert_header((CACHE_CONTROL, "no-store"))
-        .body(service.metrics.page(service.vend.keys().await))
+        .body(service.metrics.page(service.vend.tokens()))
 }

@@ -17,10 +17,11 @@ impl Hosts {
     #[must_use]
     pub fn new(listeners: &[SocketAddr], further: &[String]) -> Self {
         let mut names = vec!["localhost".to_owned()];
-        names.extend(further.iter().map(|name| name.to_ascii_lowercase()));
+        names.extend_from_slice(further);
         let mut addresses = vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([169, 254, 169, 254])];
         addresses.push(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1_u16]));
         addresses.extend(listeners.iter().map(SocketAddr::ip));
+        addresses.extend(further.iter().filter_map(|name| name.parse::<IpAddr>().ok()));
         Self { names, addresses, any_address: listeners.iter().any(|listener| listener.ip().is_unspecified()) }
     }
 
@@ -57,7 +58,7 @@ mod tests {
     #[test]
     fn names_and_addresses_that_are_ours() {
         let listeners = ["127.0.0.1:4141".parse().unwrap(), "192.0.2.7:80".parse().unwrap()];
-        let hosts = Hosts::new(&listeners, &["bursar.payments.svc".to_owned()]);
+        let hosts = Hosts::new(&listeners, &["bursar.payments.svc".to_owned(), "192.0.2.9".to_owned()]);
         for ours in [
             "127.0.0.1",
             "127.0.0.1:4141",
@@ -67,6 +68,7 @@ mod tests {
             "[::1]",
             "169.254.169.254",
             "192.0.2.7:80",
+            "192.0.2.9",
             "Bursar.Payments.svc:4141",
         ] {
             assert!(hosts.are_ours(ours), "{ours}");

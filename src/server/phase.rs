@@ -1,32 +1,46 @@
 //! Where the process is in its life: it starts, serves, drains.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// The phase that all listeners share.
 #[derive(Debug, Default)]
-pub struct Phase(AtomicU8);
+pub struct Phase {
+    now: AtomicU8,
+    answered: AtomicU64,
+}
 
 impl Phase {
     /// From now on requests are welcome.
     pub fn begin(&self) {
-        self.0.store(SERVING, Ordering::Release);
+        self.now.store(SERVING, Ordering::Release);
     }
 
     /// From now on every answer asks its connection to end, and readiness is denied.
     pub fn drain(&self) {
-        self.0.store(DRAINING, Ordering::Release);
+        self.now.store(DRAINING, Ordering::Release);
+    }
+
+    /// A request was answered while draining.
+    pub fn count(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests were answered while draining.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// Whether a load balancer should send requests here.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire) == SERVING
+        self.now.load(Ordering::Acquire) == SERVING
     }
 
     /// Whether connections should end with their current answer.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.0.load(Ordering::Acquire) == DRAINING
+        self.now.load(Ordering::Acquire) == DRAINING
     }
 }
 

@@ -7,6 +7,7 @@ use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderVa
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 
 use super::Service;
+use super::host::Hosts;
 use crate::caller::Peer;
 use crate::clock::Stopwatch;
 use crate::dialect::{Dialect, Envelope, Guard, Reply, Request, client_request_id};
@@ -23,11 +24,12 @@ pub async fn serve(request: HttpRequest, service: web::Data<Service>) -> HttpRes
             let result = answer(dialect, &text, &service, &request_id).await;
             service.metrics.answered(dialect.name, &result, watch.elapsed());
             log(dialect.name, &result, &request_id);
-            write(&result.unwrap_or_else(|fault| dialect.refuse(&fault, &request_id)), &request_id)
+            write(result.unwrap_or_else(|fault| dialect.refuse(&fault, &request_id)), &request_id)
         }
         Err(fault) => refuse(&fault, &request_id),
     };
     if service.phase.is_draining() {
+        service.phase.count();
         response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
     }
     response
@@ -49,7 +51,7 @@ async fn answer(dialect: &Dialect, text: &Request<'_>, service: &Service, reques
 /// The dialect that a request is for. Host first, then path, then method; headers that a dialect wants
 /// come later, because a client that probes for other endpoints must see 404 and not 400.
 fn route<'a>(request: &HttpRequest, service: &'a Service) -> Result<&'a Dialect, Fault> {
-    check_host(request, service)?;
+    check_host(request, &service.hosts)?;
     let path = plain(request.path());
     let dialect = service.dialects.iter().find(|dialect| dialect.path == path);
     let dialect = dialect.ok_or_else(|| {
@@ -62,12 +64,12 @@ fn route<'a>(request: &HttpRequest, service: &'a Service) -> Result<&'a Dialect,
 }
 
 /// The header and, in an absolute-form target, the authority must both be ours.
-pub(super) fn check_host(request: &HttpRequest, service: &Service) -> Result<(), Fault> {
+pub(super) fn check_host(request: &HttpRequest, hosts: &Hosts) -> Result<(), Fault> {
     // A header that is no text is nobody's name, and must not count as absent.
     let header = request.headers().get(HOST).map(|host| host.to_str().unwrap_or_default());
     let target = request.uri().authority().map(actix_web::http::uri::Authority::as_str);
-    let ours = header.or(target).is_some_and(|host| service.hosts.are_ours(host))
-        && target.is_none_or(|host| service.hosts.are_ours(host));
+    let ours =
+        header.or(target).is_some_and(|host| hosts.are_ours(host)) && target.is_none_or(|host| hosts.are_ours(host));
     if ours {
         return Ok(());
     }
@@ -91,18 +93,18 @@ fn plain(path: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-fn write(reply: &Reply, request_id: &str) -> HttpResponse {
+fn write(reply: Reply, request_id: &str) -> HttpResponse {
     let mut response = start(reply.status, request_id);
     if let Some(seconds) = reply.retry_after {
         response.insert_header((RETRY_AFTER, seconds));
     }
-    response.body(reply.body.clone())
+    response.body(reply.body)
 }
 
 /// Answers what no dialect is asked for.
 pub(super) fn refuse(fault: &Fault, request_id: &str) -> HttpResponse {
     tracing::debug!(%fault, request_id, "refused");
-    let mut response = write(&Envelope::OAuth.refuse(fault, request_id), request_id);
+    let mut response = write(Envelope::OAuth.refuse(fault, request_id), request_id);
     if fault.kind == Kind::MethodNotAllowed {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
     }
@@ -132,10 +134,10 @@ fn log(dialect: &str, result: &Result<Reply, Fault>, request_id: &str) {
     let (turn, correlation_id) = (fault.turn().as_str(), fault.correlation_id());
     match fault.turn() {
         Turn::Us => tracing::error!(dialect, request_id, turn, correlation_id, %fault, "refused"),
-        Turn::Authority | Turn::Operator => {
-            tracing::warn!(dialect, request_id, turn, correlation_id, %fault, "refused");
+        // The exchange that failed has warned already, once for all who waited.
+        Turn::Authority | Turn::Caller | Turn::Operator => {
+            tracing::info!(dialect, request_id, turn, correlation_id, %fault, "refused");
         }
-        Turn::Caller => tracing::info!(dialect, request_id, turn, correlation_id, %fault, "refused"),
     }
 }
 

@@ -33,7 +33,15 @@ impl Default for Lanes {
 struct Rejection {
     fault: Fault,
     failures: u32,
+    since: Timestamp,
     until: Timestamp,
+}
+
+impl Rejection {
+    /// Whether it still counts; not when the clock was set back behind its beginning.
+    fn stands(&self, now: Timestamp) -> bool {
+        (self.since..self.until).contains(&now)
+    }
 }
 
 impl Standing {
@@ -41,7 +49,7 @@ impl Standing {
     #[must_use]
     pub fn rejected(&self, now: Timestamp) -> Option<(Timestamp, Fault)> {
         let rejection = self.lock();
-        rejection.as_ref().filter(|rejection| now < rejection.until).map(|held| (held.until, held.fault.clone()))
+        rejection.as_ref().filter(|rejection| rejection.stands(now)).map(|held| (held.until, held.fault.clone()))
     }
 
     /// The authority rejected it; it rests, longer each time. Exchanges that were under way together are
@@ -49,12 +57,12 @@ impl Standing {
     pub fn reject(&self, fault: &Fault, now: Timestamp, jitter: f64) {
         let mut rejection = self.lock();
         self.trusted.store(false, Ordering::Release);
-        if rejection.as_ref().is_some_and(|before| now < before.until) {
+        if rejection.as_ref().is_some_and(|before| before.stands(now)) {
             return;
         }
         let failures = rejection.as_ref().map_or(1, |before| before.failures.saturating_add(1));
         let until = now + cool_down(fault, failures, jitter);
-        *rejection = Some(Rejection { fault: fault.clone(), failures, until });
+        *rejection = Some(Rejection { fault: fault.clone(), failures, since: now, until });
     }
 
     /// An exchange gave a token.
@@ -101,6 +109,7 @@ mod tests {
         let fault = Fault::new(Kind::RejectedCredential, "p", "r");
         standing.reject(&fault, at(0), 0.0);
         assert!(standing.rejected(at(9)).is_some());
+        assert!(standing.rejected(at(0) - Duration::from_secs(1)).is_none(), "the clock was set back");
         assert!(standing.rejected(at(10)).is_none());
         for _ in 0..200 {
             standing.reject(&fault, at(10), 0.0);

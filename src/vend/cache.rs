@@ -5,18 +5,21 @@
 //! the flight ends, so that an eviction cannot start a second one.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use moka::future::Cache as Moka;
 use moka::policy::EvictionPolicy;
 
 use super::slot::Slot;
+use crate::clock::Timestamp;
 use crate::token::TokenKey;
 
 /// Slots by key.
 pub struct Cache {
     slots: Moka<TokenKey, Arc<Slot>>,
-    flights: Arc<Mutex<HashMap<TokenKey, Arc<Slot>>>>,
+    flights: Arc<Mutex<Flights>>,
+    holds: AtomicU64,
 }
 
 /// The bounds of a cache; both hold once maintenance has run, not at every instant.
@@ -40,7 +43,7 @@ impl Cache {
     pub fn new(bounds: Bounds) -> Self {
         // moka knows one bound. An entry weighs at least an even share of all bytes, so that the
         // bound on bytes bounds the entries too.
-        let share = u32::try_from(bounds.bytes / bounds.entries.max(1)).unwrap_or(u32::MAX);
+        let share = u32::try_from(bounds.bytes.div_ceil(bounds.entries.max(1))).unwrap_or(u32::MAX);
         let weigh = move |_: &TokenKey, slot: &Arc<Slot>| {
             u32::try_from(slot.weight() + OVERHEAD).unwrap_or(u32::MAX).max(share)
         };
@@ -50,7 +53,7 @@ impl Cache {
             // The default policy may turn away new keys while the old ones are hot.
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self { slots, flights: Arc::default() }
+        Self { slots, flights: Arc::default(), holds: AtomicU64::default() }
     }
 
     /// The slot of `key`, made if there is none.
@@ -58,33 +61,64 @@ impl Cache {
         if let Some(slot) = self.slots.get(key).await {
             return slot;
         }
-        let flying = || self.flights().get(key).cloned();
+        let flying = || lock(&self.flights).get(key).map(|(_, slot)| Arc::clone(slot));
         let made = async { flying().unwrap_or_else(|| Arc::new(Slot::new(key.clone()))) };
         self.slots.get_with_by_ref(key, made).await
     }
 
-    /// Keeps a slot findable while it has a flight.
-    pub fn hold(&self, slot: &Arc<Slot>) {
-        self.flights().insert(slot.key().clone(), Arc::clone(slot));
+    /// Keeps a slot findable until the hold is dropped, however its flight ends.
+    #[must_use]
+    pub fn hold(&self, slot: &Arc<Slot>) -> Hold {
+        let number = self.holds.fetch_add(1, Ordering::Relaxed);
+        lock(&self.flights).insert(slot.key().clone(), (number, Arc::clone(slot)));
+        Hold { number, key: slot.key().clone(), flights: Arc::clone(&self.flights) }
     }
 
-    /// Ends what [`Cache::hold`] began, and weighs the slot with what the flight brought.
-    pub async fn release(&self, slot: Arc<Slot>) {
-        let key = slot.key().clone();
-        self.slots.insert(key.clone(), slot).await;
-        self.flights().remove(&key);
+    /// Weighs a slot anew, with what its flight brought.
+    pub async fn weigh(&self, slot: Arc<Slot>) {
+        self.slots.insert(slot.key().clone(), slot).await;
     }
 
-    /// How many keys there are, once maintenance has run.
-    pub async fn keys(&self) -> u64 {
+    /// How many live tokens there are.
+    #[must_use]
+    pub fn tokens(&self, now: Timestamp) -> usize {
+        self.slots.iter().filter(|(_, slot)| slot.live(now).is_some()).count()
+    }
+
+    /// Drops the slots that hold nothing worth keeping.
+    pub async fn sweep(&self, now: Timestamp) {
+        let idle: Vec<Arc<TokenKey>> =
+            self.slots.iter().filter(|(_, slot)| slot.is_idle(now)).map(|(key, _)| key).collect();
+        for key in idle {
+            self.slots.invalidate(key.as_ref()).await;
+        }
         self.slots.run_pending_tasks().await;
-        self.slots.entry_count()
     }
+}
 
-    fn flights(&self) -> MutexGuard<'_, HashMap<TokenKey, Arc<Slot>>> {
-        // Invariant: no code panics while it holds this lock.
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+/// Keeps a slot in the table of flights. The next flight of the key has a hold of its own, which the end
+/// of this one leaves alone.
+#[derive(Debug)]
+pub struct Hold {
+    number: u64,
+    key: TokenKey,
+    flights: Arc<Mutex<Flights>>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut flights = lock(&self.flights);
+        if flights.get(&self.key).is_some_and(|(number, _)| *number == self.number) {
+            flights.remove(&self.key);
+        }
     }
+}
+
+type Flights = HashMap<TokenKey, (u64, Arc<Slot>)>;
+
+fn lock(flights: &Mutex<Flights>) -> MutexGuard<'_, Flights> {
+    // Invariant: no code panics while it holds this lock.
+    flights.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a slot weighs beside its token: key, times, moka's own books.
@@ -92,8 +126,15 @@ const OVERHEAD: usize = 500;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::fault::{Fault, Kind};
+    use crate::freshness::Windows;
     use crate::name::{ClientId, Name, Resource, Scope, TenantId};
+    use crate::secret::Secret;
+    use crate::token::Token;
+    use crate::vend::slot::{Moment, Step};
 
     fn key(n: usize) -> TokenKey {
         TokenKey {
@@ -110,20 +151,21 @@ mod tests {
         for n in 0..keys {
             cache.slot(&key(n)).await;
         }
+        cache.slots.run_pending_tasks().await;
         cache
     }
 
     #[tokio::test]
     async fn both_bounds_hold_after_maintenance() {
-        assert_eq!(filled(Bounds { entries: 10, bytes: 1 << 20 }, 100).await.keys().await, 10);
-        assert_eq!(filled(Bounds { entries: 1000, bytes: 5000 }, 100).await.keys().await, 10);
+        assert_eq!(filled(Bounds { entries: 10, bytes: 1 << 20 }, 100).await.slots.entry_count(), 9);
+        assert_eq!(filled(Bounds { entries: 1000, bytes: 5000 }, 100).await.slots.entry_count(), 10);
     }
 
     #[tokio::test]
     async fn a_new_key_finds_room_in_a_full_cache() {
         let cache = filled(Bounds { entries: 10, bytes: 1 << 20 }, 100).await;
         let slot = cache.slot(&key(7)).await;
-        assert_eq!(cache.keys().await, 10);
+        cache.slots.run_pending_tasks().await;
         assert!(Arc::ptr_eq(&slot, &cache.slot(&key(7)).await));
     }
 
@@ -131,13 +173,41 @@ mod tests {
     async fn an_eviction_does_not_lose_a_flight() {
         let cache = Cache::new(Bounds { entries: 2, bytes: 1 << 20 });
         let slot = cache.slot(&key(0)).await;
-        cache.hold(&slot);
+        let hold = cache.hold(&slot);
         cache.slots.invalidate(&key(0)).await;
         assert!(Arc::ptr_eq(&slot, &cache.slot(&key(0)).await));
         cache.slots.invalidate(&key(0)).await;
-        cache.release(Arc::clone(&slot)).await;
-        assert!(Arc::ptr_eq(&slot, &cache.slot(&key(0)).await), "release puts it back");
+        let next = cache.hold(&slot);
+        drop(hold);
+        assert!(Arc::ptr_eq(&slot, &cache.slot(&key(0)).await), "the next flight holds it still");
         cache.slots.invalidate(&key(0)).await;
+        drop(next);
         assert!(!Arc::ptr_eq(&slot, &cache.slot(&key(0)).await), "and lets it go");
+    }
+
+    #[tokio::test]
+    async fn a_sweep_drops_what_is_dead_and_keeps_what_cools() {
+        let cache = Cache::new(Bounds::default());
+        let (now, windows) = (Timestamp::from_secs(1000), Windows::default());
+        for n in 0..3 {
+            let slot = cache.slot(&key(n)).await;
+            let moment = Moment { now, windows: &windows };
+            let Step::Wait(_, _, Some(departure)) = slot.step(moment, None, || true) else { panic!("a departure") };
+            let secret = Secret::from("t".to_owned());
+            let token =
+                |life| Token { secret, issued_at: now, expires_at: now + Duration::from_secs(life), refresh_in: None };
+            let cooling = Fault::new(Kind::Throttled, "p", "r").with_retry_after(Some(Duration::from_secs(100)));
+            let result = match n {
+                0 => Ok(token(50)),
+                1 => Ok(token(500)),
+                _ => Err(cooling),
+            };
+            departure.land(result, moment, 0.0).ok();
+        }
+        assert_eq!(cache.tokens(now), 2);
+        cache.sweep(now + Duration::from_secs(60)).await;
+        assert_eq!((cache.slots.entry_count(), cache.tokens(now)), (2, 1));
+        cache.sweep(now + Duration::from_secs(1000)).await;
+        assert_eq!(cache.slots.entry_count(), 0);
     }
 }

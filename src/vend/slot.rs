@@ -39,7 +39,15 @@ struct Held {
 struct Cooling {
     fault: Fault,
     failures: u32,
+    since: Timestamp,
     until: Timestamp,
+}
+
+impl Cooling {
+    /// Until when, unless the clock was set back behind its beginning.
+    fn end(&self, now: Timestamp) -> Option<Timestamp> {
+        (self.since <= now).then_some(self.until)
+    }
 }
 
 /// What a caller has to do next.
@@ -95,7 +103,7 @@ impl Slot {
     ) -> Step {
         let mut state = self.lock();
         let until = rejected.as_ref().map(|(until, _)| *until);
-        let cooling_until = state.cooling.as_ref().map(|cooling| cooling.until).max(until);
+        let cooling_until = state.cooling.as_ref().and_then(|cooling| cooling.end(moment.now)).max(until);
         let entry = Entry { times: state.held.as_ref().map(|held| held.times), cooling_until };
         let verdict = freshness::decide(entry, moment.now, moment.windows);
         match (verdict, state.token()) {
@@ -121,6 +129,15 @@ impl Slot {
     #[must_use]
     pub fn live(&self, now: Timestamp) -> Option<Arc<Token>> {
         self.lock().token().filter(|token| now < token.expires_at)
+    }
+
+    /// Whether nothing would be lost with it: no live token, no flight, nobody to be left alone.
+    #[must_use]
+    pub fn is_idle(&self, now: Timestamp) -> bool {
+        let state = self.lock();
+        let live = state.held.as_ref().is_some_and(|held| now < held.times.expires_at);
+        let cooling = state.cooling.as_ref().and_then(|cooling| cooling.end(now)).is_some_and(|until| now < until);
+        !live && !cooling && state.flying().is_none()
     }
 
     /// How many bytes of token it holds.
@@ -182,7 +199,7 @@ impl Departure {
             Err(fault) => {
                 let failures = state.cooling.as_ref().map_or(1, |before| before.failures.saturating_add(1));
                 let until = moment.now + cool_down(fault, failures, jitter);
-                state.cooling = Some(Cooling { fault: fault.clone(), failures, until });
+                state.cooling = Some(Cooling { fault: fault.clone(), failures, since: moment.now, until });
             }
         }
         state.flight = None;
@@ -285,6 +302,14 @@ mod tests {
             Step::Refuse(fault) => assert_eq!(fault.retry_after(), Some(Duration::from_secs(10))),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_the_cooling() {
+        let slot = slot();
+        departure(&slot, 5000).land(Err(outage()), at(5000), 0.0).unwrap_err();
+        assert!(matches!(step(&slot, 5000), Step::Refuse(_)));
+        assert!(matches!(step(&slot, 4000), Step::Wait(..)));
     }
 
     #[test]

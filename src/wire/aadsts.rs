@@ -57,8 +57,16 @@ const ROWS: &[(&[u32], Kind, &str)] = &[
     (&[70_011, 1_002_012], Kind::InvalidRequest, "ask for a resource by its App ID URI"),
     (&[900_144, 500_207], Kind::InvalidRequest, "ask for a resource that this kind of application can use"),
     // The authority itself.
-    (&[50_196, 90_055], Kind::Throttled, "wait; if it goes on, ask the directory's owner for its limits"),
-    (&[90_033, 90_012, 90_006, 50_000, 90_036], Kind::Unavailable, "wait; the authority has a passing trouble"),
+    (
+        &[50_196, 90_055],
+        Kind::Throttled,
+        "ask again in a moment; if it goes on, the operator should ask the directory's owner for its limits",
+    ),
+    (
+        &[90_033, 90_012, 90_006, 50_000, 90_036],
+        Kind::Unavailable,
+        "ask again in a moment; the trouble is a passing one",
+    ),
 ];
 
 #[cfg(test)]

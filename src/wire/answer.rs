@@ -68,7 +68,7 @@ fn fault(incoming: &Incoming, now: Timestamp, secrets: &[&Secret]) -> Fault {
 }
 
 fn classify(status: u16, body: Option<&FaultBody>, number: Option<u32>) -> (Kind, &'static str, &'static str) {
-    let patience = "wait; nothing else has to be done unless it goes on for long";
+    let patience = "ask again in a moment; nothing else has to be done unless it goes on for long";
     if status == 429 {
         return (Kind::Throttled, "the authority is throttling", patience);
     }
@@ -81,13 +81,13 @@ fn classify(status: u16, body: Option<&FaultBody>, number: Option<u32>) -> (Kind
     }
     match error {
         None => {
-            let remedy = "check that the authority's URL is right and that no proxy answers in its place";
+            let remedy = "ask again in a moment; if it stays so, the operator should check the authority's URL and what answers in its place";
             (Kind::Unavailable, "something that is not the authority answered", remedy)
         }
         Some("invalid_client") => {
             (Kind::RejectedCredential, problem(Kind::RejectedCredential), "check the credential of the identity")
         }
-        Some("invalid_scope" | "invalid_resource" | "invalid_target" | "invalid_request") => {
+        Some("invalid_scope" | "invalid_resource" | "invalid_target") => {
             (Kind::InvalidRequest, problem(Kind::InvalidRequest), "ask for a resource that exists in the tenant")
         }
         Some("invalid_instance") => {
