@@ -47,6 +47,11 @@ impl ManualClock {
         self.0.fetch_add(millis(by), Ordering::SeqCst);
     }
 
+    /// Sets the clock back, as a correction of the machine's clock may do.
+    pub fn set_back(&self, by: Duration) {
+        self.0.fetch_sub(millis(by), Ordering::SeqCst);
+    }
+
     /// The time that the clock shows.
     #[must_use]
     pub fn now(&self) -> Timestamp {

@@ -116,6 +116,10 @@ impl Source {
     /// The last fault; a deadline that passed is the authority's.
     pub async fn fetch(&self, wish: Wish<'_>, metrics: &Metrics) -> Result<Token, Fault> {
         let deadline = Deadline::after(self.timeout);
+        // Before any credential's turn, so that all who wait share one discovery.
+        let find = || within(deadline, self.authority.token_endpoint(wish.request_id, deadline));
+        let endpoint = retried(find, wish.jitter, deadline).await;
+        let endpoint = endpoint.inspect_err(|fault| self.log_fault("discovery", wish, fault))?;
         let mut last = Fault::new(Kind::Misconfigured, "the identity has no credential", "configure one");
         for (credential, standing) in &self.credentials {
             let _turn = within(deadline, async { Ok(standing.enter().await) }).await?;
@@ -123,7 +127,8 @@ impl Source {
                 last = fault;
                 continue;
             }
-            match self.fetch_with(credential, wish, deadline, metrics).await {
+            let exchange = || self.exchange(credential, &endpoint, wish, deadline, metrics);
+            match retried(exchange, wish.jitter, deadline).await {
                 Ok(token) => {
                     standing.trust();
                     return Ok(token);
@@ -139,45 +144,11 @@ impl Source {
         Err(last)
     }
 
-    async fn fetch_with(
-        &self,
-        credential: &Credential,
-        wish: Wish<'_>,
-        deadline: Deadline,
-        metrics: &Metrics,
-    ) -> Result<Token, Fault> {
-        let delay = RETRY_DELAY.mul_f64(0.5 + wish.jitter);
-        match self.attempt(credential, wish, deadline, metrics).await {
-            Err(fault) if fault.is_transient() && delay < deadline.left() => {
-                tokio::time::sleep(delay).await;
-                self.attempt(credential, wish, deadline, metrics).await
-            }
-            result => result,
-        }
-    }
-
-    /// One attempt, logged however it ends. Each has an assertion of its own.
-    async fn attempt(
-        &self,
-        credential: &Credential,
-        wish: Wish<'_>,
-        deadline: Deadline,
-        metrics: &Metrics,
-    ) -> Result<Token, Fault> {
-        let endpoint = within(deadline, self.authority.token_endpoint(wish.request_id, deadline)).await;
-        let result = match endpoint {
-            Ok(endpoint) => self.exchange(credential, endpoint, wish, deadline, metrics).await,
-            Err(fault) => Err(fault),
-        };
-        self.log(credential, wish, &result);
-        result
-    }
-
-    /// One exchange, counted however it ends.
+    /// One exchange, with an assertion of its own; counted and logged however it ends.
     async fn exchange(
         &self,
         credential: &Credential,
-        endpoint: Url,
+        endpoint: &Url,
         wish: Wish<'_>,
         deadline: Deadline,
         metrics: &Metrics,
@@ -185,40 +156,60 @@ impl Source {
         let jti = Uuid::new_v4().to_string();
         // Lives are counted from before the request: how long the answer took is no part of them.
         let now = self.clock.now();
-        let occasion = Occasion { client_id: &self.client_id, audience: &endpoint, now, jti: &jti };
-        let proof = within(deadline, credential.prove(&occasion)).await?;
+        let occasion = Occasion { client_id: &self.client_id, audience: endpoint, now, jti: &jti };
+        let proof = within(deadline, credential.prove(&occasion)).await;
+        let proof = proof.inspect_err(|fault| self.log_fault(credential.kind(), wish, fault))?;
         let form = client_credentials(&self.client_id, wish.scope, &proof);
-        let outgoing = Outgoing { url: endpoint, form: Some(form), request_id: wish.request_id.to_owned() };
+        let outgoing = Outgoing { url: endpoint.clone(), form: Some(form), request_id: wish.request_id.to_owned() };
         let watch = Stopwatch::start();
         let incoming = within(deadline, self.authority.wire().send(outgoing)).await;
         let held = self.credentials.iter().filter_map(|(credential, _)| credential.secret());
         let secrets: Vec<&Secret> = held.chain([proof.secret()]).collect();
         let result = incoming.and_then(|incoming| answer::token(&incoming, now, &secrets));
         metrics.exchanged(&self.identity, &result, watch.elapsed());
+        match &result {
+            Ok(token) => self.log_token(credential.kind(), wish, token),
+            Err(fault) => self.log_fault(credential.kind(), wish, fault),
+        }
         result
     }
 
-    fn log(&self, credential: &Credential, wish: Wish<'_>, result: &Result<Token, Fault>) {
+    fn log_token(&self, step: &str, wish: Wish<'_>, token: &Token) {
         let (identity, tenant) = (self.identity.as_str(), self.authority.tenant().as_str());
-        let (scope, request_id, credential) = (wish.scope.as_str(), wish.request_id, credential.kind());
-        match result {
-            Ok(token) => {
-                tracing::info!(identity, tenant, scope, credential, request_id, expires_at = %token.expires_at, "token issued");
-            }
-            Err(fault) => tracing::warn!(
-                identity,
-                tenant,
-                scope,
-                credential,
-                request_id,
-                %fault,
-                turn = fault.turn().as_str(),
-                aadsts = fault.aadsts(),
-                correlation_id = fault.correlation_id(),
-                authority_said = fault.inward(),
-                "no token"
-            ),
+        let (scope, request_id, expires_at) = (wish.scope.as_str(), wish.request_id, token.expires_at);
+        tracing::info!(identity, tenant, scope, step, request_id, %expires_at, "token issued");
+    }
+
+    /// `step` is the kind of credential, or what came before one was needed.
+    fn log_fault(&self, step: &str, wish: Wish<'_>, fault: &Fault) {
+        tracing::warn!(
+            identity = self.identity.as_str(),
+            tenant = self.authority.tenant().as_str(),
+            scope = wish.scope.as_str(),
+            step,
+            request_id = wish.request_id,
+            %fault,
+            turn = fault.turn().as_str(),
+            aadsts = fault.aadsts(),
+            correlation_id = fault.correlation_id(),
+            authority_said = fault.inward(),
+            "no token"
+        );
+    }
+}
+
+/// Does `work`, and once more after a moment when it failed in passing and there is time.
+async fn retried<T, F>(work: impl Fn() -> F, jitter: f64, deadline: Deadline) -> Result<T, Fault>
+where
+    F: Future<Output = Result<T, Fault>>,
+{
+    let delay = RETRY_DELAY.mul_f64(0.5 + jitter);
+    match work().await {
+        Err(fault) if fault.is_transient() && delay < deadline.left() => {
+            tokio::time::sleep(delay).await;
+            work().await
         }
+        result => result,
     }
 }
 

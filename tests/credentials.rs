@@ -94,7 +94,7 @@ async fn an_assertion_file_is_read_for_every_exchange() {
 
     std::fs::write(&file, assertion(&key, 1_800_003_600)).unwrap();
     world.hand.advance(Duration::from_secs(11));
-    world.ask("/token?resource=b").await.token();
+    world.ask(NATIVE).await.token();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,6 +117,41 @@ async fn a_wrong_secret_is_shown_to_the_authority_once_for_a_thousand_requests()
         assert_eq!(world.ask(NATIVE).await.status, 403);
         assert_eq!(world.exchanges().await, asked, "after {seconds} s more");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_ends_while_many_ask_is_shown_a_handful_of_times_and_rests_once() {
+    let (world, _) = world(FIRST).await;
+    world.ask(NATIVE).await.token();
+    world.exchanges().await;
+    let ended = json!({ "error": "invalid_client", "error_codes": [7_000_222] });
+    world.break_sts(support::on_token(json!({ "status": 401, "body": ended, "delay_ms": 50 }))).await;
+    let targets: Vec<String> = (0..200).map(|n| format!("/token?resource=https://r{n}")).collect();
+    for reply in join_all(targets.iter().map(|target| world.ask(target))).await {
+        assert_eq!(reply.status, 403);
+    }
+    let asked = world.exchanges().await;
+    assert!(asked <= 8, "{asked} exchanges");
+    world.mend_sts().await;
+    world.hand.advance(Duration::from_secs(11));
+    world.ask("/token?resource=https://r1").await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_does_not_make_an_unknown_secret_trusted() {
+    let (world, _) = world(r#"[{ kind = "secret", file = "wrong" }]"#).await;
+    world.break_sts(support::on_token(json!({ "status": 500, "times": 2 }))).await;
+    assert_eq!(world.ask(NATIVE).await.status, 503);
+    let targets: Vec<String> = (0..50).map(|n| format!("/token?resource=https://r{n}")).collect();
+    join_all(targets.iter().map(|target| world.ask(target))).await;
+    assert_eq!(world.exchanges().await, 3, "two in the outage and one that is rejected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_that_cannot_be_used_gives_way_to_the_next() {
+    let (world, _) = world(r#"[{ kind = "assertion", file = "missing" }, { kind = "secret", file = "secret" }]"#).await;
+    world.ask(NATIVE).await.token();
+    assert_eq!(world.exchanges().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,7 +41,7 @@ async fn without_a_live_token_the_answer_is_prompt_and_says_when_to_ask_again() 
         assert_eq!(reply.status, status, "{name}: {reply:?}");
         assert!((1..=5).contains(&reply.retry_after().unwrap()), "{name}: {reply:?}");
         assert!(watch.elapsed() < Duration::from_secs(4), "{name} took {:?}", watch.elapsed());
-        assert!(reply.description().contains("For the authority: "), "{name}: {reply:?}");
+        assert!(reply.description().contains("It is the authority's turn: "), "{name}: {reply:?}");
         let asked = world.exchanges().await;
         assert!((1..=2).contains(&asked), "{name}: one try and at most one quick second, not {asked}");
         assert_eq!(world.ask(NATIVE).await.status, status, "{name}: it cools");
@@ -54,6 +54,7 @@ async fn without_a_live_token_the_answer_is_prompt_and_says_when_to_ask_again() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_token_is_served_until_it_expires() {
+    // A hang costs each of the asks below the flight's whole deadline; it has a test of its own.
     for (name, rule, status) in failures().into_iter().filter(|(name, _, _)| *name != "timeout") {
         let world = World::start().await;
         let token = world.ask(NATIVE).await.token().to_owned();
@@ -69,6 +70,34 @@ async fn a_live_token_is_served_until_it_expires() {
         let reply = world.ask(NATIVE).await;
         assert_eq!(reply.status, status, "{name}: {reply:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hang_does_not_outwait_a_live_token() {
+    let world = World::start().await;
+    let token = world.ask(NATIVE).await.token().to_owned();
+    world.break_sts(on_token(json!({ "delay_ms": 4000 }))).await;
+    world.hand.advance(HOUR - Duration::from_secs(1));
+    let watch = Stopwatch::start();
+    assert_eq!(world.ask(NATIVE).await.token(), token);
+    assert!(watch.elapsed() < Duration::from_millis(1500), "served after {:?}", watch.elapsed());
+    tokio::time::sleep(Duration::from_millis(2200)).await;
+    let metrics = world.send(world.http.get(format!("{}/metrics", world.admin()))).await.body.to_string();
+    assert!(
+        metrics.contains(r#"bursar_exchanges_total{identity=\"first\",outcome=\"service_unavailable\"} 1"#),
+        "{metrics}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_neither_prolongs_tokens_nor_refusals() {
+    let world = World::start().await;
+    let token = world.ask(NATIVE).await.token().to_owned();
+    world.break_sts(on_token(json!({ "status": 500, "times": 2 }))).await;
+    assert_eq!(world.ask("/token?resource=other").await.status, 503);
+    world.hand.set_back(HOUR);
+    assert_ne!(world.ask(NATIVE).await.token(), token);
+    world.ask("/token?resource=other").await.token();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,8 +186,28 @@ async fn discovery_is_asked_once_for_many_keys_and_its_failure_is_shared() {
     let statuses = futures_util::future::join_all(asks).await;
     assert_eq!(statuses, [503; 20]);
     assert!(watch.elapsed() < Duration::from_secs(3), "nobody queues behind the others' failures");
+    let discoveries = support::journal(&world.http, world.sts.url()).await.len();
+    assert!(discoveries <= 8, "{discoveries} discoveries for 20 keys and a retry each");
     world.mend_sts().await;
     world.hand.advance(Duration::from_secs(2));
+    for target in [NATIVE, "/token?resource=other", "/token?resource=https://vault.azure.net&identity=second"] {
+        world.ask(target).await.token();
+    }
+    let requests = support::journal(&world.http, world.sts.url()).await;
+    assert_eq!(requests.iter().filter(|request| request["method"] == "GET").count(), 1, "a tenant is discovered once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_endpoint_stays_in_use_while_discovery_hangs() {
+    let world = World::start().await;
     world.ask(NATIVE).await.token();
-    world.ask("/token?resource=other").await.token();
+    world.break_sts(json!([{ "match": { "path": "openid-configuration" }, "delay_ms": 4000 }])).await;
+    world.hand.advance(Duration::from_hours(25));
+    let watch = Stopwatch::start();
+    for n in 0..5 {
+        world.ask(&format!("/token?resource=r{n}")).await.token();
+    }
+    assert!(watch.elapsed() < Duration::from_secs(2), "{:?}", watch.elapsed());
+    let requests = support::journal(&world.http, world.sts.url()).await;
+    assert_eq!(requests.iter().filter(|request| request["method"] == "GET").count(), 2, "the first, and one behind");
 }

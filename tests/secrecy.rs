@@ -8,7 +8,9 @@ use std::path::Path;
 use serde_json::json;
 use support::{client, start_serve, start_sts, write_config};
 
-const CLIENT_SECRET: &str = "marked-client-secret-7f3a";
+const CLIENT_SECRET: &str = "marked~client/secret+7f3a";
+/// The same as a form has it.
+const ENCODED_SECRET: &str = "marked%7Eclient%2Fsecret%2B7f3a";
 const WRONG_SECRET: &str = "marked-wrong-secret-91bc";
 const HEADER_SECRET: &str = "marked-header-secret-55d0";
 
@@ -52,7 +54,7 @@ credentials = [{ kind = "assertion", file = "assertion" }]
 const SETTINGS: &str = r#"
 [[apps]]
 client_id = "b0b00000-0000-4000-8000-000000000002"
-secrets = ["marked-client-secret-7f3a"]
+secrets = ["marked~client/secret+7f3a"]
 [[apps]]
 client_id = "b0b00000-0000-4000-8000-000000000006"
 secrets = ["another"]
@@ -105,7 +107,7 @@ async fn drive(format: &str) {
     let to_sts = reqwest::Client::builder().no_proxy().tls_certs_only([ca]).build().unwrap();
     // An authority, or a proxy in its place, may echo what it was sent.
     let echo = json!([{ "match": { "scope": "echo/.default" }, "status": 401, "times": 1, "body": {
-        "error": "invalid_client", "error_description": format!("AADSTS7000215: {CLIENT_SECRET} is wrong") } }]);
+        "error": "invalid_client", "error_description": format!("AADSTS7000215: got client_secret={ENCODED_SECRET}&scope=x") } }]);
 
     let http = client();
     let mut shown = String::new();
@@ -142,7 +144,8 @@ async fn drive(format: &str) {
     shown += &log;
 
     let key_line = key.lines().nth(3).unwrap();
-    let mut secrets = vec![CLIENT_SECRET, WRONG_SECRET, HEADER_SECRET, "bWFya2VkLWFzc2VydGlvbg", key_line];
+    let mut secrets =
+        vec![CLIENT_SECRET, ENCODED_SECRET, WRONG_SECRET, HEADER_SECRET, "bWFya2VkLWFzc2VydGlvbg", key_line];
     secrets.extend(issued.iter().flat_map(|token| token.split('.')));
     secrets.push("eyJ");
     for secret in secrets {

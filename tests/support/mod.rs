@@ -168,11 +168,16 @@ pub async fn break_sts(http: &reqwest::Client, sts: &str, rules: &Value) {
 
 /// The token requests in the journal, which is emptied.
 pub async fn exchanges(http: &reqwest::Client, sts: &str) -> Vec<Value> {
+    let requests = journal(http, sts).await;
+    requests.into_iter().filter(|request| request["method"] == "POST").collect()
+}
+
+/// All requests in the journal, which is emptied.
+pub async fn journal(http: &reqwest::Client, sts: &str) -> Vec<Value> {
     let journal = format!("{sts}/_sts/requests");
     let listed: Value = serde_json::from_str(&http.get(&journal).send().await.unwrap().text().await.unwrap()).unwrap();
     http.delete(&journal).send().await.unwrap();
-    let requests = listed.as_array().unwrap().iter();
-    requests.filter(|request| request["method"] == "POST").cloned().collect()
+    listed.as_array().unwrap().clone()
 }
 
 /// A rule for the token endpoint alone.
