@@ -15,7 +15,7 @@ use crate::dialect::{Ask, Dialect, Guard};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
 use crate::name::{ClientId, Name};
-use crate::policy::{self, Policy};
+use crate::policy::Policy;
 use crate::server::host::Hosts;
 use crate::server::phase::Phase;
 use crate::server::{Server, Service, Settings};
@@ -121,10 +121,10 @@ fn sources(config: &Config, clock: &Clock) -> HashMap<(Name, Name), Source> {
     let mut sources = HashMap::new();
     for identity in &config.identities {
         for tenant in &identity.tenants {
-            let policy::Tenant { name, id } = &tenant.tenant;
+            let name = &tenant.tenant.name;
             let make = || {
-                let (base, discovery) = (tenant.base.clone(), tenant.instance_discovery.clone());
-                Arc::new(Authority::new(base, id.clone(), discovery, tenant.wire.clone(), clock.clone()))
+                let (place, discovery) = (tenant.place.clone(), tenant.instance_discovery.clone());
+                Arc::new(Authority::new(place, discovery, tenant.wire.clone(), clock.clone()))
             };
             let source = Source::new(Parts {
                 identity: identity.rules.name.clone(),

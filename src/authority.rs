@@ -1,4 +1,4 @@
-//! Who issues: an Entra authority in one tenant, its endpoints found lazily and only once for all askers.
+//! Who issues: an authority in one tenant, its endpoints found lazily and only once for all askers.
 //!
 //! A credential is sent only where discovery led without leaving the authority's cloud.
 
@@ -10,16 +10,17 @@ use url::Url;
 
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::fault::{Fault, Kind};
-use crate::name::{Malformed, TenantId};
 use crate::wire::{self, Outgoing, Wire, answer};
 
 pub mod cloud;
+pub mod place;
+
+use place::Place;
 
 /// An authority in one tenant, and the connection to it.
 #[derive(Debug)]
 pub struct Authority {
-    base: Url,
-    tenant: TenantId,
+    place: Place,
     instance_discovery: InstanceDiscovery,
     wire: Wire,
     clock: Clock,
@@ -48,23 +49,17 @@ struct Knowledge {
 }
 
 impl Authority {
-    /// An authority whose base has passed [`parse_base`], reached over `wire`.
+    /// An authority at `place`, reached over `wire`.
     #[must_use]
-    pub fn new(base: Url, tenant: TenantId, instance_discovery: InstanceDiscovery, wire: Wire, clock: Clock) -> Self {
+    pub fn new(place: Place, instance_discovery: InstanceDiscovery, wire: Wire, clock: Clock) -> Self {
         let (knowledge, turn) = Default::default();
-        Self { base, tenant, instance_discovery, wire, clock, knowledge, turn }
+        Self { place, instance_discovery, wire, clock, knowledge, turn }
     }
 
-    /// Its base URL, which stands for it in keys and logs.
+    /// Where it is, and of what kind.
     #[must_use]
-    pub fn base(&self) -> &str {
-        self.base.as_str()
-    }
-
-    /// The tenant that it issues for.
-    #[must_use]
-    pub const fn tenant(&self) -> &TenantId {
-        &self.tenant
+    pub const fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The connection to it.
@@ -137,11 +132,10 @@ impl Authority {
             let incoming = get(url).await?;
             answer::success::<Instance>(&incoming, self.clock.now(), &[]).map_err(about_discovery)?;
         }
-        let incoming = get(self.configuration_url()).await?;
+        let incoming = get(self.place.configuration_url()).await?;
         let configuration: Configuration =
             answer::success(&incoming, self.clock.now(), &[]).map_err(about_discovery)?;
-        self.check_issuer(&configuration.issuer)?;
-        self.checked(&configuration.token_endpoint)
+        self.checked(&configuration)
     }
 
     fn knowledge(&self) -> MutexGuard<'_, Knowledge> {
@@ -152,57 +146,29 @@ impl Authority {
     /// Where to ask whether the host is an authority at all; none when it is known or trusted. The public
     /// cloud knows nothing of this machine, so it is not asked about loopback.
     fn instance_url(&self) -> Option<Url> {
-        let host = self.host();
         let mut url = match &self.instance_discovery {
+            _ if !self.place.is_doubtful() => return None,
             InstanceDiscovery::Off => return None,
-            _ if cloud::of(host).is_some() => return None,
-            InstanceDiscovery::Public if wire::is_loopback(&self.base) => return None,
+            InstanceDiscovery::Public if wire::is_loopback(self.place.url()) => return None,
             InstanceDiscovery::At(url) => url.clone(),
             InstanceDiscovery::Public => Url::parse(PUBLIC).ok()?,
         };
-        let mut authorize = self.base.clone();
-        authorize.set_path(&format!("/{}/oauth2/v2.0/authorize", self.tenant.as_str()));
         url.set_path("/common/discovery/instance");
         url.query_pairs_mut()
             .append_pair("api-version", "1.1")
-            .append_pair("authorization_endpoint", authorize.as_str());
+            .append_pair("authorization_endpoint", self.place.authorize_url().as_str());
         Some(url)
     }
 
-    fn configuration_url(&self) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("/{}/v2.0/.well-known/openid-configuration", self.tenant.as_str()));
-        url
-    }
-
-    /// The token endpoint, unless it leaves the authority's host and cloud.
-    fn checked(&self, endpoint: &str) -> Result<Url, Fault> {
-        let stays = |url: &Url| {
-            let (here, there) = (self.host(), url.host_str().unwrap_or_default());
-            let same_host = here == there && self.base.port_or_known_default() == url.port_or_known_default();
-            same_host || (cloud::of(here).is_some() && cloud::of(here) == cloud::of(there))
-        };
-        let url = Url::parse(endpoint).ok().filter(|url| stays(url) && wire::is_confidential(url));
-        url.ok_or_else(|| astray("the authority's configuration names a token endpoint outside its own host and cloud"))
-    }
-
-    /// The issuer must be the authority's own host, or an Entra host: of the same cloud when the
-    /// authority's host is known, of any when it is a private name for one.
-    fn check_issuer(&self, issuer: &str) -> Result<(), Fault> {
-        let belongs = |url: &Url| {
-            let (here, there) = (self.host(), url.host_str().unwrap_or_default());
-            let known =
-                cloud::of(there).is_some() && (cloud::of(here).is_none() || cloud::of(here) == cloud::of(there));
-            here == there || known
-        };
-        match Url::parse(issuer) {
-            Ok(url) if belongs(&url) && wire::is_confidential(&url) => Ok(()),
-            _ => Err(astray("the authority's configuration names an issuer of another host or cloud")),
+    /// The token endpoint, if the document stays with the authority.
+    fn checked(&self, document: &Configuration) -> Result<Url, Fault> {
+        if !self.place.has_issuer(&document.issuer) {
+            return Err(astray("the authority's configuration names an issuer of another host or cloud"));
         }
-    }
-
-    fn host(&self) -> &str {
-        self.base.host_str().unwrap_or_default()
+        let endpoint = Url::parse(&document.token_endpoint).ok().filter(|url| self.place.has_endpoint(url));
+        endpoint.ok_or_else(|| {
+            astray("the authority's configuration names a token endpoint outside its own host and cloud")
+        })
     }
 }
 
@@ -216,29 +182,6 @@ fn about_discovery(mut fault: Fault) -> Fault {
         fault.kind = Kind::Misconfigured;
     }
     fault
-}
-
-/// Reads the base URL of an Entra authority: a scheme, a host, perhaps a port, and nothing else.
-///
-/// # Errors
-/// [`Malformed`] says which rule was broken.
-pub fn parse_base(text: &str) -> Result<Url, Malformed> {
-    let url =
-        Url::parse(text).map_err(|_| Malformed("an authority is a URL such as https://login.microsoftonline.com"))?;
-    if !wire::is_confidential(&url) {
-        return Err(Malformed("an authority is reached over https; plain http is for loopback only"));
-    }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err(Malformed("an authority has no user, query or fragment"));
-    }
-    if url.path() != "/" {
-        return Err(Malformed("an authority has no path; the tenant goes into 'id'"));
-    }
-    let host = url.host_str().unwrap_or_default();
-    if host.ends_with(".ciamlogin.com") || host.contains(".b2clogin.") {
-        return Err(Malformed("only Entra authorities are served, not External ID or B2C"));
-    }
-    Ok(url)
 }
 
 #[derive(Deserialize)]
@@ -265,46 +208,30 @@ const REDISCOVERY_LIMIT: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::TenantId;
+    use crate::wire::Trust;
 
-    fn authority(base: &str, instance_discovery: InstanceDiscovery) -> Authority {
+    fn authority(url: &str, instance_discovery: InstanceDiscovery) -> Authority {
         let tenant = TenantId::parse("contoso.com").unwrap();
-        let trust = wire::Trust { roots: None, connect_timeout: Duration::from_secs(1), loopback: false };
-        let wire = Wire::new(trust).unwrap();
-        Authority::new(parse_base(base).unwrap(), tenant, instance_discovery, wire, Clock::System)
-    }
-
-    #[test]
-    fn a_base_is_a_confidential_host_and_nothing_else() {
-        for good in
-            ["https://login.microsoftonline.com", "https://login.partner.microsoftonline.cn/", "http://127.0.0.1:9"]
-        {
-            assert!(parse_base(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "login.microsoftonline.com",
-            "http://login.microsoftonline.com",
-            "https://login.microsoftonline.com/contoso",
-            "https://u:p@login.microsoftonline.com",
-            "https://login.microsoftonline.com?x",
-            "https://contoso.ciamlogin.com",
-        ] {
-            assert!(parse_base(bad).is_err(), "{bad}");
-        }
+        let place = Place::parse(url, None, Some(&tenant)).unwrap();
+        let trust = Trust { roots: None, connect_timeout: Duration::from_secs(1), loopback: false };
+        Authority::new(place, instance_discovery, Wire::new(trust).unwrap(), Clock::System)
     }
 
     #[test]
     fn only_unknown_hosts_are_asked_about() {
         let at = InstanceDiscovery::At(Url::parse("https://idp.corp").unwrap());
-        for (base, discovery, asks) in [
+        for (url, discovery, asks) in [
             ("https://login.microsoftonline.com", InstanceDiscovery::Public, None),
-            ("https://login.microsoftonline.us", InstanceDiscovery::Public, None),
+            ("https://login.microsoftonline.us", at.clone(), None),
+            ("https://foo.ciamlogin.com", InstanceDiscovery::Public, None),
             ("https://login.corp", InstanceDiscovery::Off, None),
             ("http://127.0.0.1:9", InstanceDiscovery::Public, None),
             ("https://login.corp", InstanceDiscovery::Public, Some("login.microsoftonline.com")),
             ("https://login.corp", at, Some("idp.corp")),
         ] {
-            let url = authority(base, discovery).instance_url();
-            assert_eq!(url.as_ref().and_then(Url::host_str), asks, "{base}");
+            let asked = authority(url, discovery).instance_url();
+            assert_eq!(asked.as_ref().and_then(Url::host_str), asks, "{url}");
         }
         let url = authority("https://login.corp:8443", InstanceDiscovery::Public).instance_url().unwrap();
         assert_eq!(
@@ -314,33 +241,15 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_never_leaves_the_cloud() {
-        for (base, endpoint, fine) in [
-            ("https://login.corp", "https://login.corp/t/oauth2/v2.0/token", true),
-            ("https://login.corp", "https://login.corp:444/t/oauth2/v2.0/token", false),
-            ("https://login.corp", "http://login.corp/t", false),
-            ("https://login.corp", "https://login.microsoftonline.com/t", false),
-            ("https://login.windows.net", "https://login.microsoftonline.com/t", true),
-            ("https://login.microsoftonline.us", "https://login.microsoftonline.com/t", false),
-            ("https://login.corp", "nonsense", false),
-        ] {
-            assert_eq!(authority(base, InstanceDiscovery::Off).checked(endpoint).is_ok(), fine, "{base} {endpoint}");
-        }
-    }
-
-    #[test]
-    fn an_issuer_belongs_to_the_host_or_the_cloud() {
-        for (base, issuer, fine) in [
-            ("https://login.microsoftonline.com", "https://sts.windows.net/t/", true),
-            ("https://login.microsoftonline.com", "https://login.microsoftonline.com/t/v2.0", true),
-            ("https://login.microsoftonline.us", "https://login.microsoftonline.com/t/v2.0", false),
-            ("https://login.corp", "https://login.corp/t/v2.0", true),
-            ("https://login.corp", "https://login.microsoftonline.us/t/v2.0", true),
-            ("https://login.corp", "https://evil.example/t", false),
-            ("https://login.corp", "http://login.corp/t", false),
-            ("https://login.corp", "", false),
-        ] {
-            assert_eq!(authority(base, InstanceDiscovery::Off).check_issuer(issuer).is_ok(), fine, "{base} {issuer}");
-        }
+    fn a_document_that_leads_astray_is_refused() {
+        let authority = authority("https://login.corp", InstanceDiscovery::Off);
+        let document = |issuer: &str, endpoint: &str| {
+            let document = Configuration { issuer: issuer.to_owned(), token_endpoint: endpoint.to_owned() };
+            authority.checked(&document).map_err(|fault| fault.kind)
+        };
+        assert!(document("https://login.corp/t", "https://login.corp/t/token").is_ok());
+        assert_eq!(document("https://evil.example", "https://login.corp/t/token"), Err(Kind::Misconfigured));
+        assert_eq!(document("https://login.corp/t", "https://evil.example/token"), Err(Kind::Misconfigured));
+        assert_eq!(document("https://login.corp/t", "nonsense"), Err(Kind::Misconfigured));
     }
 }

@@ -47,27 +47,50 @@ impl Resource {
 
 /// What an authority is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Scope(Arc<str>);
-
-impl Scope {
-    /// The scope as it goes into the form.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+pub struct Scope {
+    parameter: &'static str,
+    text: Arc<str>,
 }
 
-/// The one place where a resource becomes a scope.
-///
-/// `/.default` is appended verbatim, so `https://x/` gives `https://x//.default`: Entra needs the
-/// double slash to issue a token whose audience keeps the slash
-/// (<https://learn.microsoft.com/entra/identity-platform/scopes-oidc#trailing-slash-and-default>).
-impl From<&Resource> for Scope {
-    fn from(resource: &Resource) -> Self {
-        if resource.0.ends_with(DEFAULT) {
-            return Self(Arc::clone(&resource.0));
-        }
-        Self(format!("{}{DEFAULT}", resource.0).into())
+/// How an authority is asked for a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScopeForm {
+    /// `scope=RESOURCE/.default`: Entra and its kin.
+    Default,
+    /// `resource=RESOURCE` for a URI (RFC 8707), and for anything else `scope=`: OpenID Connect.
+    Indicator,
+    /// `resource=RESOURCE`: ADFS.
+    Resource,
+}
+
+impl Scope {
+    /// The one place where a resource becomes a scope.
+    ///
+    /// `/.default` is appended verbatim, so `https://x/` gives `https://x//.default`: Entra needs the
+    /// double slash to issue a token whose audience keeps the slash
+    /// (<https://learn.microsoft.com/entra/identity-platform/scopes-oidc#trailing-slash-and-default>).
+    #[must_use]
+    pub fn of(resource: &Resource, form: ScopeForm) -> Self {
+        let plain = Arc::clone(&resource.0);
+        let (parameter, text) = match form {
+            ScopeForm::Default if plain.ends_with(DEFAULT) => (SCOPE, plain),
+            ScopeForm::Default => (SCOPE, format!("{plain}{DEFAULT}").into()),
+            ScopeForm::Indicator if !plain.contains(':') => (SCOPE, plain),
+            ScopeForm::Indicator | ScopeForm::Resource => (RESOURCE, plain),
+        };
+        Self { parameter, text }
+    }
+
+    /// The form parameter that it goes into.
+    #[must_use]
+    pub const fn parameter(&self) -> &'static str {
+        self.parameter
+    }
+
+    /// The value of that parameter.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 }
 
@@ -91,6 +114,12 @@ impl TenantId {
             return Ok(Self(lower.into()));
         }
         Err(Malformed("a tenant is a GUID or a domain name"))
+    }
+
+    /// What stands where there are no directories: the host of an issuer.
+    #[must_use]
+    pub fn of_host(host: &str) -> Self {
+        Self(host.to_ascii_lowercase().into())
     }
 
     /// The tenant in lower case.
@@ -208,6 +237,8 @@ fn is_domain(text: &str) -> bool {
 }
 
 const DEFAULT: &str = "/.default";
+const SCOPE: &str = "scope";
+const RESOURCE: &str = "resource";
 const MAX_RESOURCE: usize = 1024;
 const MAX_NAME: usize = 64;
 const MAX_ID: usize = 256;
@@ -226,7 +257,21 @@ mod tests {
             ("00000003-0000-0000-c000-000000000000", "00000003-0000-0000-c000-000000000000/.default"),
         ] {
             let resource = Resource::parse(resource).unwrap();
-            assert_eq!(Scope::from(&resource).as_str(), scope);
+            assert_eq!(Scope::of(&resource, ScopeForm::Default).as_str(), scope);
+        }
+    }
+
+    #[test]
+    fn authorities_are_asked_in_their_own_form() {
+        for (resource, form, parameter, text) in [
+            ("https://x/", ScopeForm::Default, "scope", "https://x//.default"),
+            ("https://x/", ScopeForm::Resource, "resource", "https://x/"),
+            ("https://x/", ScopeForm::Indicator, "resource", "https://x/"),
+            ("urn:x", ScopeForm::Indicator, "resource", "urn:x"),
+            ("read", ScopeForm::Indicator, "scope", "read"),
+        ] {
+            let scope = Scope::of(&Resource::parse(resource).unwrap(), form);
+            assert_eq!((scope.parameter(), scope.as_str()), (parameter, text));
         }
     }
 

@@ -13,7 +13,7 @@ use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
 use crate::credential::{Credential, Occasion};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
-use crate::name::{ClientId, Name, Scope};
+use crate::name::{ClientId, Name, Resource, Scope};
 use crate::secret::Secret;
 use crate::token::{Token, TokenKey};
 use crate::wire::request::client_credentials;
@@ -84,15 +84,16 @@ impl Source {
         &self.identity
     }
 
-    /// The key under which a token for `scope` from this source is kept.
+    /// The key under which a token for `resource` from this source is kept.
     #[must_use]
-    pub fn key(&self, scope: Scope) -> TokenKey {
+    pub fn key(&self, resource: &Resource) -> TokenKey {
+        let place = self.authority.place();
         TokenKey {
             identity: self.identity.clone(),
-            authority: self.authority.base().into(),
-            tenant: self.authority.tenant().clone(),
+            authority: place.url().as_str().into(),
+            tenant: place.tenant().clone(),
             client_id: self.client_id.clone(),
-            scope,
+            scope: Scope::of(resource, place.scope_form()),
         }
     }
 
@@ -175,7 +176,7 @@ impl Source {
     }
 
     fn log_token(&self, step: &str, wish: Wish<'_>, token: &Token) {
-        let (identity, tenant) = (self.identity.as_str(), self.authority.tenant().as_str());
+        let (identity, tenant) = (self.identity.as_str(), self.authority.place().tenant().as_str());
         let (scope, request_id, expires_at) = (wish.scope.as_str(), wish.request_id, token.expires_at);
         tracing::info!(identity, tenant, scope, step, request_id, %expires_at, "token issued");
     }
@@ -184,7 +185,7 @@ impl Source {
     fn log_fault(&self, step: &str, wish: Wish<'_>, fault: &Fault) {
         tracing::warn!(
             identity = self.identity.as_str(),
-            tenant = self.authority.tenant().as_str(),
+            tenant = self.authority.place().tenant().as_str(),
             scope = wish.scope.as_str(),
             step,
             request_id = wish.request_id,

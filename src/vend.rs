@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::fault::{Fault, Kind};
 use crate::freshness::{Patience, Windows};
 use crate::metrics::Metrics;
-use crate::name::{Name, Scope};
+use crate::name::Name;
 use crate::policy::Permit;
 use crate::source::{Source, Wish};
 use crate::token::Token;
@@ -76,7 +76,7 @@ impl Vend {
     /// The fault of the flight, when there is no live token to serve instead.
     pub async fn vend(&self, permit: &Permit, request_id: &str) -> Result<Arc<Token>, Fault> {
         let source = self.source(permit)?;
-        let slot = self.0.cache.slot(&source.key(Scope::from(permit.resource()))).await;
+        let slot = self.0.cache.slot(&source.key(permit.resource())).await;
         let moment = self.moment();
         match slot.step(moment, source.rejected(moment.now), || source.may_renew()) {
             Step::Refuse(fault) => Err(fault),

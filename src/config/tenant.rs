@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use config::{Value, ValueKind};
-use url::Url;
 
 use super::secret::Surroundings;
-use super::section::{Section, duration, parsed};
-use crate::authority::{InstanceDiscovery, cloud, parse_base};
+use super::section::{Section, duration, parsed, text};
+use crate::authority::InstanceDiscovery;
+use crate::authority::place::{Kind, Place, parse_url};
 use crate::fault::Fault;
 use crate::name::{Malformed, Name, TenantId};
 use crate::policy;
@@ -18,8 +18,8 @@ use crate::wire::{Trust, Wire, is_loopback};
 pub struct Tenant {
     /// Its name and id.
     pub tenant: policy::Tenant,
-    /// The authority's base URL.
-    pub base: Url,
+    /// Where its authority is, and of what kind.
+    pub place: Place,
     /// Whether the host is confirmed first.
     pub instance_discovery: InstanceDiscovery,
     /// The connection.
@@ -32,25 +32,22 @@ pub struct Tenant {
 pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<Tenant> {
     let parsed_name =
         Name::parse(name).map_err(|malformed| section.note("", malformed.to_string(), "rename the tenant"));
-    let id = section.required("id", "give the tenant's GUID or a domain name of it", parsed(TenantId::parse));
-    let base = section.or("authority", None, |value| parsed(parse_base)(value).map(Some));
-    let base = base.or_else(|| parse_base(PUBLIC).ok());
-    section.optional("kind", parsed(entra));
+    let place = read_place(&mut section);
     let instance_discovery = section.or("instance_discovery", InstanceDiscovery::Public, instance_discovery);
     let has_roots = section.has("ca_file");
     let roots = has_roots.then(|| roots(&mut section, surroundings)).flatten();
     let connect_timeout = section.or("connect_timeout", Duration::from_secs(5), duration(SHORTEST));
     let timeout = section.or("timeout", Duration::from_secs(30), duration(SHORTEST));
-    let asks_in_vain = |base: &Url| {
-        let known = cloud::of(base.host_str().unwrap_or_default()).is_some() || is_loopback(base);
-        has_roots && !known && instance_discovery == InstanceDiscovery::Public
+    let asks_in_vain = |place: &Place| {
+        let doubtful = place.is_doubtful() && !is_loopback(place.url());
+        has_roots && doubtful && instance_discovery == InstanceDiscovery::Public
     };
-    if base.as_ref().is_some_and(asks_in_vain) {
+    if place.as_ref().is_some_and(asks_in_vain) {
         let problem = "the public cloud would be asked about this host, and 'ca_file' does not trust it";
         section.note("instance_discovery", problem, "say false to trust the host as it stands, or where to ask");
     }
-    let wire = base.as_ref().and_then(|base| {
-        let trust = Trust { roots, connect_timeout, loopback: is_loopback(base) };
+    let wire = place.as_ref().and_then(|place| {
+        let trust = Trust { roots, connect_timeout, loopback: is_loopback(place.url()) };
         let unusable = |fault: Fault| {
             let why = fault.inward().unwrap_or("no TLS client can be made").to_owned();
             section.note("ca_file", why, "name a PEM file of CA certificates, or install the system's");
@@ -58,8 +55,26 @@ pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>
         Wire::new(trust).map_err(unusable).ok()
     });
     section.end();
-    let (name, id, base, wire) = (parsed_name.ok()?, id?, base?, wire?);
-    Some(Tenant { tenant: policy::Tenant { name, id }, base, instance_discovery, wire, timeout })
+    let (name, place, wire) = (parsed_name.ok()?, place?, wire?);
+    let tenant = policy::Tenant { name, id: place.tenant().clone() };
+    Some(Tenant { tenant, place, instance_discovery, wire, timeout })
+}
+
+/// The authority's place, of `authority`, `kind` and `id` together.
+fn read_place(section: &mut Section<'_>) -> Option<Place> {
+    let id_was_written = section.has("id");
+    let id = section.optional("id", parsed(TenantId::parse));
+    let kind_was_written = section.has("kind");
+    let kind = section.optional("kind", parsed(Kind::parse));
+    let url = section.or("authority", Some(PUBLIC.to_owned()), |value| text(value).map(Some))?;
+    if (id_was_written && id.is_none()) || (kind_was_written && kind.is_none()) {
+        return None;
+    }
+    let misplaced = |malformed: Malformed| {
+        let key = if id.is_none() && malformed.to_string().contains("'id'") { "id" } else { "authority" };
+        section.note(key, malformed.to_string(), "correct the authority, its kind or the tenant's id");
+    };
+    Place::parse(&url, kind, id.as_ref()).map_err(misplaced).ok()
 }
 
 fn roots(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Vec<reqwest::Certificate>> {
@@ -75,13 +90,9 @@ fn instance_discovery(value: Value) -> Result<InstanceDiscovery, Malformed> {
     match value.kind {
         ValueKind::Boolean(true) => Ok(InstanceDiscovery::Public),
         ValueKind::Boolean(false) => Ok(InstanceDiscovery::Off),
-        ValueKind::String(url) => parse_base(&url).map(InstanceDiscovery::At),
+        ValueKind::String(url) => parse_url(&url).map(InstanceDiscovery::At),
         _ => Err(Malformed("this must be true, false or a URL")),
     }
-}
-
-fn entra(text: &str) -> Result<(), Malformed> {
-    if text == "entra" { Ok(()) } else { Err(Malformed("the only kind of authority is entra")) }
 }
 
 const PUBLIC: &str = "https://login.microsoftonline.com";

@@ -105,7 +105,7 @@ fn what_is_not_written_has_its_default() {
     assert_eq!((config.windows, config.bounds, config.log), (Windows::default(), Bounds::default(), Log::default()));
     assert_eq!(config.refresh_rate.get(), 20);
     let tenant = &config.identities[0].tenants[0];
-    assert_eq!(tenant.base.as_str(), "https://login.microsoftonline.com/");
+    assert_eq!(tenant.place.url().as_str(), "https://login.microsoftonline.com/");
     assert_eq!(tenant.timeout, Duration::from_secs(30));
     assert!(!format!("{config:?}").contains("marked-secret"));
 }
@@ -134,7 +134,10 @@ fn every_key_is_read() {
     assert_eq!(rules.resource_id.as_deref(), Some("/subscriptions/x"));
     assert!(matches!(&rules.resources, policy::Resources::Listed(listed) if listed.len() == 2));
     assert_eq!(credentials.iter().map(|one| one.kind()).collect::<Vec<_>>(), ["certificate", "secret", "assertion"]);
-    assert_eq!((tenants[0].tenant.id.as_str(), tenants[0].base.as_str()), ("contoso.com", "https://login.corp:8443/"));
+    assert_eq!(
+        (tenants[0].tenant.id.as_str(), tenants[0].place.url().as_str()),
+        ("contoso.com", "https://login.corp:8443/")
+    );
     assert_eq!(tenants[0].instance_discovery, InstanceDiscovery::At("https://idp.corp".parse().unwrap()));
     assert_eq!(tenants[0].timeout, Duration::from_secs(9));
     let secs = Duration::from_secs;
@@ -160,14 +163,14 @@ fn every_key_is_documented() {
 #[test]
 fn each_mistake_is_told_with_its_path() {
     for (from, to, expected) in [
-        ("id = \"72f988bf-86f1-41af-91ab-2d7cd011db47\"", "", "tenants.contoso.id: the key is missing"),
+        ("id = \"72f988bf-86f1-41af-91ab-2d7cd011db47\"", "", "tenants.contoso.id: the tenant is missing"),
         ("72f988bf-86f1-41af-91ab-2d7cd011db47", "common", "tenants.contoso.id: common, organizations"),
         (
             "[identities.payroll]",
             "authority = 'http://login.corp'\n[identities.payroll]",
             "tenants.contoso.authority: an authority is reached",
         ),
-        ("[identities.payroll]", "kind = 'adfs'\n[identities.payroll]", "tenants.contoso.kind: the only kind"),
+        ("[identities.payroll]", "kind = 'saml'\n[identities.payroll]", "tenants.contoso.kind: a kind of authority is"),
         ("[identities.payroll]", "ca_file = 'nowhere'\n[identities.payroll]", "tenants.contoso.ca_file: the file"),
         ("[identities.payroll]", "timeout = 30\n[identities.payroll]", "tenants.contoso.timeout: this must be text"),
         (
@@ -411,7 +414,7 @@ fn azure_variables_are_a_configuration() {
         ("BURSAR__SERVER__ADMIN_LISTEN", "127.0.0.1:9"),
     ])
     .unwrap();
-    assert_eq!(config.identities[0].tenants[0].base.as_str(), "https://login.microsoftonline.us/");
+    assert_eq!(config.identities[0].tenants[0].place.url().as_str(), "https://login.microsoftonline.us/");
     assert_eq!(config.server.admin_listen.port(), 9);
 }
 

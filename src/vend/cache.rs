@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use crate::fault::{Fault, Kind};
     use crate::freshness::Windows;
-    use crate::name::{ClientId, Name, Resource, Scope, TenantId};
+    use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
     use crate::secret::Secret;
     use crate::token::Token;
     use crate::vend::slot::{Moment, Step};
@@ -142,7 +142,7 @@ mod tests {
             authority: "https://login/".into(),
             tenant: TenantId::parse("contoso.com").unwrap(),
             client_id: ClientId::parse("app").unwrap(),
-            scope: Scope::from(&Resource::parse(&format!("r{n}")).unwrap()),
+            scope: Scope::of(&Resource::parse(&format!("r{n}")).unwrap(), ScopeForm::Default),
         }
     }
 

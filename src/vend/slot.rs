@@ -220,7 +220,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::name::{ClientId, Name, Resource, Scope, TenantId};
+    use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
     use crate::secret::Secret;
 
     const START: Timestamp = Timestamp::from_secs(1_000_000);
@@ -231,7 +231,7 @@ mod tests {
             authority: "https://login/".into(),
             tenant: TenantId::parse("contoso.com").unwrap(),
             client_id: ClientId::parse("app").unwrap(),
-            scope: Scope::from(&Resource::parse("r").unwrap()),
+            scope: Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default),
         }))
     }
 

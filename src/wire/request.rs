@@ -38,7 +38,7 @@ pub fn client_credentials(client_id: &ClientId, scope: &Scope, proof: &ClientPro
             form.append_pair("client_secret", secret.expose());
         }
     }
-    form.append_pair("scope", scope.as_str());
+    form.append_pair(scope.parameter(), scope.as_str());
     Secret::from(form.finish())
 }
 
@@ -64,10 +64,10 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::Resource;
+    use crate::name::{Resource, ScopeForm};
 
     fn form(proof: &ClientProof) -> String {
-        let scope = Scope::from(&Resource::parse("https://vault.azure.net/").unwrap());
+        let scope = Scope::of(&Resource::parse("https://vault.azure.net/").unwrap(), ScopeForm::Default);
         client_credentials(&ClientId::parse("app").unwrap(), &scope, proof).expose().to_owned()
     }
 

@@ -1,0 +1,355 @@
+//! Where an authority is and of what kind: how it is found, what may belong to it, how it is asked.
+//!
+//! Pure: URLs in, URLs and verdicts out. The kinds differ here and nowhere else.
+
+use url::Url;
+
+use super::cloud;
+use crate::name::{Malformed, ScopeForm, TenantId};
+use crate::wire;
+
+/// The kinds of authority, as MSAL tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Active Directory Federation Services.
+    Adfs,
+    /// Azure AD B2C: the policy is part of the path.
+    B2c,
+    /// External ID, on `*.ciamlogin.com`.
+    Ciam,
+    /// Entra ID in any cloud.
+    Entra,
+    /// Any issuer with OpenID Connect discovery.
+    Oidc,
+}
+
+impl Kind {
+    /// Reads the word that the configuration has for it.
+    ///
+    /// # Errors
+    /// Any other word.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        match text {
+            "adfs" => Ok(Self::Adfs),
+            "b2c" => Ok(Self::B2c),
+            "ciam" => Ok(Self::Ciam),
+            "entra" => Ok(Self::Entra),
+            "oidc" => Ok(Self::Oidc),
+            _ => Err(Malformed("a kind of authority is entra, ciam, b2c, adfs or oidc")),
+        }
+    }
+
+    /// What the URL alone says.
+    fn of(url: &Url) -> Self {
+        let host = url.host_str().unwrap_or_default();
+        let mut segments = url.path_segments().into_iter().flatten().map(str::to_ascii_lowercase);
+        let (first, second) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
+        if host.ends_with(CIAM) {
+            Self::Ciam
+        } else if is_b2c(host) || second.starts_with("b2c_") {
+            Self::B2c
+        } else if first == "adfs" {
+            Self::Adfs
+        } else {
+            Self::Entra
+        }
+    }
+}
+
+/// An authority's place: its URL without a slash at the end, its kind, and its tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    kind: Kind,
+    url: Url,
+    tenant: TenantId,
+}
+
+impl Place {
+    /// Reads the URL of an authority. Its kind follows from the URL unless it is given; the tenant is
+    /// given, or stands in the URL, or is no matter (ADFS, OpenID Connect).
+    ///
+    /// # Errors
+    /// [`Malformed`] says which rule was broken.
+    pub fn parse(text: &str, kind: Option<Kind>, id: Option<&TenantId>) -> Result<Self, Malformed> {
+        let url = parse_url(text)?;
+        let kind = kind.unwrap_or_else(|| Kind::of(&url));
+        let path: Vec<String> = segments(&url);
+        let host = url.host_str().unwrap_or_default();
+        let tenant = match (kind, path.as_slice(), id) {
+            (Kind::Entra, [], Some(id)) => id.clone(),
+            (Kind::Entra, [], None) => return Err(Malformed("the tenant is missing; give its 'id'")),
+            (Kind::Entra, _, _) => {
+                return Err(Malformed("an authority of this kind has no path; the tenant goes into 'id'"));
+            }
+            (Kind::Ciam, [], None) => TenantId::parse(&format!("{}.onmicrosoft.com", label(host)))?,
+            (Kind::Ciam, [], Some(id)) => id.clone(),
+            (Kind::Ciam, [tenant], _) | (Kind::B2c, [tenant, _], _) => same(TenantId::parse(tenant)?, id)?,
+            (Kind::Ciam, _, _) => {
+                return Err(Malformed("an External ID authority has a tenant in its path, or nothing"));
+            }
+            (Kind::B2c, _, _) => return Err(Malformed("a B2C authority has a tenant and a policy in its path")),
+            (Kind::Adfs, [adfs], _) if adfs == "adfs" => TenantId::of_host("adfs"),
+            (Kind::Adfs, _, _) => return Err(Malformed("an ADFS authority ends in /adfs")),
+            (Kind::Oidc, _, _) => id.cloned().unwrap_or_else(|| TenantId::of_host(host)),
+        };
+        Ok(Self { kind, url, tenant })
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its URL, which stands for it in keys and logs.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The tenant that it issues for.
+    #[must_use]
+    pub const fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// How it is asked for a resource.
+    #[must_use]
+    pub const fn scope_form(&self) -> ScopeForm {
+        match self.kind {
+            Kind::Adfs => ScopeForm::Resource,
+            Kind::B2c | Kind::Ciam | Kind::Entra => ScopeForm::Default,
+            Kind::Oidc => ScopeForm::Indicator,
+        }
+    }
+
+    /// Whether it has to be confirmed before it is trusted: only an Entra host that nobody knows, and
+    /// that is not this machine, which nobody else can know.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.kind == Kind::Entra && cloud::of(self.host()).is_none()
+    }
+
+    /// Where its OpenID configuration is (OpenID Connect Discovery 1.0, section 4).
+    #[must_use]
+    pub fn configuration_url(&self) -> Url {
+        let path = self.url.path().trim_end_matches('/');
+        let base = match (self.kind, path) {
+            (Kind::Entra | Kind::Ciam, "") => format!("/{}/v2.0", self.tenant.as_str()),
+            (Kind::Entra | Kind::Ciam | Kind::B2c, path) => format!("{path}/v2.0"),
+            (Kind::Adfs | Kind::Oidc, path) => path.to_owned(),
+        };
+        self.at(&format!("{base}/.well-known/openid-configuration"))
+    }
+
+    /// Where clients would be authorised, which is what instance discovery is asked about.
+    #[must_use]
+    pub fn authorize_url(&self) -> Url {
+        self.at(&format!("/{}/oauth2/v2.0/authorize", self.tenant.as_str()))
+    }
+
+    /// Whether a discovered token endpoint may be sent a credential: on the authority's own host, in its
+    /// cloud, in a known one when the authority's host is a private name; anywhere for an OpenID Connect
+    /// issuer, whose document is the authority on itself once its issuer is right.
+    #[must_use]
+    pub fn has_endpoint(&self, endpoint: &Url) -> bool {
+        let same_host =
+            self.is_host_of(endpoint) && self.url.port_or_known_default() == endpoint.port_or_known_default();
+        let stays = same_host || self.shares_cloud(endpoint) || self.kind == Kind::Oidc;
+        stays && wire::is_confidential(endpoint)
+    }
+
+    /// Whether a discovered issuer belongs to the authority, by MSAL's rules in their order.
+    #[must_use]
+    pub fn has_issuer(&self, issuer: &str) -> bool {
+        let Some(url) = Url::parse(issuer).ok().filter(wire::is_confidential) else { return false };
+        let host = url.host_str().unwrap_or_default();
+        if issuer.trim_end_matches('/') == self.url.as_str().trim_end_matches('/') {
+            return true;
+        }
+        if self.is_host_of(&url) && self.url.scheme() == url.scheme() {
+            return true;
+        }
+        if host.ends_with(CIAM) {
+            return self.has_ciam_issuer(&url);
+        }
+        let below = host.strip_suffix(self.host()).and_then(|rest| rest.strip_suffix('.'));
+        self.shares_cloud(&url) || below.is_some_and(is_label) || is_b2c(host)
+    }
+
+    /// An External ID issuer names its tenant in the host and, perhaps, in the path.
+    fn has_ciam_issuer(&self, issuer: &Url) -> bool {
+        let first = segments(&self.url).into_iter().next();
+        let wanted = first.unwrap_or_else(|| label(self.host()).to_owned());
+        let path = issuer.path().trim_end_matches('/');
+        let tenant = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        label(issuer.host_str().unwrap_or_default()) == wanted
+            && (path.is_empty() || path == format!("/{tenant}") || path == format!("/{tenant}/v2.0"))
+    }
+
+    fn is_host_of(&self, url: &Url) -> bool {
+        self.url.host_str() == url.host_str()
+    }
+
+    /// Whether both are Entra hosts of one cloud, or the other is one and ours is a private name.
+    fn shares_cloud(&self, other: &Url) -> bool {
+        let (here, there) = (cloud::of(self.host()), other.host_str().and_then(cloud::of));
+        there.is_some() && other.scheme() == "https" && (here.is_none() || here == there)
+    }
+
+    fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    fn at(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(path);
+        url
+    }
+}
+
+/// Reads a URL to which credentials may go: confidential, and without user, query and fragment.
+///
+/// # Errors
+/// [`Malformed`] says which rule was broken.
+pub fn parse_url(text: &str) -> Result<Url, Malformed> {
+    let url =
+        Url::parse(text).map_err(|_| Malformed("an authority is a URL such as https://login.microsoftonline.com"))?;
+    if !wire::is_confidential(&url) {
+        return Err(Malformed("an authority is reached over https; plain http is for loopback only"));
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err(Malformed("an authority has no user, query or fragment"));
+    }
+    Ok(url)
+}
+
+fn segments(url: &Url) -> Vec<String> {
+    url.path().split('/').filter(|part| !part.is_empty()).map(str::to_ascii_lowercase).collect()
+}
+
+fn same(found: TenantId, given: Option<&TenantId>) -> Result<TenantId, Malformed> {
+    if given.is_none_or(|given| *given == found) {
+        return Ok(found);
+    }
+    Err(Malformed("the tenant in the path is another one than 'id'"))
+}
+
+fn label(host: &str) -> &str {
+    host.split('.').next().unwrap_or_default()
+}
+
+fn is_label(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+fn is_b2c(host: &str) -> bool {
+    B2C.iter().any(|suffix| host.ends_with(suffix))
+}
+
+const CIAM: &str = ".ciamlogin.com";
+const B2C: [&str; 4] = [".b2clogin.com", ".b2clogin.cn", ".b2clogin.us", ".b2clogin.de"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(url: &str, kind: Option<Kind>, id: Option<&str>) -> Result<Place, Malformed> {
+        let id = id.map(|id| TenantId::parse(id).unwrap());
+        Place::parse(url, kind, id.as_ref())
+    }
+
+    #[test]
+    fn kind_and_tenant_follow_from_the_url() {
+        let t = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+        for (url, kind, id, expected, tenant, configuration) in [
+            (
+                "https://login.microsoftonline.com",
+                None,
+                Some(t),
+                Kind::Entra,
+                t,
+                "/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0",
+            ),
+            ("https://login.corp:8443/", None, Some("contoso.com"), Kind::Entra, "contoso.com", "/contoso.com/v2.0"),
+            ("https://foo.ciamlogin.com", None, None, Kind::Ciam, "foo.onmicrosoft.com", "/foo.onmicrosoft.com/v2.0"),
+            ("https://foo.ciamlogin.com", None, Some(t), Kind::Ciam, t, "/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0"),
+            ("https://foo.ciamlogin.com/bar.com", None, None, Kind::Ciam, "bar.com", "/bar.com/v2.0"),
+            ("https://c.b2clogin.com/c.com/B2C_1_x", None, None, Kind::B2c, "c.com", "/c.com/B2C_1_x/v2.0"),
+            ("https://login.corp/c.com/b2c_1_x/", None, Some("c.com"), Kind::B2c, "c.com", "/c.com/b2c_1_x/v2.0"),
+            ("https://adfs.corp/adfs", None, None, Kind::Adfs, "adfs", "/adfs"),
+            ("https://idp.corp/realms/x/", Some(Kind::Oidc), None, Kind::Oidc, "idp.corp", "/realms/x"),
+            ("http://127.0.0.1:9", Some(Kind::Oidc), None, Kind::Oidc, "127.0.0.1", ""),
+        ] {
+            let place = place(url, kind, id).unwrap();
+            assert_eq!((place.kind(), place.tenant().as_str()), (expected, tenant), "{url}");
+            assert_eq!(
+                place.configuration_url().path(),
+                format!("{configuration}/.well-known/openid-configuration"),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_place_is_said() {
+        for (url, kind, id) in [
+            ("login.microsoftonline.com", None, Some("c.com")),
+            ("http://login.microsoftonline.com", None, Some("c.com")),
+            ("https://login.microsoftonline.com", None, None),
+            ("https://login.microsoftonline.com/c.com", None, Some("c.com")),
+            ("https://u:p@login.microsoftonline.com", None, Some("c.com")),
+            ("https://login.microsoftonline.com?x", None, Some("c.com")),
+            ("https://c.b2clogin.com/c.com", None, None),
+            ("https://c.b2clogin.com/c.com/b2c_1", None, Some("d.com")),
+            ("https://foo.ciamlogin.com/a.com/b", None, None),
+            ("https://adfs.corp/other", Some(Kind::Adfs), None),
+        ] {
+            assert!(place(url, kind, id).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_belongs_by_host_cloud_or_name() {
+        let entra = |url| place(url, None, Some("t.com")).unwrap();
+        let ciam = place("https://foo.ciamlogin.com", None, None).unwrap();
+        let oidc = place("https://idp.corp/realms/x", Some(Kind::Oidc), None).unwrap();
+        for (place, issuer, belongs) in [
+            (entra("https://login.microsoftonline.com"), "https://sts.windows.net/t/", true),
+            (entra("https://login.microsoftonline.com"), "https://login.microsoftonline.com/t/v2.0", true),
+            (entra("https://login.microsoftonline.us"), "https://login.microsoftonline.com/t/v2.0", false),
+            (entra("https://login.corp"), "https://login.corp/t/v2.0", true),
+            (entra("https://login.corp"), "https://login.microsoftonline.us/t/v2.0", true),
+            (entra("https://login.corp"), "https://eu.login.corp/t", true),
+            (entra("https://login.corp"), "https://a.b.login.corp/t", false),
+            (entra("https://login.corp"), "https://evillogin.corp/t", false),
+            (entra("https://login.corp"), "https://evil.example/t", false),
+            (entra("https://login.corp"), "http://login.corp/t", false),
+            (entra("https://login.corp"), "https://foo.ciamlogin.com/", false),
+            (entra("https://login.corp"), "", false),
+            (ciam.clone(), "https://foo.ciamlogin.com/t/v2.0", true),
+            (ciam, "https://bar.ciamlogin.com/t/v2.0", false),
+            (oidc.clone(), "https://idp.corp/realms/x/", true),
+            (oidc, "https://idp.example/realms/x", false),
+        ] {
+            assert_eq!(place.has_issuer(issuer), belongs, "{place:?} {issuer}");
+        }
+    }
+
+    #[test]
+    fn a_credential_never_leaves_the_cloud() {
+        for (base, endpoint, fine) in [
+            ("https://login.corp", "https://login.corp/t/oauth2/v2.0/token", true),
+            ("https://login.corp", "https://login.corp:444/t/oauth2/v2.0/token", false),
+            ("https://login.corp", "http://login.corp/t", false),
+            ("https://login.corp", "https://login.microsoftonline.com/t", true),
+            ("https://login.corp", "https://evil.example/t", false),
+            ("https://login.windows.net", "https://login.microsoftonline.com/t", true),
+            ("https://login.microsoftonline.us", "https://login.microsoftonline.com/t", false),
+        ] {
+            let place = place(base, None, Some("t.com")).unwrap();
+            assert_eq!(place.has_endpoint(&Url::parse(endpoint).unwrap()), fine, "{base} {endpoint}");
+        }
+    }
+}
