@@ -75,6 +75,7 @@ impl App {
     pub fn start(self) -> Result<Server, Fault> {
         let settings = self.settings.clone();
         self.vend.sweep_forever();
+        self.vend.watch_credentials();
         Server::start(&settings, |tokens: &[SocketAddr], admin: &[SocketAddr]| Service {
             dialects: self.dialects,
             hosts: Hosts::new(tokens, &self.hosts),

@@ -1,16 +1,21 @@
 //! What proves our client to an authority. One kind, one file; each applies itself to one request.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use url::Url;
 
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::name::ClientId;
+use crate::secret::Secret;
 use crate::wire::request::ClientProof;
 
 pub mod assertion;
 pub mod certificate;
 pub mod file;
 pub mod secret;
+pub mod watch;
 
 pub use assertion::AssertionFile;
 pub use certificate::Certificate;
@@ -55,10 +60,39 @@ impl Credential {
 
     /// What an authority could repeat although another credential was sent.
     #[must_use]
-    pub const fn secret(&self) -> Option<&crate::secret::Secret> {
+    pub fn secret(&self) -> Option<Arc<Secret>> {
         match self {
             Self::Assertion(_) | Self::Certificate(_) => None,
             Self::Secret(secret) => Some(secret.value()),
+        }
+    }
+
+    /// The file in which a new one would appear; none for what is read for every request anyway.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Assertion(_) | Self::Certificate(_) => None,
+            Self::Secret(secret) => secret.file(),
+        }
+    }
+
+    /// How often a new one was taken.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        match self {
+            Self::Assertion(_) | Self::Certificate(_) => 0,
+            Self::Secret(secret) => secret.generation(),
+        }
+    }
+
+    /// Looks whether there is a new one, and takes it.
+    ///
+    /// # Errors
+    /// There is, and it cannot be used; the old one stays.
+    pub fn reload(&self) -> Result<(), Fault> {
+        match self {
+            Self::Assertion(_) | Self::Certificate(_) => Ok(()),
+            Self::Secret(secret) => secret.reload(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What mints tokens for one identity in one tenant: its authority, its credentials, its budget.
 
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,6 +98,26 @@ impl Source {
         }
     }
 
+    /// The files in which new credentials would appear.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.credentials.iter().filter_map(|(credential, _)| credential.file())
+    }
+
+    /// Takes new credentials where there are any; a rejection of the old one ends with it. Tokens stay.
+    pub fn reload(&self) {
+        let (identity, tenant) = (self.identity.as_str(), self.authority.place().tenant().as_str());
+        for (credential, standing) in &self.credentials {
+            let kind = credential.kind();
+            if let Err(fault) = credential.reload() {
+                tracing::warn!(identity, tenant, kind, %fault, inward = fault.inward(), "no new credential");
+            }
+            // Another tenant's source may have been the one that took it.
+            if standing.follow(credential.generation()) {
+                tracing::info!(identity, tenant, kind, "a new credential is in use");
+            }
+        }
+    }
+
     /// Takes one renewal from the budget, if there is one.
     #[must_use]
     pub fn may_renew(&self) -> bool {
@@ -164,8 +185,8 @@ impl Source {
         let outgoing = Outgoing { url: endpoint.clone(), form: Some(form), request_id: wish.request_id.to_owned() };
         let watch = Stopwatch::start();
         let incoming = within(deadline, self.authority.wire().send(outgoing)).await;
-        let held = self.credentials.iter().filter_map(|(credential, _)| credential.secret());
-        let secrets: Vec<&Secret> = held.chain([proof.secret()]).collect();
+        let held: Vec<Arc<Secret>> = self.credentials.iter().filter_map(|(one, _)| one.secret()).collect();
+        let secrets: Vec<&Secret> = held.iter().map(Arc::as_ref).chain([proof.secret()]).collect();
         let result = incoming.and_then(|incoming| answer::token(&incoming, now, &secrets));
         metrics.exchanged(&self.identity, &result, watch.elapsed());
         match &result {

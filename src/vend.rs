@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::credential::watch::Watch;
 use crate::fault::{Fault, Kind};
 use crate::freshness::{Patience, Windows};
 use crate::metrics::Metrics;
@@ -125,6 +126,21 @@ impl Vend {
     #[must_use]
     pub fn tokens(&self) -> usize {
         self.0.cache.tokens(self.0.clock.now())
+    }
+
+    /// Takes new credentials as they appear, for as long as the core is in use.
+    pub fn watch_credentials(&self) {
+        let watch = Watch::over(self.0.sources.values().flat_map(|source| source.files()));
+        let parts = Arc::downgrade(&self.0);
+        self.0.runtime.spawn(async move {
+            loop {
+                watch.change().await;
+                let Some(parts) = parts.upgrade() else { return };
+                // Reading may block; flights must not wait for it.
+                let reload = move || parts.sources.values().for_each(|source| source.reload());
+                tokio::task::spawn_blocking(reload).await.ok();
+            }
+        });
     }
 
     /// Drops dead entries each minute, also when nobody asks, for as long as the core is in use.

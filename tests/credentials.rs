@@ -155,6 +155,28 @@ async fn a_credential_that_cannot_be_used_gives_way_to_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_secret_is_taken_within_moments_and_tokens_stay() {
+    let (world, _) = world(r#"[{ kind = "secret", file = "wrong" }]"#).await;
+    for target in [NATIVE, "/token?resource=https://vault.azure.net&tenant=two"] {
+        assert_eq!(world.ask(target).await.status, 403);
+    }
+    let file = world.directory.path().join("wrong");
+    std::fs::write(world.directory.path().join("new"), SECRET).unwrap();
+    std::fs::rename(world.directory.path().join("new"), &file).unwrap();
+    let watch = bursar::clock::Stopwatch::start();
+    while world.ask(NATIVE).await.status != 200 {
+        assert!(watch.elapsed() < Duration::from_secs(2), "the rejection ends with the secret, on a clock that stands");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world.ask("/token?resource=https://vault.azure.net&tenant=two").await.token();
+    let token = world.ask(NATIVE).await.token().to_owned();
+    std::fs::write(&file, "").unwrap();
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    world.ask("/token?resource=another").await.token();
+    assert_eq!(world.ask(NATIVE).await.token(), token, "a broken file changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_credential_gives_way_to_the_next() {
     let (world, _) =
         world(r#"[{ kind = "secret", file = "wrong" }, { kind = "certificate", file = "app.pem" }]"#).await;

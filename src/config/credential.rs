@@ -15,7 +15,7 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<
     }
     let kind = section.required("kind", "say secret, certificate or assertion", text);
     let credential = match kind.as_deref() {
-        Some("secret") => surroundings.secret(&mut section).map(ClientSecret::new).map(Credential::Secret),
+        Some("secret") => secret(&mut section, surroundings).map(Credential::Secret),
         Some("certificate") => certificate(&mut section, surroundings).map(Credential::Certificate),
         Some("assertion") => assertion(&mut section, surroundings).map(Credential::Assertion),
         Some(_) => {
@@ -26,6 +26,11 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<
     };
     section.end();
     credential
+}
+
+fn secret(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<ClientSecret> {
+    let file = section.peek("file").map(|written| surroundings.path(&written));
+    Some(ClientSecret::new(surroundings.secret(section)?, file))
 }
 
 fn certificate(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Certificate> {

@@ -7,6 +7,7 @@ use super::section::{Section, text};
 use zeroize::Zeroizing;
 
 use crate::credential::file;
+use crate::credential::secret::one_line;
 use crate::secret::Secret;
 
 /// What secrets and relative paths are resolved against. No `Debug`: the variables hold secrets.
@@ -32,7 +33,7 @@ impl Surroundings<'_> {
             let remedy = "name a file that exists and is readable by this process; relative paths start at the configuration's directory";
             section.note(key, format!("the file cannot be read: {error}"), remedy);
         };
-        file::read(&path, MAX_FILE).map_err(unreadable).ok()
+        file::read(&path, file::MOST).map_err(unreadable).ok()
     }
 
     /// The secret that a section's `file` or `env` leads to, without the line break at its end.
@@ -46,24 +47,14 @@ impl Surroundings<'_> {
                 section.note("env", "the variable is not set", "set it for this process, or name another");
                 return None;
             };
-            return one_line(section, "env", value);
+            return noted(section, "env", value);
         }
         let bytes = self.bytes(section, "file", "name the file that holds the secret, or a variable with 'env'")?;
-        one_line(section, "file", &String::from_utf8_lossy(&bytes))
+        noted(section, "file", &String::from_utf8_lossy(&bytes))
     }
 }
 
-/// A secret is one line of text; anything else would be sent as something that nobody sees.
-fn one_line(section: &Section<'_>, key: &str, text: &str) -> Option<Secret> {
-    let text = text.trim_end_matches(['\r', '\n']);
-    let odd = |c: char| c.is_control() || matches!(c, char::REPLACEMENT_CHARACTER | '\u{feff}');
-    if text.is_empty() || text.contains(odd) {
-        let remedy = "write the secret there and nothing else: no further lines, no byte order mark";
-        section.note(key, "there is no secret: one line of UTF-8 text", remedy);
-        return None;
-    }
-    Some(Secret::from(text.to_owned()))
+fn noted(section: &Section<'_>, key: &str, text: &str) -> Option<Secret> {
+    let remedy = "write the secret there and nothing else: no further lines, no byte order mark";
+    one_line(text).map_err(|malformed| section.note(key, malformed.to_string(), remedy)).ok()
 }
-
-/// More than any secret, key or list of certificates needs.
-const MAX_FILE: u64 = 4 << 20;

@@ -30,6 +30,9 @@ pub fn read(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
+/// More than any secret, key or list of certificates needs.
+pub const MOST: u64 = 4 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,28 +1,112 @@
-//! A client secret: sent as it is, in the body and never in a header.
+//! A client secret: sent as it is, in the body and never in a header; read again when its file changes.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use super::file;
+use crate::fault::{Fault, Kind};
+use crate::name::Malformed;
 use crate::secret::Secret;
 use crate::wire::request::ClientProof;
 
-/// The value of a client secret.
+/// The value of a client secret, and the file that it came from.
 #[derive(Debug)]
-pub struct ClientSecret(Secret);
+pub struct ClientSecret {
+    value: ArcSwap<Secret>,
+    file: Option<PathBuf>,
+    generation: AtomicU64,
+}
 
 impl ClientSecret {
-    /// A credential of this value.
+    /// A credential of this value. One that came from a file can change with it.
     #[must_use]
-    pub const fn new(value: Secret) -> Self {
-        Self(value)
+    pub fn new(value: Secret, file: Option<PathBuf>) -> Self {
+        Self { value: ArcSwap::from_pointee(value), file, generation: AtomicU64::default() }
     }
 
-    /// The value.
+    /// Where a new value would appear.
     #[must_use]
-    pub const fn value(&self) -> &Secret {
-        &self.0
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// How often the value has changed.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Reads the file again, and takes a new value.
+    ///
+    /// # Errors
+    /// The file holds no secret; the old value stays.
+    pub fn reload(&self) -> Result<(), Fault> {
+        let Some(path) = &self.file else { return Ok(()) };
+        let broken = |why: String| {
+            let problem = "the file of a client secret changed and cannot be used; the old secret stays in use";
+            Fault::new(Kind::UnusableCredential, problem, "mend the file")
+                .with_inward(format!("{}: {why}", path.display()))
+        };
+        let bytes = file::read(path, file::MOST).map_err(|error| broken(error.to_string()))?;
+        let value = one_line(&String::from_utf8_lossy(&bytes)).map_err(|malformed| broken(malformed.to_string()))?;
+        if !self.value.load().matches(value.expose().as_bytes()) {
+            self.value.store(Arc::new(value));
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// The present value.
+    #[must_use]
+    pub fn value(&self) -> Arc<Secret> {
+        self.value.load_full()
     }
 
     /// The proof, which is the secret itself.
     #[must_use]
     pub fn prove(&self) -> ClientProof {
-        ClientProof::Secret(self.0.clone())
+        ClientProof::Secret(Secret::clone(&self.value.load()))
+    }
+}
+
+/// Reads a secret: one line of text, since anything else would be sent as something that nobody sees. A
+/// line break at its end is no part of it.
+///
+/// # Errors
+/// It is empty, has further lines or a byte order mark, or is no UTF-8.
+pub fn one_line(text: &str) -> Result<Secret, Malformed> {
+    let text = text.trim_end_matches(['\r', '\n']);
+    let odd = |c: char| c.is_control() || matches!(c, char::REPLACEMENT_CHARACTER | '\u{feff}');
+    if text.is_empty() || text.contains(odd) {
+        return Err(Malformed("there is no secret: one line of UTF-8 text"));
+    }
+    Ok(Secret::from(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_value_is_taken_and_a_broken_file_keeps_the_old() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        std::fs::write(&path, "first\n").unwrap();
+        let secret = ClientSecret::new(Secret::from("first".to_owned()), Some(path.clone()));
+        secret.reload().unwrap();
+        assert_eq!(secret.generation(), 0);
+        std::fs::write(&path, "second\n").unwrap();
+        secret.reload().unwrap();
+        for broken in ["", "two\nlines"] {
+            std::fs::write(&path, broken).unwrap();
+            assert_eq!(secret.reload().unwrap_err().kind, Kind::UnusableCredential);
+        }
+        std::fs::remove_file(&path).unwrap();
+        secret.reload().unwrap_err();
+        assert!(secret.value().matches(b"second"));
+        assert_eq!(secret.generation(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! How one credential stands with its authority: trusted, unknown, or rejected until a time.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -15,6 +15,8 @@ pub struct Standing {
     rejection: Mutex<Option<Rejection>>,
     /// Whether the last exchange that told anything of it gave a token.
     trusted: AtomicBool,
+    /// Of which credential all this was said.
+    generation: AtomicU64,
     /// A trusted credential may be in several exchanges at a time. Until it is trusted they go one by one,
     /// so that a bad one is shown to the authority once, and not by every cold key at the same time.
     lanes: Lanes,
@@ -63,6 +65,16 @@ impl Standing {
         let failures = rejection.as_ref().map_or(1, |before| before.failures.saturating_add(1));
         let until = now + cool_down(fault, failures, jitter);
         *rejection = Some(Rejection { fault: fault.clone(), failures, since: now, until });
+    }
+
+    /// Whether this is a new credential, of which the authority has said nothing yet.
+    pub fn follow(&self, generation: u64) -> bool {
+        let is_new = self.generation.swap(generation, Ordering::AcqRel) != generation;
+        if is_new {
+            *self.lock() = None;
+            self.trusted.store(false, Ordering::Release);
+        }
+        is_new
     }
 
     /// An exchange gave a token.
@@ -117,6 +129,9 @@ mod tests {
         assert!(standing.rejected(at(29)).is_some());
         assert!(standing.rejected(at(30)).is_none(), "what was under way together is one time");
         standing.reject(&fault, at(30), 0.0);
+        assert!(!standing.follow(0) && standing.follow(1));
+        assert!(standing.rejected(at(31)).is_none(), "a new one is not the old one");
+        standing.reject(&fault, at(31), 0.0);
         standing.trust();
         assert!(standing.rejected(at(31)).is_none());
     }

@@ -1,0 +1,84 @@
+//! Tells when credentials may have changed on disk.
+//!
+//! Directories are watched and not files, because Kubernetes swaps a symbolic link beside the file. Where
+//! nothing can be watched, a look each minute is enough to notice.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
+
+/// A watch over the directories of some files.
+pub struct Watch {
+    /// Dropped with the watch, which ends it.
+    _watcher: Option<RecommendedWatcher>,
+    changed: Arc<Notify>,
+}
+
+impl Watch {
+    /// Watches the directories of `files`.
+    #[must_use]
+    pub fn over<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
+        let changed = Arc::new(Notify::new());
+        let directories: HashSet<PathBuf> = files.into_iter().filter_map(Path::parent).map(named).collect();
+        let watcher = watcher(&directories, &changed).inspect_err(|error| {
+            tracing::warn!(%error, "credentials cannot be watched; they are looked at each minute");
+        });
+        Self { _watcher: watcher.ok(), changed }
+    }
+
+    /// Waits until something may have changed, and a moment longer, because files come in groups.
+    pub async fn change(&self) {
+        tokio::time::timeout(PAUSE, self.changed.notified()).await.ok();
+        tokio::time::sleep(SETTLING).await;
+    }
+}
+
+fn watcher(directories: &HashSet<PathBuf>, changed: &Arc<Notify>) -> notify::Result<RecommendedWatcher> {
+    let changed = Arc::clone(changed);
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Reading a file is an event too, and reading is what a change leads to.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            changed.notify_one();
+        }
+    })?;
+    for directory in directories {
+        watcher.watch(directory, RecursiveMode::NonRecursive)?;
+    }
+    Ok(watcher)
+}
+
+/// The directory of a bare file name is the present one.
+fn named(directory: &Path) -> PathBuf {
+    if directory.as_os_str().is_empty() { PathBuf::from(".") } else { directory.to_owned() }
+}
+
+const PAUSE: Duration = Duration::from_mins(1);
+const SETTLING: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_swapped_link_is_noticed_soon() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for version in ["one", "two"] {
+            std::fs::create_dir(path(version)).unwrap();
+            std::fs::write(path(version).join("secret"), version).unwrap();
+        }
+        symlink("one", path("..data")).unwrap();
+        symlink("..data/secret", path("secret")).unwrap();
+        let watch = Watch::over([path("secret").as_path()]);
+        symlink("two", path("..data_tmp")).unwrap();
+        std::fs::rename(path("..data_tmp"), path("..data")).unwrap();
+        tokio::time::timeout(Duration::from_secs(2), watch.change()).await.unwrap();
+        assert_eq!(std::fs::read_to_string(path("secret")).unwrap(), "two");
+    }
+}
