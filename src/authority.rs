@@ -214,7 +214,7 @@ mod tests {
     fn authority(url: &str, instance_discovery: InstanceDiscovery) -> Authority {
         let tenant = TenantId::parse("contoso.com").unwrap();
         let place = Place::parse(url, None, Some(&tenant)).unwrap();
-        let trust = Trust { roots: None, connect_timeout: Duration::from_secs(1), loopback: false };
+        let trust = Trust { roots: None, connect_timeout: Duration::from_secs(1), proxy: None, loopback: false };
         Authority::new(place, instance_discovery, Wire::new(trust).unwrap(), Clock::System)
     }
 

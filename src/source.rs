@@ -16,7 +16,7 @@ use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
 use crate::name::{ClientId, Name, Resource, Scope};
 use crate::secret::Secret;
-use crate::token::{Token, TokenKey};
+use crate::token::{Extension, Token, TokenKey};
 use crate::wire::request::client_credentials;
 use crate::wire::{Outgoing, answer, late};
 
@@ -30,6 +30,8 @@ pub struct Source {
     client_id: ClientId,
     authority: Arc<Authority>,
     credentials: Vec<(Arc<Credential>, Standing)>,
+    extra_body: Arc<[(String, String)]>,
+    extension: Extension,
     timeout: Duration,
     renewals: DefaultDirectRateLimiter,
     clock: Clock,
@@ -45,6 +47,8 @@ pub struct Parts {
     pub authority: Arc<Authority>,
     /// Tried in this order.
     pub credentials: Vec<Arc<Credential>>,
+    /// Further parameters of every request.
+    pub extra_body: Arc<[(String, String)]>,
     /// The deadline of a whole fetch: discovery, retry and further credentials included.
     pub timeout: Duration,
     /// Renewals a second; callers that wait are not counted.
@@ -73,6 +77,8 @@ impl Source {
             client_id: parts.client_id,
             authority: parts.authority,
             credentials: parts.credentials.into_iter().map(|credential| (credential, Standing::default())).collect(),
+            extension: Extension::of(parts.extra_body.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
+            extra_body: parts.extra_body,
             timeout: parts.timeout,
             renewals: RateLimiter::direct(Quota::per_second(parts.refresh_rate)),
             clock: parts.clock,
@@ -95,6 +101,7 @@ impl Source {
             tenant: place.tenant().clone(),
             client_id: self.client_id.clone(),
             scope: Scope::of(resource, place.scope_form()),
+            extension: self.extension.clone(),
         }
     }
 
@@ -181,7 +188,7 @@ impl Source {
         let occasion = Occasion { client_id: &self.client_id, audience: endpoint, now, jti: &jti };
         let proof = within(deadline, credential.prove(&occasion)).await;
         let proof = proof.inspect_err(|fault| self.log_fault(credential.kind(), wish, fault))?;
-        let form = client_credentials(&self.client_id, wish.scope, &proof);
+        let form = client_credentials(&self.client_id, wish.scope, &proof, &self.extra_body);
         let outgoing = Outgoing { url: endpoint.clone(), form: Some(form), request_id: wish.request_id.to_owned() };
         let watch = Stopwatch::start();
         let incoming = within(deadline, self.authority.wire().send(outgoing)).await;

@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::clock::Timestamp;
 use crate::name::{ClientId, Name, Scope, TenantId};
 use crate::secret::Secret;
@@ -44,11 +48,46 @@ pub struct TokenKey {
     pub client_id: ClientId,
     /// What was asked for.
     pub scope: Scope,
+    /// What else went into the request.
+    pub extension: Extension,
+}
+
+/// Parameters that change a token beside its scope, as one short text; empty when there are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Extension(Option<Arc<str>>);
+
+impl Extension {
+    /// Hashes the parameters as every MSAL does: those with a value, sorted by name, each name and value
+    /// behind its length, so that no two lists read the same.
+    #[must_use]
+    pub fn of<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut parameters: Vec<_> = parameters.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        parameters.sort_unstable();
+        if parameters.is_empty() {
+            return Self(None);
+        }
+        let framed = |(name, value): &(&str, &str)| format!("{}:{name}{}:{value}", name.len(), value.len());
+        let text: String = parameters.iter().map(framed).collect();
+        let hash = URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()));
+        Self(Some(hash.to_lowercase().into()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_extension_hashes_as_in_msal() {
+        let hash = |parameters: &[(&str, &str)]| Extension::of(parameters.iter().copied()).0;
+        let two = hash(&[("key1", "value1"), ("key2", "value2")]);
+        assert_eq!(two.as_deref(), Some("latlwkpewb_a0rcsmjvkecqt0_huumkw4sflzociike"));
+        assert_eq!(two, hash(&[("key2", "value2"), ("empty", ""), ("key1", "value1")]));
+        let path = hash(&[("fmi_path", "agent-app-id")]);
+        assert_eq!(path.as_deref(), Some("a0ry_zl4gccsdp7gnw927x8s0mrmnodv6tyilt0u07m"));
+        assert_ne!(hash(&[("a", "b1:c")]), hash(&[("a", "b"), ("c", "")]));
+        assert_eq!(hash(&[]), None);
+    }
 
     #[test]
     fn does_not_print_its_secret() {

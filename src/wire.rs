@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, NoProxy, Proxy, Response, redirect};
 use url::{Host, Url};
 
 use crate::fault::{Fault, Kind};
@@ -49,6 +49,8 @@ pub struct Trust {
     pub roots: Option<Vec<reqwest::Certificate>>,
     /// How long a connection may take.
     pub connect_timeout: Duration,
+    /// The proxy to go through instead of the one that the environment names.
+    pub proxy: Option<Url>,
     /// Whether the authority is on this machine, where no proxy may come between.
     pub loopback: bool,
 }
@@ -71,16 +73,11 @@ impl Wire {
         }
         if trust.loopback {
             builder = builder.no_proxy();
+        } else if let Some(url) = trust.proxy {
+            let proxy = Proxy::all(url).map_err(|error| unmade(&error))?;
+            builder = builder.proxy(proxy.no_proxy(NoProxy::from_env()));
         }
-        let client = builder.build().map_err(|error| {
-            Fault::new(
-                Kind::Misconfigured,
-                "no TLS client could be made",
-                "install the ca-certificates package, or set 'ca_file' for the tenant",
-            )
-            .with_inward(chain(&error))
-        })?;
-        Ok(Self { client })
+        Ok(Self { client: builder.build().map_err(|error| unmade(&error))? })
     }
 
     /// Sends one request and reads the bounded answer. It has no deadline of its own but the connect
@@ -108,6 +105,11 @@ impl Wire {
             request.header(ACCEPT, "application/json").header("client-request-id", outgoing.request_id).send();
         receive(response.await.map_err(lost)?).await
     }
+}
+
+fn unmade(error: &reqwest::Error) -> Fault {
+    let remedy = "install the ca-certificates package, or set 'ca_file' for the tenant";
+    Fault::new(Kind::Misconfigured, "no TLS client could be made", remedy).with_inward(chain(error))
 }
 
 /// A form on its way out: lent to the HTTP client, and erased with the last use of it.

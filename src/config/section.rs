@@ -92,10 +92,16 @@ impl<'a> Section<'a> {
         Self::new(self.path(key), keys, self.report)
     }
 
-    /// The sections under `key` by their names, in alphabetical order; none for what is no table.
-    pub fn sections(&mut self, key: &'static str) -> Vec<(String, Option<Self>)> {
+    /// The values under `key` by their names, in alphabetical order.
+    pub fn table(&mut self, key: &'static str) -> Vec<(String, Value)> {
         let mut named: Vec<(String, Value)> = self.or(key, Map::new(), plain_table).into_iter().collect();
         named.sort_by(|(a, _), (b, _)| a.cmp(b));
+        named
+    }
+
+    /// The sections under `key` by their names, in alphabetical order; none for what is no table.
+    pub fn sections(&mut self, key: &'static str) -> Vec<(String, Option<Self>)> {
+        let named = self.table(key);
         let path = self.path(key);
         let section = |(name, value): (String, Value)| {
             let path = format!("{path}.{name}");

@@ -1,8 +1,10 @@
 //! Reads the tenants: directories and the authorities that issue for them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Value, ValueKind};
+use url::Url;
 
 use super::secret::Surroundings;
 use super::section::{Section, duration, parsed, text};
@@ -11,6 +13,7 @@ use crate::authority::place::{Kind, Place, parse_url};
 use crate::fault::Fault;
 use crate::name::{Malformed, Name, TenantId};
 use crate::policy;
+use crate::wire::request::is_ours;
 use crate::wire::{Trust, Wire, is_loopback};
 
 /// A directory and how its authority is reached.
@@ -24,6 +27,8 @@ pub struct Tenant {
     pub instance_discovery: InstanceDiscovery,
     /// The connection.
     pub wire: Wire,
+    /// Further parameters of every token request.
+    pub extra_body: Arc<[(String, String)]>,
     /// The deadline of a whole flight.
     pub timeout: Duration,
 }
@@ -38,6 +43,8 @@ pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>
     let roots = has_roots.then(|| roots(&mut section, surroundings)).flatten();
     let connect_timeout = section.or("connect_timeout", Duration::from_secs(5), duration(SHORTEST));
     let timeout = section.or("timeout", Duration::from_secs(30), duration(SHORTEST));
+    let proxy = section.optional("proxy", parsed(proxy_url));
+    let extra_body = extra_body(&mut section);
     let asks_in_vain = |place: &Place| {
         let doubtful = place.is_doubtful() && !is_loopback(place.url());
         has_roots && doubtful && instance_discovery == InstanceDiscovery::Public
@@ -47,7 +54,7 @@ pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>
         section.note("instance_discovery", problem, "say false to trust the host as it stands, or where to ask");
     }
     let wire = place.as_ref().and_then(|place| {
-        let trust = Trust { roots, connect_timeout, loopback: is_loopback(place.url()) };
+        let trust = Trust { roots, connect_timeout, proxy, loopback: is_loopback(place.url()) };
         let unusable = |fault: Fault| {
             let why = fault.inward().unwrap_or("no TLS client can be made").to_owned();
             section.note("ca_file", why, "name a PEM file of CA certificates, or install the system's");
@@ -57,7 +64,7 @@ pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>
     section.end();
     let (name, place, wire) = (parsed_name.ok()?, place?, wire?);
     let tenant = policy::Tenant { name, id: place.tenant().clone() };
-    Some(Tenant { tenant, place, instance_discovery, wire, timeout })
+    Some(Tenant { tenant, place, instance_discovery, wire, extra_body, timeout })
 }
 
 /// The authority's place, of `authority`, `kind` and `id` together.
@@ -84,6 +91,27 @@ fn roots(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Ve
         section.note("ca_file", "the file holds no certificate that can be read", "name a PEM file of CA certificates");
     }
     roots
+}
+
+fn extra_body(section: &mut Section<'_>) -> Arc<[(String, String)]> {
+    let mut pairs = Vec::new();
+    for (name, value) in section.table("extra_body") {
+        let key = format!("extra_body.{name}");
+        match text(value) {
+            _ if is_ours(&name) => section.note(&key, "this parameter is Bursar's own to set", "remove it"),
+            Ok(text) => pairs.push((name, text)),
+            Err(malformed) => section.note(&key, malformed.to_string(), "write it as text"),
+        }
+    }
+    pairs.into()
+}
+
+/// A password in it would stand in the configuration, so there is none.
+fn proxy_url(text: &str) -> Result<Url, Malformed> {
+    let plain =
+        |url: &Url| matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+    let url = Url::parse(text).ok().filter(plain);
+    url.ok_or(Malformed("a proxy is an http or https URL without a user and password"))
 }
 
 fn instance_discovery(value: Value) -> Result<InstanceDiscovery, Malformed> {

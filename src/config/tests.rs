@@ -37,6 +37,8 @@ instance_discovery = "https://idp.corp"
 ca_file = "app.pem"
 connect_timeout = "1s"
 timeout = "9s"
+proxy = "http://proxy.corp:3128"
+extra_body = { audience = "x" }
 [identities.payroll]
 tenants = ["contoso"]
 client_id = "app"
@@ -140,6 +142,7 @@ fn every_key_is_read() {
     );
     assert_eq!(tenants[0].instance_discovery, InstanceDiscovery::At("https://idp.corp".parse().unwrap()));
     assert_eq!(tenants[0].timeout, Duration::from_secs(9));
+    assert_eq!(tenants[0].extra_body[..], [("audience".to_owned(), "x".to_owned())]);
     let secs = Duration::from_secs;
     assert_eq!(config.windows, Windows { late: secs(600), last: secs(60), join: Duration::from_millis(250) });
     assert_eq!((config.refresh_rate.get(), config.bounds), (5, Bounds { entries: 7, bytes: 2 << 20 }));
@@ -160,60 +163,70 @@ fn every_key_is_documented() {
     }
 }
 
+/// A piece of `GOOD`, what stands in its place, and what is told of that.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    ("id = \"72f988bf-86f1-41af-91ab-2d7cd011db47\"", "", "tenants.contoso.id: the tenant is missing"),
+    ("72f988bf-86f1-41af-91ab-2d7cd011db47", "common", "tenants.contoso.id: common, organizations"),
+    (
+        "[identities.payroll]",
+        "authority = 'http://login.corp'\n[identities.payroll]",
+        "tenants.contoso.authority: an authority is reached",
+    ),
+    ("[identities.payroll]", "kind = 'saml'\n[identities.payroll]", "tenants.contoso.kind: a kind of authority is"),
+    ("[identities.payroll]", "ca_file = 'nowhere'\n[identities.payroll]", "tenants.contoso.ca_file: the file"),
+    ("[identities.payroll]", "timeout = 30\n[identities.payroll]", "tenants.contoso.timeout: this must be text"),
+    (
+        "[identities.payroll]",
+        "timeout = '-3s'\n[identities.payroll]",
+        "tenants.contoso.timeout: this must be a duration",
+    ),
+    (
+        "[identities.payroll]",
+        "instance_discovery = 'http://a'\n[identities.payroll]",
+        "tenants.contoso.instance_discovery: an authority is reached",
+    ),
+    ("[identities.payroll]", "proxy = 'http://u:p@proxy'\n[identities.payroll]", "tenants.contoso.proxy: a proxy is"),
+    (
+        "[identities.payroll]",
+        "extra_body = { scope = 'x' }\n[identities.payroll]",
+        "tenants.contoso.extra_body.scope: this parameter",
+    ),
+    (
+        "[identities.payroll]",
+        "extra_body = { a = 1 }\n[identities.payroll]",
+        "tenants.contoso.extra_body.a: this must be text",
+    ),
+    ("[identities.payroll]", "regoin = 'x'\n[identities.payroll]", "tenants.contoso.regoin: the key is unknown"),
+    ("[\"contoso\"]", "[\"fabrikam\"]", "identities.payroll.tenants: a name in the list is no tenant"),
+    ("[\"contoso\"]", "[]", "identities.payroll.tenants: the list is empty"),
+    ("resources = [\"*\"]", "", "identities.payroll.resources: the key is missing"),
+    ("[\"contoso\"]", "[\"contoso\", \"contoso\"]", "identities.payroll.tenants: a tenant is listed twice"),
+    (
+        "[identities.payroll]",
+        "instance_discovery = 'https://u:p@a/x?y'\n[identities.payroll]",
+        "tenants.contoso.instance_discovery: an authority has no user",
+    ),
+    ("[\"*\"]", "[\"*\", \"a\"]", "identities.payroll.resources: \"*\" stands beside others"),
+    ("[\"*\"]", "[\"a b\"]", "identities.payroll.resources: a resource must not contain blanks"),
+    ("env = \"SECRET\"", "env = \"NOWHERE\"", "identities.payroll.credentials[0].env: the variable is not set"),
+    ("env = \"SECRET\"", "file = \"nowhere\"", "identities.payroll.credentials[0].file: the file cannot be read"),
+    ("env = \"SECRET\"", "", "identities.payroll.credentials[0].file: the key is missing"),
+    ("kind = \"secret\"", "kind = \"pfx\"", "identities.payroll.credentials[0].kind: the kind is unknown"),
+    (
+        "credentials = [{ kind = \"secret\", env = \"SECRET\" }]",
+        "",
+        "identities.payroll.credentials: the key is missing",
+    ),
+    ("[{ kind = \"secret\", env = \"SECRET\" }]", "[]", "identities.payroll.credentials: there is none in the list"),
+    ("tenants = [", "object_id = 'x'\ntenants = [", "identities.payroll.object_id: an object id is a GUID"),
+    ("tenants = [", "resource_id = 'x'\ntenants = [", "identities.payroll.resource_id: a resource id begins"),
+    ("tenants = [", "warm = []\ntenants = [", "identities.payroll.warm: the key is unknown"),
+    ("[identities.payroll]", "[identities.\"pay roll\"]", "identities.pay roll: a name has"),
+];
+
 #[test]
 fn each_mistake_is_told_with_its_path() {
-    for (from, to, expected) in [
-        ("id = \"72f988bf-86f1-41af-91ab-2d7cd011db47\"", "", "tenants.contoso.id: the tenant is missing"),
-        ("72f988bf-86f1-41af-91ab-2d7cd011db47", "common", "tenants.contoso.id: common, organizations"),
-        (
-            "[identities.payroll]",
-            "authority = 'http://login.corp'\n[identities.payroll]",
-            "tenants.contoso.authority: an authority is reached",
-        ),
-        ("[identities.payroll]", "kind = 'saml'\n[identities.payroll]", "tenants.contoso.kind: a kind of authority is"),
-        ("[identities.payroll]", "ca_file = 'nowhere'\n[identities.payroll]", "tenants.contoso.ca_file: the file"),
-        ("[identities.payroll]", "timeout = 30\n[identities.payroll]", "tenants.contoso.timeout: this must be text"),
-        (
-            "[identities.payroll]",
-            "timeout = '-3s'\n[identities.payroll]",
-            "tenants.contoso.timeout: this must be a duration",
-        ),
-        (
-            "[identities.payroll]",
-            "instance_discovery = 'http://a'\n[identities.payroll]",
-            "tenants.contoso.instance_discovery: an authority is reached",
-        ),
-        ("[identities.payroll]", "regoin = 'x'\n[identities.payroll]", "tenants.contoso.regoin: the key is unknown"),
-        ("[\"contoso\"]", "[\"fabrikam\"]", "identities.payroll.tenants: a name in the list is no tenant"),
-        ("[\"contoso\"]", "[]", "identities.payroll.tenants: the list is empty"),
-        ("resources = [\"*\"]", "", "identities.payroll.resources: the key is missing"),
-        ("[\"contoso\"]", "[\"contoso\", \"contoso\"]", "identities.payroll.tenants: a tenant is listed twice"),
-        (
-            "[identities.payroll]",
-            "instance_discovery = 'https://u:p@a/x?y'\n[identities.payroll]",
-            "tenants.contoso.instance_discovery: an authority has no user",
-        ),
-        ("[\"*\"]", "[\"*\", \"a\"]", "identities.payroll.resources: \"*\" stands beside others"),
-        ("[\"*\"]", "[\"a b\"]", "identities.payroll.resources: a resource must not contain blanks"),
-        ("env = \"SECRET\"", "env = \"NOWHERE\"", "identities.payroll.credentials[0].env: the variable is not set"),
-        ("env = \"SECRET\"", "file = \"nowhere\"", "identities.payroll.credentials[0].file: the file cannot be read"),
-        ("env = \"SECRET\"", "", "identities.payroll.credentials[0].file: the key is missing"),
-        ("kind = \"secret\"", "kind = \"pfx\"", "identities.payroll.credentials[0].kind: the kind is unknown"),
-        (
-            "credentials = [{ kind = \"secret\", env = \"SECRET\" }]",
-            "",
-            "identities.payroll.credentials: the key is missing",
-        ),
-        (
-            "[{ kind = \"secret\", env = \"SECRET\" }]",
-            "[]",
-            "identities.payroll.credentials: there is none in the list",
-        ),
-        ("tenants = [", "object_id = 'x'\ntenants = [", "identities.payroll.object_id: an object id is a GUID"),
-        ("tenants = [", "resource_id = 'x'\ntenants = [", "identities.payroll.resource_id: a resource id begins"),
-        ("tenants = [", "warm = []\ntenants = [", "identities.payroll.warm: the key is unknown"),
-        ("[identities.payroll]", "[identities.\"pay roll\"]", "identities.pay roll: a name has"),
-    ] {
+    for (from, to, expected) in MISTAKES {
         let told = mistakes(from, to);
         assert!(told.len() == 1 && told[0].starts_with(expected), "{expected:?} expected, told {told:#?}");
     }

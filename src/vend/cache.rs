@@ -133,7 +133,7 @@ mod tests {
     use crate::freshness::Windows;
     use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
     use crate::secret::Secret;
-    use crate::token::Token;
+    use crate::token::{Extension, Token};
     use crate::vend::slot::{Moment, Step};
 
     fn key(n: usize) -> TokenKey {
@@ -143,6 +143,7 @@ mod tests {
             tenant: TenantId::parse("contoso.com").unwrap(),
             client_id: ClientId::parse("app").unwrap(),
             scope: Scope::of(&Resource::parse(&format!("r{n}")).unwrap(), ScopeForm::Default),
+            extension: Extension::default(),
         }
     }
 

@@ -222,6 +222,7 @@ mod tests {
     use super::*;
     use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
     use crate::secret::Secret;
+    use crate::token::Extension;
 
     const START: Timestamp = Timestamp::from_secs(1_000_000);
 
@@ -232,6 +233,7 @@ mod tests {
             tenant: TenantId::parse("contoso.com").unwrap(),
             client_id: ClientId::parse("app").unwrap(),
             scope: Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default),
+            extension: Extension::default(),
         }))
     }
 

@@ -25,9 +25,20 @@ impl ClientProof {
     }
 }
 
-/// The form of a client-credentials request.
+/// Whether a parameter is ours to set, so that an extra one must not have its name.
 #[must_use]
-pub fn client_credentials(client_id: &ClientId, scope: &Scope, proof: &ClientProof) -> Secret {
+pub fn is_ours(parameter: &str) -> bool {
+    OURS.contains(&parameter)
+}
+
+/// The form of a client-credentials request; `extra` parameters come last.
+#[must_use]
+pub fn client_credentials(
+    client_id: &ClientId,
+    scope: &Scope,
+    proof: &ClientProof,
+    extra: &[(String, String)],
+) -> Secret {
     let mut form = Serializer::new(String::new());
     form.append_pair("client_id", client_id.as_str()).append_pair("grant_type", "client_credentials");
     match proof {
@@ -38,7 +49,7 @@ pub fn client_credentials(client_id: &ClientId, scope: &Scope, proof: &ClientPro
             form.append_pair("client_secret", secret.expose());
         }
     }
-    form.append_pair(scope.parameter(), scope.as_str());
+    form.append_pair(scope.parameter(), scope.as_str()).extend_pairs(extra);
     Secret::from(form.finish())
 }
 
@@ -59,6 +70,17 @@ pub fn headers() -> HeaderMap {
     headers
 }
 
+const OURS: [&str; 9] = [
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "client_secret",
+    "claims",
+    "fmi_path",
+    "grant_type",
+    "resource",
+    "scope",
+];
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 #[cfg(test)]
@@ -68,7 +90,7 @@ mod tests {
 
     fn form(proof: &ClientProof) -> String {
         let scope = Scope::of(&Resource::parse("https://vault.azure.net/").unwrap(), ScopeForm::Default);
-        client_credentials(&ClientId::parse("app").unwrap(), &scope, proof).expose().to_owned()
+        client_credentials(&ClientId::parse("app").unwrap(), &scope, proof, &[]).expose().to_owned()
     }
 
     #[test]

@@ -1,0 +1,45 @@
+//! What goes out to the authority, and by which way.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use support::{NATIVE, TWO_IDENTITIES, World};
+use tokio::io::AsyncReadExt;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn extra_parameters_go_along_and_headers_say_who_asks() {
+    let config =
+        TWO_IDENTITIES.replacen("timeout = \"2s\"", "timeout = \"2s\"\nextra_body = { audience = \"a b\" }", 1);
+    let world = World::with(&config).await;
+    world.ask(NATIVE).await.token();
+    let exchange = support::exchanges(&world.http, world.sts.url()).await.remove(0);
+    assert_eq!(exchange["form"]["audience"], "a b");
+    assert_eq!(exchange["form"]["grant_type"], "client_credentials");
+    for (header, value) in [
+        ("x-client-sku", "Bursar"),
+        ("x-ms-lib-capability", "retry-after, h429"),
+        ("return-client-request-id", "true"),
+        ("accept", "application/json"),
+    ] {
+        assert_eq!(exchange["headers"][header], value, "{header}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_may_have_a_proxy_of_its_own() {
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = TWO_IDENTITIES.replacen(
+        "authority = \"@authority@\"",
+        &format!("authority = \"https://login.corp\"\nproxy = \"http://{}\"", proxy.local_addr().unwrap()),
+        1,
+    );
+    let world = World::with(&config).await;
+    let asked = tokio::spawn(async move {
+        let mut head = [0; 64];
+        let (mut socket, _) = proxy.accept().await.unwrap();
+        let read = socket.read(&mut head).await.unwrap();
+        String::from_utf8_lossy(&head[..read]).into_owned()
+    });
+    assert_eq!(world.ask(NATIVE).await.status, 503, "this proxy hangs up");
+    assert!(asked.await.unwrap().starts_with("CONNECT login.corp:443 HTTP/1.1"));
+}
