@@ -1,5 +1,4 @@
 //! What goes out to the authority, and by which way.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
