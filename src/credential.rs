@@ -22,7 +22,7 @@ pub enum Credential {
     /// An assertion that another issuer signed, in a file.
     Assertion(AssertionFile),
     /// A certificate with its key.
-    Certificate(Certificate),
+    Certificate(Box<Certificate>),
     /// A client secret.
     Secret(ClientSecret),
 }

@@ -22,7 +22,7 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<
     let kind = section.required("kind", "say secret, certificate or assertion", text);
     let credential = match kind.as_deref() {
         Some("secret") => surroundings.secret(&mut section).map(ClientSecret::new).map(Credential::Secret),
-        Some("certificate") => certificate(&mut section, surroundings).map(Credential::Certificate),
+        Some("certificate") => certificate(&mut section, surroundings).map(Box::new).map(Credential::Certificate),
         Some("assertion") => assertion(&mut section, surroundings).map(Credential::Assertion),
         Some(_) => {
             section.note("kind", "the kind is unknown", "say secret, certificate or assertion");
