@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::Timestamp;
 use crate::freshness::Windows;
 use crate::name::Malformed;
 use crate::vend::cache::Bounds;
@@ -73,18 +74,19 @@ pub enum Format {
 }
 
 impl Config {
-    /// Reads the file at `path`, or without one what the `AZURE_*` variables mean.
+    /// Reads the file at `path`, or without one what the `AZURE_*` variables mean. What has expired `now` is a
+    /// mistake.
     ///
     /// # Errors
     /// Every mistake at once.
-    pub fn read(path: Option<&Path>, variables: HashMap<String, String>) -> Result<Self, Mistakes> {
+    pub fn read(path: Option<&Path>, variables: HashMap<String, String>, now: Timestamp) -> Result<Self, Mistakes> {
         let report = Report::default();
         let written = match path {
             Some(path) => file::read(path, variables, &report),
             None => azure::written(variables, &report),
         };
         let read = match written {
-            Some(written) => Self::resolve(&written, report),
+            Some(written) => Self::resolve(&written, report, now),
             // Where nothing can be read, everything would be missing.
             None => Err(Mistakes(report.into_mistakes())),
         };
@@ -98,15 +100,15 @@ impl Config {
     ///
     /// # Errors
     /// Every mistake at once, those that `report` holds already included.
-    pub fn resolve(written: &Written, report: Report) -> Result<Self, Mistakes> {
-        let config = Self::believe(written, &report);
+    pub fn resolve(written: &Written, report: Report, now: Timestamp) -> Result<Self, Mistakes> {
+        let config = Self::believe(written, &report, now);
         let mistakes = report.into_mistakes();
         if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
     }
 
     /// Reads everything there is, noting what is wrong and going on with defaults.
-    fn believe(written: &Written, report: &Report) -> Self {
-        let surroundings = Surroundings { base: &written.base, variables: &written.variables };
+    fn believe(written: &Written, report: &Report, now: Timestamp) -> Self {
+        let surroundings = Surroundings { base: &written.base, variables: &written.variables, now };
         let mut root = Section::new(String::new(), written.tree.clone(), report);
         let server = server::read(root.section("server"), surroundings);
         let tenants = tenants(&mut root, surroundings);

@@ -27,7 +27,7 @@ pub enum Credential {
     /// An assertion that another issuer signed, in a file.
     Assertion(AssertionFile),
     /// A certificate with its key.
-    Certificate(Certificate),
+    Certificate(Box<Certificate>),
     /// A client secret.
     Secret(ClientSecret),
 }
@@ -43,6 +43,18 @@ pub struct Occasion<'a> {
     pub now: Timestamp,
     /// An id that no other assertion has.
     pub jti: &'a str,
+    /// How an assertion of ours is signed.
+    pub algorithm: Algorithm,
+}
+
+/// How an assertion is signed, and with it which thumbprint names the certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// PS256 with `x5t#S256`, as Entra wants it
+    /// (<https://learn.microsoft.com/entra/identity-platform/certificate-credentials#assertion-format>).
+    Ps256,
+    /// RS256 with `x5t`, the SHA-1 of RFC 7515 section 4.1.7: all that AD FS knows.
+    Rs256,
 }
 
 impl Credential {

@@ -9,9 +9,9 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use url::Url;
 use uuid::Uuid;
 
-use crate::authority::Authority;
+use crate::authority::{Authority, place};
 use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
-use crate::credential::{Credential, Occasion};
+use crate::credential::{Algorithm, Credential, Occasion};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
 use crate::name::{ClientId, Name, Resource, Scope};
@@ -185,7 +185,12 @@ impl Source {
         let jti = Uuid::new_v4().to_string();
         // Lives are counted from before the request: how long the answer took is no part of them.
         let now = self.clock.now();
-        let occasion = Occasion { client_id: &self.client_id, audience: endpoint, now, jti: &jti };
+        // ADFS knows neither PSS nor SHA-256 thumbprints.
+        let algorithm = match self.authority.place().kind() {
+            place::Kind::Adfs => Algorithm::Rs256,
+            _ => Algorithm::Ps256,
+        };
+        let occasion = Occasion { client_id: &self.client_id, audience: endpoint, now, jti: &jti, algorithm };
         let proof = within(deadline, credential.prove(&occasion)).await;
         let proof = proof.inspect_err(|fault| self.log_fault(credential.kind(), wish, fault))?;
         let form = client_credentials(&self.client_id, wish.scope, &proof, &self.extra_body);

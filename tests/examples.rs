@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs;
 
+use bursar::clock::Clock;
 use bursar::config::Config;
 
 #[test]
@@ -28,7 +29,7 @@ fn every_example_loads() {
     for (name, text) in examples {
         let copy = directory.path().join(&name);
         fs::write(&copy, text).unwrap();
-        if let Err(mistakes) = Config::read(Some(&copy), variables.clone()) {
+        if let Err(mistakes) = Config::read(Some(&copy), variables.clone(), Clock::System.now()) {
             unreachable!("{name}:\n{mistakes}");
         }
     }

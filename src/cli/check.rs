@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failure, print, variables};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::fault::EX_USAGE;
 
@@ -26,7 +27,7 @@ impl Check {
     /// # Errors
     /// There are mistakes.
     pub fn run(self) -> Result<(), Failure> {
-        match Config::read(self.config.as_deref(), variables()) {
+        match Config::read(self.config.as_deref(), variables(), Clock::System.now()) {
             Ok(config) => print(&summary(&config)),
             Err(mistakes) => {
                 print(&mistakes.to_string())?;

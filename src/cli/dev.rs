@@ -96,7 +96,7 @@ impl Dev {
         let written = file::parse("dev", &written.to_string(), FileFormat::Json, PathBuf::new(), variables, &report);
         // Invariant: what was just written as JSON can be parsed.
         let written = written.ok_or_else(|| Failure::new(EX_SOFTWARE, "the configuration of dev cannot be read"))?;
-        Ok(Config::resolve(&written, report)?)
+        Ok(Config::resolve(&written, report, Clock::System.now())?)
     }
 
     fn banner(&self, server: &Server, announcement: &Announcement) -> String {

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::dev::HEADER_SECRET;
 use super::{Failure, print, variables};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::server::Origin;
 use crate::dialect::table::DIALECTS;
@@ -59,7 +60,7 @@ impl Env {
         let lines = match &self.config {
             None => exports(DIALECTS, DEV, Some(&Setting::Text(HEADER_SECRET.to_owned()))),
             Some(path) => {
-                let config = Config::read(Some(path), variables())?;
+                let config = Config::read(Some(path), variables(), Clock::System.now())?;
                 let base = base_url(&config.server.listen);
                 let secret = config.server.header_secret_origins.first().cloned().map(Setting::From);
                 exports(config.server.dialects.iter().copied(), &base, secret.as_ref())

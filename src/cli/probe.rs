@@ -11,6 +11,7 @@ use url::Url;
 use super::env::base_url;
 use super::http::get;
 use super::{Failure, variables};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::fault::{EX_UNAVAILABLE, EX_USAGE};
 
@@ -51,7 +52,7 @@ impl Probe {
 
 fn admin_address(config: Option<PathBuf>) -> Result<SocketAddr, Failure> {
     if let Some(path) = config {
-        return Ok(Config::read(Some(&path), variables())?.server.admin_listen);
+        return Ok(Config::read(Some(&path), variables(), Clock::System.now())?.server.admin_listen);
     }
     match variables().get("BURSAR__SERVER__ADMIN_LISTEN") {
         Some(text) => {

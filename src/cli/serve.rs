@@ -32,7 +32,7 @@ impl Serve {
     /// # Errors
     /// Mistakes in the configuration, or an address that cannot be bound.
     pub async fn run(self) -> Result<(), Failure> {
-        let config = Config::read(self.config.as_deref(), variables())?;
+        let config = Config::read(self.config.as_deref(), variables(), Clock::System.now())?;
         let _log = telemetry::start(config.log).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
         if config.server.allow_unauthenticated {
             tracing::warn!("allow_unauthenticated is on: whoever reaches a token listener gets tokens");

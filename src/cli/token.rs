@@ -78,7 +78,7 @@ impl Token {
     }
 
     async fn directly(&self, path: &Path) -> Result<String, Failure> {
-        let config = Config::read(Some(path), variables())?;
+        let config = Config::read(Some(path), variables(), Clock::System.now())?;
         let _log = telemetry::start(crate::config::Log { level: tracing::Level::ERROR, ..config.log });
         let app = App::build(config, Clock::System, Handle::current())?;
         let resource = Resource::parse(&self.resource).map_err(Fault::from)?;

@@ -23,7 +23,11 @@ pub fn written(variables: HashMap<String, String>, report: &Report) -> Option<Wr
         .iter()
         .filter_map(|(name, kind, key)| {
             let value = get(name)?;
-            Some(json!({ "kind": kind, *key: if *key == "env" { *name } else { value.as_str() } }))
+            let mut credential = json!({ "kind": kind, *key: if *key == "env" { *name } else { value.as_str() } });
+            if *kind == "certificate" && get(PASSPHRASE).is_some() {
+                credential["passphrase"] = json!({ "env": PASSPHRASE });
+            }
+            Some(credential)
         })
         .collect();
     if credentials.len() != 1 {
@@ -73,10 +77,14 @@ const CREDENTIALS: [(&str, &str, &str); 3] = [
     ("AZURE_FEDERATED_TOKEN_FILE", "assertion", "file"),
 ];
 
-const ORIGINS: [(&str, &str); 5] = [
+/// As the SDKs call it.
+const PASSPHRASE: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
+
+const ORIGINS: [(&str, &str); 6] = [
     ("tenants.default.id", "AZURE_TENANT_ID"),
     ("tenants.default.authority", "AZURE_AUTHORITY_HOST"),
     ("identities.default.client_id", "AZURE_CLIENT_ID"),
+    ("identities.default.credentials[0].passphrase", PASSPHRASE),
     ("identities.default.credentials[0].file", "AZURE_CLIENT_CERTIFICATE_PATH"),
     ("identities.default.credentials", "AZURE_CLIENT_SECRET"),
 ];

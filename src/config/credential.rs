@@ -1,13 +1,19 @@
 //! Reads the credentials of an identity.
 
+use config::{Value, ValueKind};
+
 use super::secret::Surroundings;
 use super::section::{Section, flag, text};
+use crate::credential::certificate::unfit::{Part, Unfit};
+use crate::credential::certificate::{Claims, Files};
 use crate::credential::{AssertionFile, Certificate, ClientSecret, Credential};
+use crate::name::Malformed;
+use crate::secret::Secret;
 
 /// Reads one credential.
 pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<Credential> {
     for inline in ["value", "secret", "client_secret", "password", "key", "assertion", "client_assertion"] {
-        if section.has(inline) {
+        if is_inline(&section, inline) {
             let remedy = "move it into a file that only this process can read, and name that with 'file'; if it was committed anywhere, renew it";
             section.note(inline, "a secret must not stand in the configuration", remedy);
             section.optional(inline, |_| Ok(()));
@@ -16,7 +22,7 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<
     let kind = section.required("kind", "say secret, certificate or assertion", text);
     let credential = match kind.as_deref() {
         Some("secret") => secret(&mut section, surroundings).map(Credential::Secret),
-        Some("certificate") => certificate(&mut section, surroundings).map(Credential::Certificate),
+        Some("certificate") => certificate(&mut section, surroundings).map(Box::new).map(Credential::Certificate),
         Some("assertion") => assertion(&mut section, surroundings).map(Credential::Assertion),
         Some(_) => {
             section.note("kind", "the kind is unknown", "say secret, certificate or assertion");
@@ -33,17 +39,55 @@ fn secret(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<C
     Some(ClientSecret::new(surroundings.secret(section)?, file))
 }
 
+/// A part that was written with a mistake ends the reading: what follows from it would be told as well.
 fn certificate(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Certificate> {
     let send_x5c = section.or("send_x5c", false, flag);
-    let pem = surroundings.bytes(section, "file", "name the PEM file with the certificate and its key")?;
-    let unfit = |malformed: crate::name::Malformed| {
-        section.note(
-            "file",
-            malformed.to_string(),
-            "put the certificate and its unencrypted RSA key into one PEM file",
-        );
+    let claims = section.or("claims", Claims::default(), claims);
+    let has_passphrase = section.has("passphrase");
+    let passphrase = passphrase(section, surroundings);
+    let has_key = section.has("key");
+    let key = if has_key { surroundings.bytes(section, "key", NAME_KEY) } else { None };
+    let file = surroundings.bytes(section, "file", "name the PEM or PFX file with the certificate")?;
+    if has_key != key.is_some() || has_passphrase != passphrase.is_some() {
+        return None;
+    }
+    let files = Files { file: &file, key: key.as_ref().map(|key| &key[..]), passphrase: passphrase.as_ref() };
+    let unfit = |unfit: Unfit| {
+        let key = match unfit.part {
+            Part::Passphrase => "passphrase",
+            Part::Key if has_key => "key",
+            Part::Key | Part::File => "file",
+        };
+        section.note(key, unfit.problem, unfit.remedy);
     };
-    Certificate::from_pem(&pem, send_x5c).map_err(unfit).ok()
+    Certificate::read(files, send_x5c, claims, surroundings.now).map_err(unfit).ok()
+}
+
+fn passphrase(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Secret> {
+    let mut named = section.naming("passphrase")?;
+    let passphrase = surroundings.secret(&mut named);
+    named.end();
+    passphrase
+}
+
+fn claims(value: Value) -> Result<Claims, Malformed> {
+    let ValueKind::Table(table) = value.kind else {
+        return Err(Malformed("this must be a table of claims by their names"));
+    };
+    let claims = table.into_iter().map(|(name, value)| Some((name, claim(value.kind)?)));
+    let claims: Option<serde_json::Map<_, _>> = claims.collect();
+    Claims::new(claims.ok_or(Malformed("a claim is a text, a number, true or false"))?)
+}
+
+fn claim(kind: ValueKind) -> Option<serde_json::Value> {
+    match kind {
+        ValueKind::Boolean(flag) => Some(flag.into()),
+        ValueKind::Float(number) => serde_json::Number::from_f64(number).map(Into::into),
+        ValueKind::I64(number) => Some(number.into()),
+        ValueKind::String(text) => Some(text.into()),
+        ValueKind::U64(number) => Some(number.into()),
+        _ => None,
+    }
 }
 
 /// The file need not be there yet: whoever projects it may be slower than we are, and it is read for
@@ -52,3 +96,14 @@ fn assertion(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Optio
     let written = section.required("file", "name the file that holds the assertion", text)?;
     Some(AssertionFile::new(surroundings.path(&written)))
 }
+
+/// Whether `key` holds a secret: that of a certificate names a file, and nothing else has one.
+fn is_inline(section: &Section<'_>, key: &str) -> bool {
+    let names_file = || {
+        let is_certificate = section.peek("kind").as_deref() == Some("certificate");
+        is_certificate && section.peek(key).is_none_or(|value| !value.contains("BEGIN") && !value.contains('\n'))
+    };
+    section.has(key) && !(key == "key" && names_file())
+}
+
+const NAME_KEY: &str = "name the file with the private key";

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::section::{Section, text};
 use zeroize::Zeroizing;
 
+use crate::clock::Timestamp;
 use crate::credential::file;
 use crate::credential::secret::one_line;
 use crate::secret::Secret;
@@ -17,6 +18,8 @@ pub struct Surroundings<'a> {
     pub base: &'a Path,
     /// The variables of the process.
     pub variables: &'a HashMap<String, String>,
+    /// The present.
+    pub now: Timestamp,
 }
 
 impl Surroundings<'_> {

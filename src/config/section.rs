@@ -92,6 +92,12 @@ impl<'a> Section<'a> {
         Self::new(self.path(key), keys, self.report)
     }
 
+    /// The section under `key`, if it is written: one that names a secret, which must not stand there itself.
+    pub fn naming(&mut self, key: &'static str) -> Option<Self> {
+        let keys = self.optional(key, table)?;
+        Some(Self::new(self.path(key), keys, self.report))
+    }
+
     /// The values under `key` by their names, in alphabetical order.
     pub fn table(&mut self, key: &'static str) -> Vec<(String, Value)> {
         let mut named: Vec<(String, Value)> = self.or(key, Map::new(), plain_table).into_iter().collect();

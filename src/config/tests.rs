@@ -8,6 +8,8 @@ use super::*;
 use crate::authority::InstanceDiscovery;
 use crate::policy;
 
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
 const GOOD: &str = r#"
 [tenants.contoso]
 id = "72f988bf-86f1-41af-91ab-2d7cd011db47"
@@ -47,7 +49,7 @@ resource_id = "/subscriptions/x"
 default = true
 resources = ["https://vault.azure.net", "api://x/"]
 credentials = [
-  { kind = "certificate", file = "app.pem", send_x5c = true },
+  { kind = "certificate", file = "app.pem", key = "app.key", passphrase = { env = "SECRET" }, send_x5c = true, claims = { tier = 3 } },
   { kind = "secret", file = "header" },
   { kind = "assertion", file = "not-there-yet" },
 ]
@@ -71,7 +73,7 @@ fn read_in(base: &Path, text: &str, variables: &[(&str, &str)]) -> Result<Config
     variables.insert("SECRET".to_owned(), "marked-secret".to_owned());
     let written = file::parse("test.toml", text, FileFormat::Toml, base.to_owned(), variables, &report);
     match written {
-        Some(written) => Config::resolve(&written, report),
+        Some(written) => Config::resolve(&written, report, NOW),
         None => Err(Mistakes(report.into_mistakes())),
     }
 }
@@ -118,7 +120,8 @@ fn every_key_is_read() {
     std::fs::write(directory.path().join("header"), "shown\n").unwrap();
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     let cert = rcgen::CertificateParams::new(vec!["app".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
-    std::fs::write(directory.path().join("app.pem"), format!("{cert}{}", key.serialize_pem())).unwrap();
+    std::fs::write(directory.path().join("app.pem"), &cert).unwrap();
+    std::fs::write(directory.path().join("app.key"), key.serialize_pem()).unwrap();
     let config = read_in(directory.path(), EVERY_KEY, &[]).unwrap();
     let server = &config.server;
     assert_eq!(server.listen, ["127.0.0.1:1".parse().unwrap(), "[::1]:1".parse().unwrap()]);
@@ -159,6 +162,13 @@ fn every_key_is_documented() {
         } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with(' ')) {
             let documented = page.contains(&format!("`{key}`")) || page.contains(&format!("`{section}.{key}`"));
             assert!(documented, "{section}.{key} is not in docs/configuration.md");
+        } else if line.starts_with("  { kind") {
+            for (key, _) in line.split(", ").filter_map(|part| part.trim_start_matches([' ', '{']).split_once(" = ")) {
+                assert!(
+                    page.contains(&format!("{key} = ")),
+                    "the {key} of a credential is not in docs/configuration.md"
+                );
+            }
         }
     }
 }
@@ -230,6 +240,34 @@ fn each_mistake_is_told_with_its_path() {
         let told = mistakes(from, to);
         assert!(told.len() == 1 && told[0].starts_with(expected), "{expected:?} expected, told {told:#?}");
     }
+}
+
+#[test]
+fn each_mistake_in_a_certificate_is_told() {
+    const SECRET: &str = "kind = \"secret\", env = \"SECRET\"";
+    for (parts, at, problem) in [
+        ("file = 'nowhere'", "file", "the file cannot be read"),
+        ("file = 3", "file", "this must be text"),
+        ("send_x5c = true", "file", "the key is missing"),
+        ("file = '/dev/null', key = 3", "key", "this must be text"),
+        ("file = '/dev/zero'", "file", "the file cannot be read: it is no regular file"),
+        ("file = 'nowhere', key = '-----BEGIN PRIVATE KEY-----'", "key", "a secret must not stand"),
+        ("file = 'nowhere', passphrase = 'marked-secret'", "passphrase", "this must be a table; a secret is named"),
+        ("file = 'nowhere', passphrase = { env = 'NOWHERE' }", "passphrase.env", "the variable is not set"),
+        ("file = 'nowhere', passphrase = { text = 'x' }", "passphrase.file", "the key is missing"),
+        ("file = 'nowhere', send_x5c = 1", "send_x5c", "this must be true or false"),
+        ("file = 'nowhere', claims = 1", "claims", "this must be a table of claims"),
+        ("file = 'nowhere', claims = { a = [1] }", "claims", "a claim is a text, a number"),
+        ("file = 'nowhere', claims = { a = nan }", "claims", "a claim is a text, a number"),
+        ("file = 'nowhere', claims = { jti = '1' }", "claims", "aud, iss, sub, exp, nbf, iat and jti are set"),
+    ] {
+        let told = mistakes(SECRET, &format!("kind = 'certificate', {parts}"));
+        let expected = format!("identities.payroll.credentials[0].{at}: {problem}");
+        assert!(told.iter().any(|told| told.starts_with(&expected)), "{expected:?} expected, told {told:#?}");
+        assert!(!told.join("").contains("marked-secret"));
+    }
+    let told = mistakes("env = \"SECRET\"", "env = \"SECRET\", key = 'k'");
+    assert_eq!(told, ["identities.payroll.credentials[0].key: a secret must not stand in the configuration"]);
 }
 
 #[test]
@@ -406,14 +444,14 @@ fn yaml_and_json_are_read_as_well() {
     for (text, format) in [(json, FileFormat::Json), (yaml, FileFormat::Yaml)] {
         let report = Report::default();
         let written = file::parse("test", text, format, PathBuf::new(), variables(), &report);
-        let config = Config::resolve(&written.unwrap(), report).unwrap();
+        let config = Config::resolve(&written.unwrap(), report, NOW).unwrap();
         assert_eq!(config.identities[0].tenants[0].tenant.name.as_str(), "Contoso.A", "names keep their case");
     }
 }
 
 fn from_variables(variables: &[(&str, &str)]) -> Result<Config, Mistakes> {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Config::read(None, variables)
+    Config::read(None, variables, NOW)
 }
 
 #[test]

@@ -1,59 +1,97 @@
 //! A certificate with its RSA key: signs a fresh assertion for every request (RFC 7523).
 //!
-//! PS256 with `x5t#S256`, as Entra wants it. An assertion is never reused: a signature costs about a
-//! millisecond beside a round trip of fifty, and a second use of one `jti` may be refused as a replay.
+//! An assertion is never reused: a signature costs about a millisecond beside a round trip of fifty, and a
+//! second use of one `jti` may be refused as a replay.
 
 use std::fmt;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
-use aws_lc_rs::signature::{KeyPair as _, RSA_PSS_SHA256};
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use serde_json::json;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use serde_json::{Map, Value, json};
 
-use super::Occasion;
+use super::{Algorithm, Occasion};
+use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
 use crate::name::Malformed;
 use crate::secret::Secret;
 use crate::wire::request::ClientProof;
 
-/// A key that signs, and the header that says which certificate it belongs to.
+pub mod chain;
+pub mod material;
+mod pem;
+mod pfx;
+pub mod unfit;
+
+use chain::Chain;
+use material::Material;
+use unfit::{Part, Unfit};
+
+/// A key that signs, and the headers that say which certificate it belongs to.
 pub struct Certificate {
     key: KeyPair,
-    /// Base64url, ready to be put before the claims.
-    header: String,
+    ps256: Header,
+    rs256: Header,
+    claims: Claims,
+    not_after: Timestamp,
+}
+
+/// What the files of a credential hold, and what opens them. No `Debug`: they hold keys.
+#[derive(Clone, Copy)]
+pub struct Files<'a> {
+    /// The certificate, perhaps its chain, perhaps its key: PEM or PFX.
+    pub file: &'a [u8],
+    /// The key, when it lies in a file of its own.
+    pub key: Option<&'a [u8]>,
+    /// What opens the key or the PFX.
+    pub passphrase: Option<&'a Secret>,
+}
+
+/// Further claims that are signed into each assertion.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Claims(Map<String, Value>);
+
+/// A JOSE header that is ready to be put before the claims.
+struct Header {
+    encoded: String,
     thumbprint: String,
 }
 
 impl Certificate {
-    /// Reads PEM text that holds a certificate, its key, and perhaps the chain, in any order. With
-    /// `send_x5c` the chain goes along, leaf first, for subject-name-and-issuer trust.
+    /// Reads a certificate with its key. With `send_x5c` the chain goes along, leaf first, for
+    /// subject-name-and-issuer trust.
     ///
     /// # Errors
-    /// [`Malformed`] says what is missing or does not fit.
-    pub fn from_pem(pem: &[u8], send_x5c: bool) -> Result<Self, Malformed> {
-        let key = read_key(pem)?;
-        let mut chain: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(pem)
-            .collect::<Result<_, _>>()
-            .map_err(|_| Malformed("a certificate in the file cannot be read"))?;
-        if chain.is_empty() {
-            return Err(Malformed("the file has no certificate (BEGIN CERTIFICATE)"));
+    /// [`Unfit`] says what is missing or does not fit.
+    pub fn read(files: Files<'_>, send_x5c: bool, claims: Claims, now: Timestamp) -> Result<Self, Unfit> {
+        let mut material = Material::read(files.file, files.passphrase)?;
+        if let Some(key) = files.key {
+            let apart =
+                Material::read(key, files.passphrase).map_err(|unfit| Unfit { part: unfit.part.of_key(), ..unfit })?;
+            material.keys.extend(apart.keys);
         }
-        let leaf = chain.iter().position(|certificate| belongs(certificate, &key));
-        let leaf = leaf.ok_or(Malformed("the key in the file belongs to none of its certificates"))?;
-        chain[..=leaf].rotate_right(1);
-        let thumbprint = URL_SAFE_NO_PAD.encode(digest(&SHA256, &chain[0]));
-        let mut header = json!({ "alg": "PS256", "typ": "JWT", "x5t#S256": thumbprint });
-        if send_x5c {
-            header["x5c"] = chain.iter().map(|certificate| STANDARD.encode(certificate)).collect();
+        let key = material.keys.pop().ok_or_else(|| Unfit::new(Part::Key, "there is no private key", ADD_KEY))?;
+        if !material.keys.is_empty() {
+            return Err(Unfit::new(Part::Key, "there is more than one private key", "keep the one of the certificate"));
         }
-        Ok(Self { key, header: URL_SAFE_NO_PAD.encode(header.to_string()), thumbprint })
+        let chain = Chain::of(&key, &material.certificates, now)?;
+        Ok(Self {
+            key,
+            ps256: Header::new(Algorithm::Ps256, &chain, send_x5c),
+            rs256: Header::new(Algorithm::Rs256, &chain, send_x5c),
+            claims,
+            not_after: chain.not_after,
+        })
+    }
+
+    /// Until when the certificate holds.
+    #[must_use]
+    pub const fn not_after(&self) -> Timestamp {
+        self.not_after
     }
 
     /// Signs an assertion for one request.
@@ -61,8 +99,37 @@ impl Certificate {
     /// # Errors
     /// The key cannot sign, which a key that was read never does.
     pub fn prove(&self, occasion: &Occasion<'_>) -> Result<ClientProof, Fault> {
+        let (header, encoding): (_, &dyn RsaEncoding) = match occasion.algorithm {
+            Algorithm::Ps256 => (&self.ps256, &RSA_PSS_SHA256),
+            Algorithm::Rs256 => (&self.rs256, &RSA_PKCS1_SHA256),
+        };
+        let input = format!("{}.{}", header.encoded, URL_SAFE_NO_PAD.encode(self.claims.with(occasion).to_string()));
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        self.key.sign(encoding, &SystemRandom::new(), input.as_bytes(), &mut signature).map_err(|_| {
+            Fault::new(Kind::Internal, "the certificate's key could not sign", "report this with the kind of the key")
+        })?;
+        Ok(ClientProof::Assertion(Secret::from(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))))
+    }
+}
+
+impl Claims {
+    /// Claims by their names.
+    ///
+    /// # Errors
+    /// One of them is set for each assertion anyway.
+    pub fn new(claims: Map<String, Value>) -> Result<Self, Malformed> {
+        if claims.keys().any(|name| OWN.contains(&name.as_str())) {
+            return Err(Malformed(
+                "aud, iss, sub, exp, nbf, iat and jti are set for each assertion and cannot be given",
+            ));
+        }
+        Ok(Self(claims))
+    }
+
+    /// All claims of an assertion.
+    fn with(&self, occasion: &Occasion<'_>) -> Value {
         let client_id = occasion.client_id.as_str();
-        let claims = json!({
+        let mut all = json!({
             "aud": occasion.audience.as_str(),
             "iss": client_id,
             "sub": client_id,
@@ -71,60 +138,47 @@ impl Certificate {
             "nbf": (occasion.now - SKEW).as_secs(),
             "exp": (occasion.now + LIFE).as_secs(),
         });
-        let input = format!("{}.{}", self.header, URL_SAFE_NO_PAD.encode(claims.to_string()));
-        let mut signature = vec![0; self.key.public_modulus_len()];
-        self.key.sign(&RSA_PSS_SHA256, &SystemRandom::new(), input.as_bytes(), &mut signature).map_err(|_| {
-            Fault::new(Kind::Internal, "the certificate's key could not sign", "report this with the kind of the key")
-        })?;
-        Ok(ClientProof::Assertion(Secret::from(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))))
+        for (name, value) in &self.0 {
+            all[name] = value.clone();
+        }
+        all
+    }
+}
+
+impl Header {
+    fn new(algorithm: Algorithm, chain: &Chain, send_x5c: bool) -> Self {
+        let (alg, name, digester) = match algorithm {
+            Algorithm::Ps256 => ("PS256", "x5t#S256", &SHA256),
+            Algorithm::Rs256 => ("RS256", "x5t", &SHA1_FOR_LEGACY_USE_ONLY),
+        };
+        let thumbprint = URL_SAFE_NO_PAD.encode(digest(digester, &chain.certificates[0]));
+        let mut header = json!({ "alg": alg, "typ": "JWT", name: thumbprint });
+        if send_x5c {
+            header["x5c"] = chain.certificates.iter().map(|certificate| STANDARD.encode(certificate)).collect();
+        }
+        Self { encoded: URL_SAFE_NO_PAD.encode(header.to_string()), thumbprint }
     }
 }
 
 /// The thumbprint says which one it is and proves nothing.
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificate").field("thumbprint", &self.thumbprint).finish_non_exhaustive()
+        f.debug_struct("Certificate").field("thumbprint", &self.ps256.thumbprint).finish_non_exhaustive()
     }
-}
-
-fn read_key(pem: &[u8]) -> Result<KeyPair, Malformed> {
-    const ENCRYPTED: &[u8] = b"ENCRYPTED";
-    if pem.windows(ENCRYPTED.len()).any(|window| window == ENCRYPTED) {
-        return Err(Malformed("the key is encrypted; store it without a passphrase, readable by this process alone"));
-    }
-    let mut keys = PrivateKeyDer::pem_slice_iter(pem);
-    let key = keys.next().ok_or(Malformed("the file has no private key (BEGIN PRIVATE KEY)"))?;
-    if keys.next().is_some() {
-        return Err(Malformed("the file has more than one private key"));
-    }
-    let pair = match key.map_err(|_| Malformed("the private key cannot be read"))? {
-        PrivateKeyDer::Pkcs1(der) => KeyPair::from_der(der.secret_pkcs1_der()),
-        PrivateKeyDer::Pkcs8(der) => KeyPair::from_pkcs8(der.secret_pkcs8_der()),
-        _ => return Err(Malformed("the private key is no RSA key; Entra takes nothing else")),
-    };
-    pair.map_err(|_| Malformed("the private key is no RSA key of 2048 to 8192 bits"))
-}
-
-fn belongs(certificate: &CertificateDer<'_>, key: &KeyPair) -> bool {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
-        return false;
-    };
-    parsed.public_key().subject_public_key.data.as_ref() == key.public_key().as_ref()
 }
 
 /// As long as MSAL's.
 const LIFE: Duration = Duration::from_mins(10);
 /// How far the authority's clock may be behind ours.
 const SKEW: Duration = Duration::from_mins(1);
+const OWN: [&str; 7] = ["aud", "iss", "sub", "exp", "nbf", "iat", "jti"];
+const ADD_KEY: &str = "add it to the file as PEM (BEGIN PRIVATE KEY), or name its file with 'key'";
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
-    use serde_json::Value;
-
     use super::*;
-    use crate::clock::Timestamp;
     use crate::name::ClientId;
+    use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
 
     fn issued(name: &str) -> (String, String) {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
@@ -132,12 +186,22 @@ mod tests {
         (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
     }
 
+    fn from_pem(pem: &str, send_x5c: bool) -> Result<Certificate, Unfit> {
+        let files = Files { file: pem.as_bytes(), key: None, passphrase: None };
+        Certificate::read(files, send_x5c, Claims::default(), Timestamp::from_secs(1_800_000_000))
+    }
+
     fn proved(certificate: &Certificate) -> (Value, Value, String) {
+        proved_with(certificate, Algorithm::Ps256)
+    }
+
+    fn proved_with(certificate: &Certificate, algorithm: Algorithm) -> (Value, Value, String) {
         let occasion = Occasion {
             client_id: &ClientId::parse("app").unwrap(),
             audience: &url::Url::parse("https://login/t/oauth2/v2.0/token").unwrap(),
             now: Timestamp::from_secs(1_000_000),
             jti: "one",
+            algorithm,
         };
         let jwt = certificate.prove(&occasion).unwrap().secret().expose().to_owned();
         let part = |n: usize| {
@@ -149,9 +213,9 @@ mod tests {
     #[test]
     fn signs_what_entra_wants_and_the_signature_holds() {
         let (cert, key) = issued("app");
-        let certificate = Certificate::from_pem(format!("{key}{cert}").as_bytes(), false).unwrap();
+        let certificate = from_pem(&format!("{key}{cert}"), false).unwrap();
         let (header, claims, jwt) = proved(&certificate);
-        assert_eq!(header, json!({"alg": "PS256", "typ": "JWT", "x5t#S256": certificate.thumbprint}));
+        assert_eq!(header, json!({"alg": "PS256", "typ": "JWT", "x5t#S256": certificate.ps256.thumbprint}));
         assert_eq!(
             claims,
             json!({"aud": "https://login/t/oauth2/v2.0/token", "iss": "app", "sub": "app", "jti": "one",
@@ -163,13 +227,33 @@ mod tests {
     }
 
     #[test]
+    fn signs_what_adfs_wants_and_the_claims_that_were_given() {
+        let (cert, key) = issued("app");
+        let given = json!({"tier": 3, "on": true, "name": "x"}).as_object().unwrap().clone();
+        let files = Files { file: cert.as_bytes(), key: Some(key.as_bytes()), passphrase: None };
+        let claims = Claims::new(given).unwrap();
+        let certificate = Certificate::read(files, false, claims, Timestamp::from_secs(1_800_000_000)).unwrap();
+        let (header, claims, jwt) = proved_with(&certificate, Algorithm::Rs256);
+        assert_eq!(header, json!({"alg": "RS256", "typ": "JWT", "x5t": certificate.rs256.thumbprint}));
+        assert_eq!(certificate.rs256.thumbprint.len(), 27, "20 bytes of SHA-1");
+        assert_eq!((&claims["tier"], &claims["on"], &claims["name"]), (&json!(3), &json!(true), &json!("x")));
+        assert_eq!(claims["iss"], "app");
+        let (input, signature) = jwt.rsplit_once('.').unwrap();
+        let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, certificate.key.public_key().as_ref());
+        public.verify(input.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
+        for name in OWN {
+            assert!(Claims::new(Map::from_iter([(name.to_owned(), json!(1))])).is_err());
+        }
+    }
+
+    #[test]
     fn the_leaf_is_the_one_that_the_key_belongs_to() {
         let ((leaf, key), (other, _)) = (issued("leaf"), issued("issuer"));
-        let certificate = Certificate::from_pem(format!("{other}{leaf}{key}").as_bytes(), true).unwrap();
+        let certificate = from_pem(&format!("{other}{leaf}{key}"), true).unwrap();
         let (header, _, _) = proved(&certificate);
-        let alone = Certificate::from_pem(format!("{leaf}{key}").as_bytes(), true).unwrap();
-        assert_eq!(certificate.thumbprint, alone.thumbprint);
-        assert_eq!(header["x5c"].as_array().unwrap().len(), 2);
+        let alone = from_pem(&format!("{leaf}{key}"), true).unwrap();
+        assert_eq!(certificate.ps256.thumbprint, alone.ps256.thumbprint);
+        assert_eq!(header["x5c"].as_array().unwrap().len(), 1, "a stranger is left out");
         assert_eq!(header["x5c"][0], proved(&alone).0["x5c"][0]);
     }
 
@@ -178,17 +262,20 @@ mod tests {
         let ((cert, key), (stranger, other_key)) = (issued("a"), issued("b"));
         let elliptic = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap().serialize_pem();
         for (pem, problem) in [
-            (cert.clone(), "no private key"),
-            (key.clone(), "no certificate"),
+            (cert.clone(), "there is no private key"),
+            (key.clone(), "there is no certificate"),
             (format!("{stranger}{key}"), "belongs to none"),
             (format!("{cert}{key}{other_key}"), "more than one"),
             (format!("{cert}{elliptic}"), "RSA"),
             (
                 format!("{cert}-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"),
-                "encrypted",
+                "encrypted private key cannot be read",
             ),
+            (format!("{cert}Proc-Type: 4,ENCRYPTED\n"), "long ago"),
+            (" \n".to_owned(), "is empty"),
+            ("0\u{3}\u{2}\u{1}\u{0}".to_owned(), "neither PEM nor a PFX"),
         ] {
-            let problem_told = Certificate::from_pem(pem.as_bytes(), false).unwrap_err().to_string();
+            let problem_told = from_pem(&pem, false).unwrap_err().to_string();
             assert!(problem_told.contains(problem), "{problem_told}");
         }
     }
@@ -196,8 +283,8 @@ mod tests {
     #[test]
     fn does_not_print_its_key() {
         let (cert, key) = issued("a");
-        let certificate = Certificate::from_pem(format!("{cert}{key}").as_bytes(), false).unwrap();
+        let certificate = from_pem(&format!("{cert}{key}"), false).unwrap();
         let printed = format!("{certificate:?}");
-        assert_eq!(printed, format!("Certificate {{ thumbprint: {:?}, .. }}", certificate.thumbprint));
+        assert_eq!(printed, format!("Certificate {{ thumbprint: {:?}, .. }}", certificate.ps256.thumbprint));
     }
 }

@@ -120,7 +120,7 @@ impl World {
         let settings = Settings::read(&directory.path().join("sts.toml")).unwrap();
         let sts = Sts::start(settings, &[loopback()], None, clock.clone()).await.unwrap();
         let path = write_config(directory.path(), config, sts.url());
-        let config = Config::read(Some(&path), std::collections::HashMap::new()).unwrap();
+        let config = Config::read(Some(&path), std::collections::HashMap::new(), hand.now()).unwrap();
         let server = App::build(config, clock, tokio::runtime::Handle::current()).unwrap().start().unwrap();
         let http = client();
         Self { sts, hand, server, http, directory }
