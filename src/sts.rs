@@ -20,6 +20,7 @@ mod journal;
 mod jwt;
 mod key;
 mod params;
+mod profile;
 mod proof;
 mod realm;
 mod refusal;
@@ -29,6 +30,8 @@ mod rule;
 mod rules;
 mod service;
 mod settings;
+mod target;
+mod tenant;
 mod tls;
 
 use std::fs;
