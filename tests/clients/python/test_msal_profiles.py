@@ -146,7 +146,7 @@ def test_plain_scopes_are_enough_for_an_openid_provider(sts):
     assert (claims["scope"], claims["iss"]) == ("ledger.read", f"{sts.authority}/oidc")
 
 
-def test_an_openid_issuer_must_be_the_authority(sts):
+def test_an_openid_authority_that_has_no_document_is_refused(sts):
     with pytest.raises(ValueError, match="OIDC"):
         msal.ConfidentialClientApplication(
             SECRET_CLIENT, client_credential=SECRET, oidc_authority=f"{sts.authority}/oidc/x", verify=sts.ca_file
