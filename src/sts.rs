@@ -1,7 +1,8 @@
 //! The STS: a stand-in for Entra ID that `bursar dev` and the tests run on loopback.
 //!
 //! It speaks instance discovery, OpenID configuration, key sets and the token endpoints of both versions for
-//! client credentials, verifies secrets and assertions in earnest, and refuses in Entra's words. Tests post
+//! client credentials, verifies secrets and assertions in earnest, and refuses in Entra's words; AD FS, B2C,
+//! External ID and other OpenID providers are profiles of the same endpoints. Tests post
 //! faults to `/_sts/faults` and read what was asked from `/_sts/requests`. It shares no encoder or decoder
 //! with the client, so that a mistake cannot cancel itself out, and must never be reachable from `serve`.
 
@@ -20,6 +21,7 @@ mod journal;
 mod jwt;
 mod key;
 mod params;
+mod profile;
 mod proof;
 mod realm;
 mod refusal;
@@ -29,6 +31,8 @@ mod rule;
 mod rules;
 mod service;
 mod settings;
+mod target;
+mod tenant;
 mod tls;
 
 use std::fs;

@@ -17,6 +17,9 @@ use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+#[path = "sts/profiles.rs"]
+mod profiles;
+
 const TENANT: &str = "b0b00000-0000-4000-8000-000000000001";
 const OTHER_TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 const DEV_APP: &str = "b0b00000-0000-4000-8000-000000000002";

@@ -1,8 +1,10 @@
 //! Judges a client assertion: is it the application's own, or that of an issuer it trusts?
 
 use super::app::App;
+use super::certificate::Certificate;
 use super::federation::Federation;
 use super::jwt::Jwt;
+use super::profile::Naming;
 use super::realm::Realm;
 use super::refusal::{Reason, Refusal, timestamp};
 use crate::clock::Timestamp;
@@ -31,9 +33,9 @@ fn judge_own(jwt: &Jwt<'_>, app: &App, realm: &Realm<'_>) -> Result<(), Refusal>
     if !jwt.text("sub").is_some_and(|subject| app.is(subject)) {
         return Err(other_client());
     }
-    let mut certificates = app.certificates.iter();
-    let Some(certificate) = certificates.find(|certificate| certificate.is_named_by(jwt)) else {
-        return Err(Refusal::new(Reason::AssertionKey, UNKNOWN_CERTIFICATE));
+    let naming = realm.profile.naming();
+    let Some(certificate) = Certificate::find(&app.certificates, jwt, naming) else {
+        return Err(unknown_certificate(naming));
     };
     if !certificate.signed(jwt) {
         return Err(Refusal::new(Reason::AssertionKey, BAD_SIGNATURE));
@@ -64,6 +66,19 @@ fn other_client() -> Refusal {
     Refusal::new(Reason::AssertionClient, OTHER_CLIENT)
 }
 
+fn unknown_certificate(naming: Naming) -> Refusal {
+    let needed = match naming {
+        Naming::Entra => "PS256 needs 'x5t#S256', RS256 needs 'x5t'",
+        Naming::Sha1 => "RS256 and 'x5t' are needed",
+        Naming::Any => "PS256 or RS256 needs 'x5t#S256', 'x5t' or a 'kid' that is either thumbprint",
+    };
+    let text = format!(
+        "The certificate with identifier used to sign the client assertion is not registered on application. \
+         [Reason - The key was not found; {needed}.]"
+    );
+    Refusal::new(Reason::AssertionKey, text)
+}
+
 fn untimely(jwt: &Jwt<'_>, now: Timestamp) -> Refusal {
     let moment = |claim: &str| jwt.claims.get(claim).map_or_else(|| "none".to_owned(), ToString::to_string);
     let text = format!(
@@ -82,5 +97,3 @@ const OTHER_AUDIENCE: &str = "Client assertion audience claim does not match Rea
     Review the documentation at https://learn.microsoft.com/entra/identity-platform/certificate-credentials.";
 const OTHER_CLIENT: &str = "Client assertion application identifier doesn't match 'client_id' parameter. \
     Its 'iss' and 'sub' must both be the client id.";
-const UNKNOWN_CERTIFICATE: &str = "The certificate with identifier used to sign the client assertion is not registered on application. \
-     [Reason - The key was not found; PS256 needs 'x5t#S256', RS256 needs 'x5t'.]";

@@ -8,6 +8,7 @@ use x509_parser::pem::Pem;
 use x509_parser::public_key::PublicKey;
 
 use super::jwt::Jwt;
+use super::profile::Naming;
 
 /// What the STS needs to know of a certificate: its thumbprints and its key.
 #[derive(Clone)]
@@ -36,16 +37,34 @@ impl Certificate {
         })
     }
 
-    /// Whether the header of the assertion points at this certificate. Each algorithm has its thumbprint:
-    /// PS256 goes with SHA-256, RS256 with SHA-1.
-    pub(super) fn is_named_by(&self, jwt: &Jwt<'_>) -> bool {
-        let (name, thumbprint) = match jwt.algorithm() {
-            Some(Algorithm::PS256) => ("x5t#S256", &self.sha256),
-            Some(Algorithm::RS256) => ("x5t", &self.sha1),
-            _ => return false,
-        };
-        let named = jwt.header.get(name).and_then(|value| value.as_str());
-        named.and_then(thumbprint_bytes).as_ref() == Some(thumbprint)
+    /// The certificate that the header of the assertion points at.
+    pub(super) fn find<'a>(all: &'a [Self], jwt: &Jwt<'_>, naming: Naming) -> Option<&'a Self> {
+        let algorithm = jwt.algorithm()?;
+        match (naming, algorithm) {
+            (Naming::Entra, Algorithm::PS256) => Self::named(all, jwt, "x5t#S256"),
+            (Naming::Entra | Naming::Sha1, Algorithm::RS256) => Self::named(all, jwt, "x5t"),
+            (Naming::Any, Algorithm::PS256 | Algorithm::RS256) => Self::named_anyhow(all, jwt),
+            _ => None,
+        }
+    }
+
+    fn named_anyhow<'a>(all: &'a [Self], jwt: &Jwt<'_>) -> Option<&'a Self> {
+        let named = NAMES.iter().find(|name| jwt.header.get(**name).is_some());
+        match (named, all) {
+            (Some(name), _) => Self::named(all, jwt, name),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
+    }
+
+    fn named<'a>(all: &'a [Self], jwt: &Jwt<'_>, name: &str) -> Option<&'a Self> {
+        let thumbprint = thumbprint_bytes(jwt.header.get(name)?.as_str()?)?;
+        all.iter().find(|certificate| match name {
+            "x5t#S256" => certificate.sha256 == thumbprint,
+            "x5t" => certificate.sha1 == thumbprint,
+            // A key id says nothing of its making.
+            _ => [&certificate.sha1, &certificate.sha256].contains(&&thumbprint),
+        })
     }
 
     /// Whether the key of this certificate signed the assertion.
@@ -54,12 +73,25 @@ impl Certificate {
     }
 }
 
-/// A thumbprint in either base64 alphabet, padded or not: the MSALs differ and Entra takes them all.
+/// A thumbprint in either base64 alphabet, padded or not, or in hexadecimal as portals show it: the MSALs differ
+/// and Entra takes them all.
 fn thumbprint_bytes(text: &str) -> Option<Vec<u8>> {
-    let bytes = STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).ok()?;
-    THUMBPRINTS.iter().any(|kind| kind.output_len() == bytes.len()).then_some(bytes)
+    let spellings = [STANDARD.decode(text).ok(), URL_SAFE.decode(text).ok(), hexadecimal(text)];
+    let is_thumbprint = |bytes: &Vec<u8>| THUMBPRINTS.iter().any(|kind| kind.output_len() == bytes.len());
+    spellings.into_iter().flatten().find(is_thumbprint)
 }
 
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    });
+    pairs.collect()
+}
+
+/// What may name a certificate, the strongest first.
+const NAMES: [&str; 3] = ["x5t#S256", "x5t", "kid"];
 const THUMBPRINTS: [&Digest; 2] = [&SHA1_FOR_LEGACY_USE_ONLY, &SHA256];
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -71,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thumbprint_may_be_spelled_in_four_ways() {
+    fn a_thumbprint_may_be_spelled_in_five_ways() {
         let bytes = [0xfb_u8; 20];
         for text in [
             "-_v7-_v7-_v7-_v7-_v7-_v7-_s",
@@ -81,6 +113,7 @@ mod tests {
         ] {
             assert_eq!(thumbprint_bytes(text).as_deref(), Some(&bytes[..]), "{text}");
         }
+        assert_eq!(thumbprint_bytes(&"fB".repeat(20)).as_deref(), Some(&bytes[..]));
         assert_eq!(thumbprint_bytes("-_v7"), None);
     }
 

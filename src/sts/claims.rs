@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::app::App;
+use super::profile::Profile;
 use super::proof::Proof;
 use super::realm::{Realm, Version};
 use crate::clock::Timestamp;
@@ -18,7 +19,9 @@ pub(super) struct Issuance<'a> {
     pub(super) app: &'a App,
     pub(super) proof: Proof,
     pub(super) realm: Realm<'a>,
-    pub(super) resource: &'a str,
+    pub(super) audience: &'a str,
+    /// The scopes that go by their own names.
+    pub(super) scope: Option<&'a str>,
     pub(super) version: Version,
     pub(super) issued_at: Timestamp,
     pub(super) expires_at: Timestamp,
@@ -27,10 +30,23 @@ pub(super) struct Issuance<'a> {
 }
 
 impl Issuance<'_> {
-    /// The claims in the words of the token's version.
+    /// The claims in the words of the authority and of the token's version.
     pub(super) fn claims(&self) -> Value {
+        let mut claims = match self.realm.profile {
+            Profile::Entra | Profile::Ciam => self.entra(),
+            Profile::B2c { policy, .. } => self.b2c(policy),
+            Profile::Adfs => self.adfs(),
+            Profile::Oidc => self.plain(),
+        };
+        if !self.app.roles.is_empty() {
+            claims["roles"] = Value::from(self.app.roles.clone());
+        }
+        claims
+    }
+
+    fn entra(&self) -> Value {
         let mut claims = self.common();
-        let (client, class) = (self.app.client_id.as_str(), self.proof.authentication_class());
+        let (client, class) = (self.client(), self.proof.authentication_class());
         match self.version {
             Version::V1 => {
                 claims["appid"] = Value::from(client);
@@ -43,19 +59,64 @@ impl Issuance<'_> {
                 claims["ver"] = Value::from("2.0");
             }
         }
-        if !self.app.roles.is_empty() {
-            claims["roles"] = Value::from(self.app.roles.clone());
+        claims
+    }
+
+    /// The policy stands in `tfp`, or in `acr` for older applications; both are told.
+    fn b2c(&self, policy: &str) -> Value {
+        let mut claims = self.common();
+        claims["azp"] = Value::from(self.client());
+        claims["azpacr"] = Value::from(self.proof.authentication_class());
+        claims["tfp"] = Value::from(policy);
+        claims["acr"] = Value::from(policy);
+        claims["ver"] = Value::from("1.0");
+        claims
+    }
+
+    fn adfs(&self) -> Value {
+        let mut claims = self.bare();
+        claims["appid"] = Value::from(self.client());
+        claims["apptype"] = Value::from("Confidential");
+        claims["authmethod"] = Value::from(self.proof.authentication_method());
+        claims["auth_time"] = Value::from(self.issued_at.to_string());
+        claims["ver"] = Value::from("1.0");
+        claims["scp"] = Value::from(self.scope.unwrap_or("openid"));
+        claims
+    }
+
+    /// As RFC 9068 section 2.2 wants them.
+    fn plain(&self) -> Value {
+        let mut claims = self.bare();
+        claims["sub"] = Value::from(self.client());
+        claims["client_id"] = Value::from(self.client());
+        claims["jti"] = Value::from(self.trace.to_string());
+        if let Some(scope) = self.scope {
+            claims["scope"] = Value::from(scope);
         }
         claims
     }
 
+    fn bare(&self) -> Value {
+        json!({
+            "aud": self.audience,
+            "iss": self.realm.token_issuer(self.version),
+            "iat": self.issued_at.as_secs(),
+            "nbf": self.issued_at.as_secs(),
+            "exp": self.expires_at.as_secs(),
+        })
+    }
+
+    fn client(&self) -> &str {
+        self.app.client_id.as_str()
+    }
+
     fn common(&self) -> Value {
         let object_id = self.app.object_id(self.realm.tenant);
-        let issuer = self.realm.issuer(self.version);
+        let issuer = self.realm.token_issuer(self.version);
         // Entra dates tokens back, for resource servers whose clock is behind.
         let begins = (self.issued_at - BACKDATED).as_secs();
         json!({
-            "aud": self.resource,
+            "aud": self.audience,
             "iss": issuer,
             "iat": begins,
             "nbf": begins,

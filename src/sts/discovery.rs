@@ -3,12 +3,48 @@
 use serde_json::{Value, json};
 use url::Url;
 
+use super::profile::Profile;
 use super::realm::{Realm, Version};
 use super::refusal::{Reason, Refusal};
 use super::request::Request;
 
-/// The OpenID configuration of a tenant, with the members of Entra's own.
+/// The OpenID configuration of an authority.
 pub(super) fn configuration(realm: &Realm<'_>, version: Version) -> Value {
+    match realm.profile {
+        Profile::Entra | Profile::Ciam | Profile::B2c { .. } => entra(realm, version),
+        Profile::Adfs => adfs(realm, version),
+        Profile::Oidc => plain(realm, version),
+    }
+}
+
+/// What any OpenID provider tells.
+fn plain(realm: &Realm<'_>, version: Version) -> Value {
+    json!({
+        "issuer": realm.issuer(version),
+        "authorization_endpoint": realm.authorization_endpoint(version),
+        "token_endpoint": realm.token_endpoint(version),
+        "jwks_uri": realm.jwks_uri(version),
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic", "private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": ["PS256", "RS256"],
+        "grant_types_supported": ["client_credentials"],
+        "response_types_supported": ["code"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "scopes_supported": ["openid"],
+    })
+}
+
+fn adfs(realm: &Realm<'_>, version: Version) -> Value {
+    let mut document = plain(realm, version);
+    document["access_token_issuer"] = Value::from(realm.token_issuer(version));
+    document["token_endpoint_auth_signing_alg_values_supported"] = json!(["RS256"]);
+    document["device_authorization_endpoint"] = Value::from(realm.device_authorization_endpoint(version));
+    document["end_session_endpoint"] = Value::from(realm.end_session_endpoint(version));
+    document
+}
+
+/// With the members of Entra's own.
+fn entra(realm: &Realm<'_>, version: Version) -> Value {
     json!({
         "token_endpoint": realm.token_endpoint(version),
         "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
@@ -48,6 +84,7 @@ pub(super) fn instance(request: &Request, base: &str) -> Result<Value, Refusal> 
     let realm = Realm {
         // MSAL for Python asks with the port left out, so the own host is known by the base of the request.
         base: if host == own { base } else { &origin },
+        profile: Profile::Entra,
         tenant: asked.path().trim_start_matches('/').split('/').next().unwrap_or_default(),
     };
     let is_v2 = asked.path().contains("/v2.0/");
@@ -82,7 +119,7 @@ fn unknown_instance() -> Refusal {
 }
 
 /// The clouds of Entra and the names of each, the network's own name first.
-const CLOUDS: &[&[&str]] = &[
+pub(super) const CLOUDS: &[&[&str]] = &[
     &["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"],
     &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
     &["login.microsoftonline.de"],

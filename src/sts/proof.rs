@@ -28,6 +28,14 @@ impl Proof {
         }
     }
 
+    /// The value of `authmethod` in AD FS.
+    pub(super) const fn authentication_method(self) -> &'static str {
+        match self {
+            Self::Assertion => "http://schemas.microsoft.com/ws/2012/12/authmethod/clientassertion",
+            Self::Secret => "http://schemas.microsoft.com/ws/2012/12/authmethod/clientsecret",
+        }
+    }
+
     /// The value of `appidacr` and `azpacr`.
     pub(super) const fn authentication_class(self) -> &'static str {
         match self {

@@ -1,10 +1,11 @@
-//! How Entra says no: a status, an OAuth code, an AADSTS number and a text.
+//! How an authority says no: a status, an OAuth code, a number and a text; Entra's own first, others beside it.
 //!
 //! Texts follow Entra's wording, because people search for it. They never repeat a secret or an assertion.
 
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::profile::Wording;
 use super::request::Request;
 use crate::clock::Timestamp;
 
@@ -32,10 +33,11 @@ pub(super) enum Reason {
     ScopeInvalid,
     ScopeWithoutDefault,
     SecretWrong,
-    SigningFailed,
     TenantInvalid,
     TenantMissing,
     TenantUnknown,
+    Throttled,
+    Unavailable,
 }
 
 impl Reason {
@@ -64,10 +66,37 @@ impl Reason {
             Self::ScopeInvalid => (70_011, 400, "invalid_scope"),
             Self::ScopeWithoutDefault => (1_002_012, 400, "invalid_scope"),
             Self::SecretWrong => (7_000_215, 401, "invalid_client"),
-            Self::SigningFailed => (90_033, 503, "temporarily_unavailable"),
             Self::TenantInvalid => (900_023, 400, "invalid_request"),
             Self::TenantMissing => (50_059, 400, "invalid_request"),
             Self::TenantUnknown => (90_002, 400, "invalid_request"),
+            Self::Throttled => (90_055, 429, "temporarily_unavailable"),
+            Self::Unavailable => (90_033, 503, "temporarily_unavailable"),
+        }
+    }
+
+    /// The same for AD FS, whose answer to any bad request is 400: MSIS number and OAuth error code.
+    fn adfs_row(self) -> (u32, &'static str) {
+        match self {
+            Self::AppUnknown => (9607, "invalid_client"),
+            Self::ProofMissing | Self::SecretWrong => (9622, "invalid_client"),
+            Self::ResourceUnknown | Self::ScopeInvalid | Self::ScopeWithoutDefault => (9602, "invalid_resource"),
+            Self::GrantUnsupported => (9611, "unsupported_grant_type"),
+            _ => match self.row() {
+                (_, _, "invalid_client") => (9623, "invalid_client"),
+                (_, _, error) => (9604, error),
+            },
+        }
+    }
+
+    /// The same in the words of RFC 6749 and, for a resource, RFC 8707: HTTP status and OAuth error code.
+    fn plain_row(self) -> (u16, &'static str) {
+        match self {
+            Self::AppUnknown | Self::AssertionMalformed => (401, "invalid_client"),
+            Self::ResourceUnknown => (400, "invalid_target"),
+            _ => {
+                let (_, status, error) = self.row();
+                (status, error)
+            }
         }
     }
 }
@@ -90,10 +119,38 @@ impl Refusal {
         Self::new(Reason::ParameterMissing, text)
     }
 
+    /// What fits a status that a test asked for.
+    pub(super) fn of_status(status: u16) -> Self {
+        match status {
+            401 => Self::new(Reason::SecretWrong, "The credential is refused, because a test wants it so."),
+            404 => Self::new(Reason::PathUnknown, "There is nothing here, because a test wants it so."),
+            429 => Self::new(Reason::Throttled, "Too many requests, because a test wants it so."),
+            500.. => Self::new(Reason::Unavailable, "The service is unavailable, because a test wants it so."),
+            _ => Self::new(Reason::RequestMalformed, "The request is refused, because a test wants it so."),
+        }
+    }
+
     /// The refusal as an answer to `request`.
-    pub(super) fn answer(&self, request: &Request, now: Timestamp) -> Answer {
+    pub(super) fn answer(&self, request: &Request, wording: Wording, now: Timestamp) -> Answer {
         let (_, status, _) = self.reason.row();
-        Answer::json(status, &self.body(request, now))
+        match wording {
+            Wording::Entra => Answer::json(status, &self.body(request, now)),
+            Wording::Adfs => {
+                let (number, error) = self.reason.adfs_row();
+                let status = if status == 401 { 400 } else { status };
+                Answer::json(status, &described(error, &format!("MSIS{number}: {}", self.text)))
+            }
+            Wording::Plain => self.plain(request),
+        }
+    }
+
+    fn plain(&self, request: &Request) -> Answer {
+        let (status, error) = self.reason.plain_row();
+        let answer = Answer::json(status, &described(error, &self.text));
+        if status == 401 && request.headers.get("authorization").is_some() {
+            return answer.with("www-authenticate", "Basic realm=\"oidc\"");
+        }
+        answer
     }
 
     fn body(&self, request: &Request, now: Timestamp) -> Value {
@@ -115,6 +172,10 @@ impl Refusal {
     }
 }
 
+fn described(error: &str, text: &str) -> Value {
+    json!({"error": error, "error_description": text})
+}
+
 /// Entra's own spelling of a moment.
 pub(super) fn timestamp(now: Timestamp) -> String {
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
@@ -129,7 +190,7 @@ mod tests {
     #[test]
     fn a_refusal_speaks_as_entra_does() {
         let request = post("/t/oauth2/v2.0/token", "");
-        let answer = Refusal::missing("scope").answer(&request, Timestamp::from_secs(1_700_000_000));
+        let answer = Refusal::missing("scope").answer(&request, Wording::Entra, Timestamp::from_secs(1_700_000_000));
         let body: Value = serde_json::from_slice(&answer.body).unwrap();
         let nil = "00000000-0000-0000-0000-000000000000";
         assert_eq!(answer.status, 400);

@@ -110,8 +110,13 @@ impl Rule {
     }
 
     /// The answer with what the rule changes. A status or a body replaces it; headers alone are added to it.
-    pub(super) fn answer(&self, usual: impl FnOnce() -> Answer) -> Answer {
-        let mut answer = self.replacement().unwrap_or_else(usual);
+    /// A status of an error that comes without a body gets the one that the authority would send.
+    pub(super) fn answer(&self, usual: impl FnOnce() -> Answer, refused: impl FnOnce(u16) -> Answer) -> Answer {
+        let error = self.status.filter(|status| *status >= 400 && self.body.is_none() && self.body_bytes.is_none());
+        let mut answer = match error {
+            Some(status) => refused(status),
+            None => self.replacement().unwrap_or_else(usual),
+        };
         for (name, value) in &self.headers {
             answer = answer.with(name, value);
         }
@@ -183,15 +188,24 @@ mod tests {
     #[test]
     fn headers_alone_are_added_and_the_rest_replaces() {
         let usual = || Answer::json(200, &json!({"a": 1}));
-        let headers = rule(&json!({"headers": {"Retry-After": "7"}})).answer(usual);
+        let refused = |status| Answer::json(status, &json!({"error": "refused"}));
+        let headers = rule(&json!({"headers": {"Retry-After": "7"}})).answer(usual, refused);
         assert_eq!(headers, usual().with("retry-after", "7"));
-        let status = rule(&json!({"status": 503})).answer(usual);
-        assert_eq!((status.status, status.body.len()), (503, 0));
-        let text = rule(&json!({"body": "slow down"})).answer(usual);
+        let status = rule(&json!({"status": 503})).answer(usual, refused);
+        assert_eq!(status, refused(503));
+        for (rule, expected) in [
+            (rule(&json!({"status": 503, "body": ""})), 503),
+            (rule(&json!({"status": 302})), 302),
+            (rule(&json!({"status": 429, "body_bytes": 0})), 429),
+        ] {
+            let empty = rule.answer(usual, refused);
+            assert_eq!((empty.status, empty.body.len()), (expected, 0));
+        }
+        let text = rule(&json!({"body": "slow down"})).answer(usual, refused);
         assert_eq!((text.status, &text.body[..]), (200, &b"slow down"[..]));
-        let object = rule(&json!({"body": {"error": "x"}, "status": 400})).answer(usual);
+        let object = rule(&json!({"body": {"error": "x"}, "status": 400})).answer(usual, refused);
         assert_eq!(object, Answer::json(400, &json!({"error": "x"})));
-        assert_eq!(rule(&json!({"body_bytes": 3})).answer(usual).body, "xxx");
+        assert_eq!(rule(&json!({"body_bytes": 3})).answer(usual, refused).body, "xxx");
     }
 
     #[test]

@@ -13,12 +13,12 @@ use super::key::SigningKey;
 use super::realm::{Realm, Version};
 use super::refusal::{Reason, Refusal};
 use super::request::Request;
-use super::route::Route;
+use super::route::{Endpoint, Route};
 use super::rule::Rule;
 use super::rules::Rules;
 use super::settings::Settings;
+use super::tenant;
 use crate::clock::{Clock, Timestamp};
-use crate::name::{TenantId, is_guid};
 
 /// Settings, key, and what changes while it runs.
 pub(super) struct Service {
@@ -57,11 +57,13 @@ impl Service {
     pub(super) fn respond(&self, request: &Request) -> Delivery {
         let now = self.clock.now();
         if let Some(name) = request.path.strip_prefix("/_sts/") {
-            return Rule::default().delivery(|| self.control(name, request, now));
+            return Delivery::plain(self.control(name, request, now));
         }
         lock(&self.journal).record(request, now);
         let rule = lock(&self.rules).strike(request).unwrap_or_default();
-        rule.delivery(|| self.answer(request, rule.skewed(now), rule.lifetime(self.lifetime())))
+        let now = rule.skewed(now);
+        let error = |status| Answer { status, ..refused(&Refusal::of_status(status), request, now) };
+        rule.delivery(|| self.answer(request, now, rule.lifetime(self.lifetime())), error)
     }
 
     fn control(&self, name: &str, request: &Request, now: Timestamp) -> Answer {
@@ -76,7 +78,7 @@ impl Service {
                 lock(&self.rules).clear();
                 Answer::json(200, &json!({"faults": 0}))
             }
-            _ => unknown_path().answer(request, now),
+            _ => refused(&unknown_path(), request, now),
         }
     }
 
@@ -88,7 +90,7 @@ impl Service {
     }
 
     fn answer(&self, request: &Request, now: Timestamp, lifetime: Lifetime) -> Answer {
-        let answer = self.route(request, now, lifetime).unwrap_or_else(|refusal| refusal.answer(request, now));
+        let answer = self.route(request, now, lifetime).unwrap_or_else(|refusal| refused(&refusal, request, now));
         let answer = answer.with("x-ms-request-id", &request.trace.to_string());
         if request.headers.get("return-client-request-id") == Some("true") {
             return answer.with("client-request-id", &request.correlation);
@@ -97,67 +99,34 @@ impl Service {
     }
 
     fn route(&self, request: &Request, now: Timestamp, lifetime: Lifetime) -> Result<Answer, Refusal> {
-        let route = Route::of(&request.path);
-        let base = check(request, route)?;
-        let document = match route {
-            Route::Configuration { tenant, version } => {
-                let tenant = self.directory(tenant)?;
-                discovery::configuration(&realm(base, &tenant), version)
+        let Route { profile, tenant, endpoint } = route(request);
+        let base = check(request, endpoint)?;
+        let document = match endpoint {
+            Endpoint::Configuration(version) => {
+                let tenant = tenant::discovered(tenant, profile, &self.settings)?;
+                discovery::configuration(&Realm { base, profile, tenant: &tenant }, version)
             }
-            Route::Instance => discovery::instance(request, base)?,
-            Route::Keys { tenant } => {
-                let tenant = self.directory(tenant)?;
-                self.key.set(&realm(base, &tenant).issuer(Version::V2))
+            Endpoint::Instance => discovery::instance(request, base)?,
+            Endpoint::Keys => {
+                let tenant = tenant::discovered(tenant, profile, &self.settings)?;
+                self.key.set(&Realm { base, profile, tenant: &tenant }.issuer(Version::V2))
             }
-            Route::Token { tenant, version } => {
-                let tenant = self.tenant(tenant)?;
+            Endpoint::Token(version) => {
+                let tenant = tenant::known(tenant, profile, &self.settings)?;
                 let exchange = Exchange {
                     settings: &self.settings,
                     key: &self.key,
                     request,
-                    tenant: &tenant,
-                    realm: realm(base, tenant.as_str()),
+                    realm: Realm { base, profile, tenant: &tenant },
                     version,
                     now,
                     lifetime,
                 };
                 return exchange.answer();
             }
-            Route::Unknown => return Err(unknown_path()),
+            Endpoint::Unknown => return Err(unknown_path()),
         };
         Ok(Answer::json(200, &document))
-    }
-
-    /// What may stand where a tenant is discovered: a tenant, or a name for all of them.
-    fn directory(&self, text: &str) -> Result<String, Refusal> {
-        let lower = text.to_ascii_lowercase();
-        match lower.as_str() {
-            "common" | "organizations" => Ok(lower),
-            "consumers" => Ok(CONSUMERS.to_owned()),
-            _ => Ok(self.tenant(&lower)?.as_str().to_owned()),
-        }
-    }
-
-    /// A tenant that there is. No domain belongs to any, so a domain is as unknown as a foreign GUID.
-    fn tenant(&self, text: &str) -> Result<TenantId, Refusal> {
-        let lower = text.to_ascii_lowercase();
-        if matches!(lower.as_str(), "common" | "organizations" | "consumers") {
-            return Err(Refusal::new(Reason::TenantMissing, NO_TENANT));
-        }
-        let tenant = TenantId::parse(&lower).map_err(|_| {
-            let text = format!(
-                "Specified tenant identifier '{text}' is neither a valid DNS name, nor a valid external domain."
-            );
-            Refusal::new(Reason::TenantInvalid, text)
-        })?;
-        if is_guid(tenant.as_str()) && self.settings.knows(&tenant) {
-            return Ok(tenant);
-        }
-        let text = format!(
-            "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into \
-             the correct cloud. This may happen if there are no active subscriptions for the tenant."
-        );
-        Err(Refusal::new(Reason::TenantUnknown, text))
     }
 
     fn lifetime(&self) -> Lifetime {
@@ -165,25 +134,35 @@ impl Service {
     }
 }
 
+impl Delivery {
+    /// An answer as it is.
+    fn plain(answer: Answer) -> Self {
+        Self { answer: uncached(answer), delay: Duration::ZERO, ending: Ending::Whole }
+    }
+}
+
 impl Rule {
     /// The answer on its way, as the rule wants it.
-    fn delivery(&self, usual: impl FnOnce() -> Answer) -> Delivery {
+    fn delivery(&self, usual: impl FnOnce() -> Answer, refused: impl FnOnce(u16) -> Answer) -> Delivery {
         let whole = self.truncate_at.map_or(Ending::Whole, Ending::Truncated);
-        let answer = self.answer(usual);
         Delivery {
-            answer: answer.with("cache-control", "no-store, no-cache").with("pragma", "no-cache"),
+            answer: uncached(self.answer(usual, refused)),
             delay: self.delay(),
             ending: if self.reset { Ending::Reset } else { whole },
         }
     }
 }
 
+fn uncached(answer: Answer) -> Answer {
+    answer.with("cache-control", "no-store, no-cache").with("pragma", "no-cache")
+}
+
 /// What must be true of any request; gives the base of its URLs.
-fn check<'a>(request: &'a Request, route: Route<'_>) -> Result<&'a str, Refusal> {
+fn check(request: &Request, endpoint: Endpoint) -> Result<&str, Refusal> {
     if request.body.is_none() {
         return Err(Refusal::new(Reason::RequestTooLarge, "The request body is too large."));
     }
-    if route != Route::Unknown && !route.takes(&request.method) {
+    if endpoint != Endpoint::Unknown && !endpoint.takes(&request.method) {
         let text = format!("The endpoint does not accept {} requests.", request.method);
         return Err(Refusal::new(Reason::MethodWrong, text));
     }
@@ -191,8 +170,13 @@ fn check<'a>(request: &'a Request, route: Route<'_>) -> Result<&'a str, Refusal>
     request.base.as_deref().ok_or_else(no_base)
 }
 
-fn realm<'a>(base: &'a str, tenant: &'a str) -> Realm<'a> {
-    Realm { base, tenant }
+fn route(request: &Request) -> Route<'_> {
+    Route::of(request.base.as_deref().unwrap_or_default(), &request.path)
+}
+
+/// A refusal in the words of the authority that was asked.
+fn refused(refusal: &Refusal, request: &Request, now: Timestamp) -> Answer {
+    refusal.answer(request, route(request).profile.wording(), now)
 }
 
 fn unknown_path() -> Refusal {
@@ -203,8 +187,3 @@ fn unknown_path() -> Refusal {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// The directory that Entra keeps personal accounts in.
-const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
-const NO_TENANT: &str =
-    "No tenant-identifying information found in either the request or implied by any provided credentials.";

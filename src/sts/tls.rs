@@ -11,6 +11,7 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 
+use super::discovery::CLOUDS;
 use super::error::Error;
 use crate::clock::{Clock, Timestamp};
 
@@ -23,7 +24,7 @@ pub(super) struct Tls {
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl Tls {
-    /// Makes both for the loopback names and these addresses.
+    /// Makes both for these addresses, loopback by name, and the names that authorities have in the world.
     pub(super) fn generate(addresses: &[IpAddr]) -> Result<Self, Error> {
         Self::try_generate(addresses).map_err(|source| Error::Keys { what: "the server certificate", source })
     }
@@ -59,7 +60,9 @@ fn server_params(now: Timestamp, addresses: &[IpAddr]) -> Result<CertificatePara
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
-    params.subject_alt_names = vec![SanType::DnsName("localhost".try_into()?)];
+    for name in CLOUDS.iter().copied().flatten().chain(NAMES) {
+        params.subject_alt_names.push(SanType::DnsName((*name).try_into()?));
+    }
     params.subject_alt_names.extend(addresses.iter().copied().map(SanType::IpAddress));
     Ok(params)
 }
@@ -78,4 +81,15 @@ fn valid_from(now: Timestamp) -> CertificateParams {
     params
 }
 
+/// Beside the names of the clouds, so that a client which decides by names can be led here by a name.
+const NAMES: &[&str] = &[
+    "localhost",
+    "*.login.microsoft.com",
+    "*.login.microsoftonline.com",
+    "*.ciamlogin.com",
+    "*.b2clogin.com",
+    "*.b2clogin.cn",
+    "*.b2clogin.us",
+    "*.b2clogin.de",
+];
 const DAY: Duration = Duration::from_hours(24);
