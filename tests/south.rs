@@ -42,3 +42,42 @@ async fn a_tenant_may_have_a_proxy_of_its_own() {
     assert_eq!(world.ask(NATIVE).await.status, 503, "this proxy hangs up");
     assert!(asked.await.unwrap().starts_with("CONNECT login.corp:443 HTTP/1.1"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_authority_issues() {
+    for (authority, parameter, value) in [
+        ("authority = \"@authority@/adfs\"", "resource", "https://vault.azure.net"),
+        ("authority = \"@authority@/oidc\"\nkind = \"oidc\"", "resource", "https://vault.azure.net"),
+        (
+            "authority = \"@authority@/contoso.onmicrosoft.com/B2C_1_signin\"",
+            "scope",
+            "https://vault.azure.net/.default",
+        ),
+    ] {
+        let entra = format!("id = \"{}\"\nauthority = \"@authority@\"", support::TENANT);
+        assert!(TWO_IDENTITIES.contains(&entra));
+        let world = World::with(&TWO_IDENTITIES.replacen(&entra, authority, 1)).await;
+        world.ask(NATIVE).await.token();
+        let exchange = support::exchanges(&world.http, world.sts.url()).await.remove(0);
+        assert_eq!(exchange["form"][parameter], value, "{authority}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_signs_for_adfs_as_it_wants() {
+    let directory = support::directory();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["app".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    std::fs::write(directory.path().join("app.pem"), format!("{certificate}{}", key.serialize_pem())).unwrap();
+    std::fs::write(directory.path().join("public.pem"), &certificate).unwrap();
+    let settings = support::STS_SETTINGS.replacen("secrets", "certificates = [\"public.pem\"]\nsecrets", 1);
+    std::fs::write(directory.path().join("sts.toml"), settings).unwrap();
+    let config = TWO_IDENTITIES
+        .replacen("authority = \"@authority@\"", "authority = \"@authority@/adfs\"", 1)
+        .replacen("{ kind = \"secret\", file = \"secret\" }", "{ kind = \"certificate\", file = \"app.pem\" }", 1);
+    let world = World::within(directory, &config).await;
+    world.ask(NATIVE).await.token();
+    let exchange = support::exchanges(&world.http, world.sts.url()).await.remove(0);
+    assert_eq!(exchange["assertion"]["header"]["alg"], "RS256");
+    assert!(exchange["assertion"]["header"]["x5t"].is_string());
+}
