@@ -45,12 +45,15 @@ pub enum Origin {
 
 /// Reads the section.
 pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Server {
-    let (header_secrets, header_secret_origins) = header_secrets(&mut section, surroundings);
+    // One that is written and cannot be read is told about as such, and not as missing too.
+    let listed = section.list("header_secret");
+    let has_secret = !listed.is_empty();
+    let (header_secrets, header_secret_origins) = header_secrets(listed, surroundings);
     let server = Server {
         listen: section.or("listen", vec![TOKENS.into()], addresses),
         admin_listen: section.or("admin_listen", ADMIN.into(), parsed(address)),
         hosts: section.or("hosts", Vec::new(), host_names),
-        dialects: dialects(&mut section, !header_secrets.is_empty()),
+        dialects: dialects(&mut section, has_secret),
         workers: section.optional("workers", count(1..=1024)).map(|workers| workers as usize),
         header_secrets,
         header_secret_origins,
@@ -71,7 +74,7 @@ fn check_reach(section: &Section<'_>, server: &Server) {
     let open: Vec<&str> = server.dialects.iter().filter(proves_nobody).map(|dialect| dialect.name).collect();
     let exposed = server.listen.iter().any(|listener| !listener.ip().is_loopback());
     if exposed && !open.is_empty() && !server.allow_unauthenticated {
-        let problem = format!("other machines can reach it, and {} proves nobody", open.join(" and "));
+        let problem = format!("other machines can reach it, and nobody is proved by {}", open.join(" or "));
         let remedy = "listen on loopback, or serve dialects = [\"app-service\"] with a header_secret, or say allow_unauthenticated = true";
         section.note("listen", problem, remedy);
     }
@@ -98,7 +101,7 @@ fn dialects(section: &mut Section<'_>, has_secret: bool) -> Vec<&'static Dialect
     found
 }
 
-fn header_secrets(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> (Vec<Secret>, Vec<Origin>) {
+fn header_secrets(listed: Vec<Section<'_>>, surroundings: Surroundings<'_>) -> (Vec<Secret>, Vec<Origin>) {
     let read = |mut one: Section<'_>| {
         let origin = one.peek("file").map(|file| Origin::File(surroundings.path(&file)));
         let origin = origin.or_else(|| one.peek("env").map(Origin::Env));
@@ -106,7 +109,7 @@ fn header_secrets(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> 
         one.end();
         Some((secret?, origin?))
     };
-    section.list("header_secret").into_iter().filter_map(read).unzip()
+    listed.into_iter().filter_map(read).unzip()
 }
 
 fn addresses(value: config::Value) -> Result<Vec<SocketAddr>, Malformed> {

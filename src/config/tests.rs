@@ -278,11 +278,15 @@ fn each_plain_section_tells_its_mistakes() {
         ("[server]\nlisten = []", "server.listen: the list is empty"),
         (
             "[server]\nlisten = ['0.0.0.0:4141']",
-            "server.listen: other machines can reach it, and native and imds proves nobody",
+            "server.listen: other machines can reach it, and nobody is proved by native or imds",
         ),
         ("[server]\ndialects = ['arc']", "server.dialects: a name in the list is no dialect"),
         ("[server]\ndialects = []", "server.dialects: the list is empty"),
         ("[server]\ndialects = ['app-service']", "server.dialects: app-service needs a header secret"),
+        (
+            "[server]\nheader_secret = []\ndialects = ['app-service']",
+            "server.dialects: app-service needs a header secret",
+        ),
         ("[server]\nheader_secret = ['inline']", "server.header_secret[0]: this must be a table; a secret"),
         ("[server]\nheader_secret = [{ value = 'inline' }]", "server.header_secret[0].file: the key is missing"),
         ("[server]\nworkers = 0", "server.workers: this must be a whole number"),
