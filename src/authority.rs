@@ -125,7 +125,7 @@ impl Authority {
 
     async fn discover(&self, request_id: &str) -> Result<Url, Fault> {
         let get = async |url: Url| {
-            let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned() };
+            let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned(), header: None };
             self.wire.send(outgoing).await
         };
         if let Some(url) = self.instance_url() {
@@ -214,7 +214,8 @@ mod tests {
     fn authority(url: &str, instance_discovery: InstanceDiscovery) -> Authority {
         let tenant = TenantId::parse("contoso.com").unwrap();
         let place = Place::parse(url, None, Some(&tenant)).unwrap();
-        let trust = Trust { roots: None, connect_timeout: Duration::from_secs(1), proxy: None, loopback: false };
+        let reach = wire::Reach::Authority;
+        let trust = Trust { roots: None, connect_timeout: Duration::from_secs(1), proxy: None, loopback: false, reach };
         Authority::new(place, instance_discovery, Wire::new(trust).unwrap(), Clock::System)
     }
 

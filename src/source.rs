@@ -194,7 +194,8 @@ impl Source {
         let proof = within(deadline, credential.prove(&occasion)).await;
         let proof = proof.inspect_err(|fault| self.log_fault(credential.kind(), wish, fault))?;
         let form = client_credentials(&self.client_id, wish.scope, &proof, &self.extra_body);
-        let outgoing = Outgoing { url: endpoint.clone(), form: Some(form), request_id: wish.request_id.to_owned() };
+        let (url, request_id) = (endpoint.clone(), wish.request_id.to_owned());
+        let outgoing = Outgoing { url, form: Some(form), request_id, header: None };
         let watch = Stopwatch::start();
         let incoming = within(deadline, self.authority.wire().send(outgoing)).await;
         let held: Vec<Arc<Secret>> = self.credentials.iter().filter_map(|(one, _)| one.secret()).collect();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, NoProxy, Proxy, Response, redirect};
 use url::{Host, Url};
 
@@ -24,6 +24,8 @@ pub struct Outgoing {
     pub form: Option<Secret>,
     /// Goes along as `client-request-id`, so that the authority's log can be searched for it.
     pub request_id: String,
+    /// A header that the endpoint demands, such as `Metadata: true`; its value may be a secret.
+    pub header: Option<(&'static str, Secret)>,
 }
 
 /// What came back: everything that the decoder may look at.
@@ -40,6 +42,17 @@ pub struct Incoming {
 #[derive(Clone, Debug)]
 pub struct Wire {
     client: Client,
+    reach: Reach,
+}
+
+/// Where requests may go without TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// An authority: this machine only.
+    Authority,
+    /// A service of the host, such as its instance metadata: this machine and link-local addresses, which no
+    /// router forwards. Never through a proxy.
+    Host,
 }
 
 /// What an HTTP client is made with.
@@ -53,6 +66,8 @@ pub struct Trust {
     pub proxy: Option<Url>,
     /// Whether the authority is on this machine, where no proxy may come between.
     pub loopback: bool,
+    /// What is at the other end.
+    pub reach: Reach,
 }
 
 impl Wire {
@@ -71,13 +86,13 @@ impl Wire {
         if let Some(roots) = trust.roots {
             builder = builder.tls_certs_only(roots);
         }
-        if trust.loopback {
+        if trust.loopback || trust.reach == Reach::Host {
             builder = builder.no_proxy();
         } else if let Some(url) = trust.proxy {
             let proxy = Proxy::all(url).map_err(|error| unmade(&error))?;
             builder = builder.proxy(proxy.no_proxy(NoProxy::from_env()));
         }
-        Ok(Self { client: builder.build().map_err(|error| unmade(&error))? })
+        Ok(Self { client: builder.build().map_err(|error| unmade(&error))?, reach: trust.reach })
     }
 
     /// Sends one request and reads the bounded answer. It has no deadline of its own but the connect
@@ -87,24 +102,39 @@ impl Wire {
     /// [`Kind::Unavailable`] when no whole answer arrives; [`Kind::Misconfigured`] for plain http to
     /// another machine, before anything is sent.
     pub async fn send(&self, outgoing: Outgoing) -> Result<Incoming, Fault> {
-        if !is_confidential(&outgoing.url) {
+        if !self.may_reach(&outgoing.url) {
             return Err(Fault::new(
                 Kind::Misconfigured,
                 "the authority's endpoint is not https, and credentials are never sent in the clear",
                 "use an https authority",
             ));
         }
-        let request = match outgoing.form {
+        let mut request = match outgoing.form {
             Some(form) => {
                 let body = Bytes::from_owner(Body(form));
                 self.client.post(outgoing.url).header(CONTENT_TYPE, FORM).body(body)
             }
             None => self.client.get(outgoing.url),
         };
+        if let Some((name, value)) = outgoing.header {
+            request = request.header(name, sensitive(&value)?);
+        }
         let response =
             request.header(ACCEPT, "application/json").header("client-request-id", outgoing.request_id).send();
         receive(response.await.map_err(lost)?).await
     }
+
+    fn may_reach(&self, url: &Url) -> bool {
+        is_confidential(url) || (self.reach == Reach::Host && url.scheme() == "http" && is_link_local(url))
+    }
+}
+
+fn sensitive(value: &Secret) -> Result<HeaderValue, Fault> {
+    let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
+        Fault::new(Kind::Misconfigured, "a header's value has characters that no header can have", "correct the value")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn unmade(error: &reqwest::Error) -> Fault {
@@ -152,6 +182,16 @@ pub fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
         None => false,
+    }
+}
+
+/// Whether `url` names an address of the local link, as instance metadata has it (RFC 3927).
+#[must_use]
+pub fn is_link_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_link_local(),
+        Some(Host::Ipv6(ip)) => ip.is_unicast_link_local(),
+        Some(Host::Domain(_)) | None => false,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::name::{Malformed, Name, TenantId};
 use crate::policy;
 use crate::wire::request::is_ours;
-use crate::wire::{Trust, Wire, is_loopback};
+use crate::wire::{Reach, Trust, Wire, is_loopback};
 
 /// A directory and how its authority is reached.
 #[derive(Clone, Debug)]
@@ -54,7 +54,8 @@ pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>
         section.note("instance_discovery", problem, "say false to trust the host as it stands, or where to ask");
     }
     let wire = place.as_ref().and_then(|place| {
-        let trust = Trust { roots, connect_timeout, proxy, loopback: is_loopback(place.url()) };
+        let (loopback, reach) = (is_loopback(place.url()), Reach::Authority);
+        let trust = Trust { roots, connect_timeout, proxy, loopback, reach };
         let unusable = |fault: Fault| {
             let why = fault.inward().unwrap_or("no TLS client can be made").to_owned();
             section.note("ca_file", why, "name a PEM file of CA certificates, or install the system's");
