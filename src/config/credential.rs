@@ -3,10 +3,10 @@
 use config::{Value, ValueKind};
 
 use super::secret::Surroundings;
-use super::section::{Section, flag, text};
+use super::section::{Section, flag, parsed, text};
 use crate::credential::certificate::unfit::{Part, Unfit};
-use crate::credential::certificate::{Claims, Files};
-use crate::credential::{AssertionFile, Certificate, ClientSecret, Credential};
+use crate::credential::certificate::{Claims, Files, Signing};
+use crate::credential::{Algorithm, AssertionFile, Certificate, ClientSecret, Credential};
 use crate::name::Malformed;
 use crate::secret::Secret;
 
@@ -41,8 +41,7 @@ fn secret(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<C
 
 /// A part that was written with a mistake ends the reading: what follows from it would be told as well.
 fn certificate(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Certificate> {
-    let send_x5c = section.or("send_x5c", false, flag);
-    let claims = section.or("claims", Claims::default(), claims);
+    let signing = signing(section);
     let has_passphrase = section.has("passphrase");
     let passphrase = passphrase(section, surroundings);
     let has_key = section.has("key");
@@ -60,7 +59,21 @@ fn certificate(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Opt
         };
         section.note(key, unfit.problem, unfit.remedy);
     };
-    Certificate::read(files, send_x5c, claims, surroundings.now).map_err(unfit).ok()
+    Certificate::read(files, signing, surroundings.now).map_err(unfit).ok()
+}
+
+fn signing(section: &mut Section<'_>) -> Signing {
+    Signing {
+        send_x5c: section.or("send_x5c", false, flag),
+        algorithm: section.optional("algorithm", parsed(Algorithm::parse)),
+        kid: section.optional("kid", parsed(kid)),
+        claims: section.or("claims", Claims::default(), claims),
+    }
+}
+
+fn kid(text: &str) -> Result<String, Malformed> {
+    let fits = (1..=MAX_KID).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic());
+    fits.then(|| text.to_owned()).ok_or(Malformed("a key id has 1 to 256 visible ASCII characters"))
 }
 
 fn passphrase(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Secret> {
@@ -106,4 +119,5 @@ fn is_inline(section: &Section<'_>, key: &str) -> bool {
     section.has(key) && !(key == "key" && names_file())
 }
 
+const MAX_KID: usize = 256;
 const NAME_KEY: &str = "name the file with the private key";

@@ -84,8 +84,10 @@ fn classify(status: u16, body: Option<&FaultBody>, number: Option<u32>) -> (Kind
             let remedy = "ask again in a moment; if it stays so, the operator should check the authority's URL and what answers in its place";
             (Kind::Unavailable, "something that is not the authority answered", remedy)
         }
+        // Without a number this is all that the authority tells, so that none of the causes can be left out.
         Some("invalid_client") => {
-            (Kind::RejectedCredential, problem(Kind::RejectedCredential), "check the credential of the identity")
+            let remedy = "compare with what the authority has registered: 'client_id', and the secret, or the certificate with its 'algorithm'; an assertion's audience is the token endpoint that discovery told";
+            (Kind::RejectedCredential, problem(Kind::RejectedCredential), remedy)
         }
         Some("invalid_scope" | "invalid_resource" | "invalid_target") => {
             (Kind::InvalidRequest, problem(Kind::InvalidRequest), "ask for a resource that exists in the tenant")

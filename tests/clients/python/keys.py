@@ -45,9 +45,11 @@ class Pair:
     def x5t(self) -> str:
         return urlsafe_b64encode(self.certificate.fingerprint(hashes.SHA1())).rstrip(b"=").decode()
 
+    def jwk(self) -> dict:
+        return jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
+
     def jwks(self, kid: str) -> dict:
-        public = jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
-        return {"keys": [{**public, "kid": kid, "use": "sig", "alg": "RS256"}]}
+        return {"keys": [{**self.jwk(), "kid": kid, "use": "sig", "alg": "RS256"}]}
 
 
 def assertion(key: rsa.RSAPrivateKey, header: dict, *, issuer: str, subject: str, audience: str, age: int = 0) -> str:
