@@ -132,6 +132,7 @@ fn sources(config: &Config, clock: &Clock) -> HashMap<(Name, Name), Source> {
                 client_id: identity.rules.client_id.clone(),
                 authority: Arc::clone(authorities.entry(name.clone()).or_insert_with(make)),
                 credentials: identity.credentials.clone(),
+                client_capabilities: Arc::clone(&identity.client_capabilities),
                 extra_body: Arc::clone(&tenant.extra_body),
                 timeout: tenant.timeout,
                 refresh_rate: config.refresh_rate,

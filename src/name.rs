@@ -196,6 +196,31 @@ impl fmt::Display for ClientId {
     }
 }
 
+/// Where in an application's tree of managed identities a token is for (`fmi_path`); only one that the
+/// configuration lists is ever asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FmiPath(Arc<str>);
+
+impl FmiPath {
+    /// Reads a path: 1 to 1024 visible ASCII characters.
+    ///
+    /// # Errors
+    /// [`Malformed`] says which rule was broken.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        let fits = (1..=MAX_RESOURCE).contains(&text.len());
+        if fits && text.chars().all(|c| c.is_ascii_graphic()) {
+            return Ok(Self(text.into()));
+        }
+        Err(Malformed("an fmi_path has 1 to 1024 visible ASCII characters"))
+    }
+
+    /// The path as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// How a caller points at an identity, as the caller spelled it; ids compare without case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::caller::Caller;
+use crate::claims::ClaimsRequest;
 use crate::dialect::Ask;
 use crate::fault::{Fault, Kind};
-use crate::name::{ClientId, Name, Resource, Selector, TenantId};
+use crate::name::{ClientId, FmiPath, Name, Resource, Selector, TenantId};
+use crate::token::Extras;
 
 /// A named principal that callers can obtain tokens for.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Identity {
     pub tenants: Vec<Tenant>,
     /// What tokens may be for.
     pub resources: Resources,
+    /// Which places in the application's tree a caller may name.
+    pub fmi_paths: Vec<FmiPath>,
 }
 
 /// A directory as identities refer to it.
@@ -64,13 +68,15 @@ pub struct Policy {
 /// Its fields are private, so no other file can make one; `vend` accepts nothing else.
 ///
 /// ```compile_fail
-/// let permit = bursar::policy::Permit { identity: todo!(), tenant: todo!(), resource: todo!() };
+/// let permit = bursar::policy::Permit { identity: todo!(), tenant: todo!(), resource: todo!(), extras: todo!(), challenge: todo!() };
 /// ```
 #[derive(Debug)]
 pub struct Permit {
     identity: Arc<Identity>,
     tenant: Tenant,
     resource: Resource,
+    extras: Extras,
+    challenge: Option<ClaimsRequest>,
 }
 
 impl Permit {
@@ -90,6 +96,18 @@ impl Permit {
     #[must_use]
     pub const fn resource(&self) -> &Resource {
         &self.resource
+    }
+
+    /// What else the token is to be.
+    #[must_use]
+    pub const fn extras(&self) -> &Extras {
+        &self.extras
+    }
+
+    /// What a resource demanded of the token that it refused.
+    #[must_use]
+    pub const fn challenge(&self) -> Option<&ClaimsRequest> {
+        self.challenge.as_ref()
     }
 }
 
@@ -117,7 +135,20 @@ impl Policy {
                 "ask for a resource that it is meant for, or have the operator add this one to its 'resources'",
             ));
         }
-        Ok(Permit { identity: Arc::clone(identity), tenant: tenant.clone(), resource: ask.resource.clone() })
+        if !ask.extras.fmi_path.as_ref().is_none_or(|path| identity.fmi_paths.contains(path)) {
+            return Err(Fault::new(
+                Kind::AccessDenied,
+                "the identity may not be used for this fmi_path",
+                "leave it out, or have the operator add it to the identity's 'fmi_paths'",
+            ));
+        }
+        Ok(Permit {
+            identity: Arc::clone(identity),
+            tenant: tenant.clone(),
+            resource: ask.resource.clone(),
+            extras: ask.extras.clone(),
+            challenge: ask.challenge.clone(),
+        })
     }
 
     fn select(&self, selector: &Selector) -> Result<&Arc<Identity>, Fault> {
@@ -194,12 +225,14 @@ mod tests {
             default,
             tenants: vec![tenant("contoso", "contoso.com"), tenant("fabrikam", "72f988bf-86f1-41af-91ab-2d7cd011db47")],
             resources,
+            fmi_paths: Vec::new(),
         }
     }
 
     fn admit(policy: &Policy, selector: Selector, tenant: Option<&str>, resource: &str) -> Result<String, u16> {
         let caller = Callers::default().recognise(Guard::Metadata, Peer { shown: None }).unwrap();
-        let ask = Ask { resource: Resource::parse(resource).unwrap(), selector, tenant: tenant.map(str::to_owned) };
+        let (resource, tenant) = (Resource::parse(resource).unwrap(), tenant.map(str::to_owned));
+        let ask = Ask { resource, selector, tenant, extras: Extras::default(), challenge: None };
         let permit = policy.admit(&caller, &ask).map_err(|fault| fault.status())?;
         Ok(format!("{} in {} for {}", permit.identity().name, permit.tenant().name, permit.resource().as_str()))
     }

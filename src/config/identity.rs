@@ -9,7 +9,7 @@ use super::secret::Surroundings;
 use super::section::{Section, flag, parsed, texts};
 use super::tenant::Tenant;
 use crate::credential::Credential;
-use crate::name::{ClientId, Malformed, Name, Resource, is_guid};
+use crate::name::{ClientId, FmiPath, Malformed, Name, Resource, is_guid};
 use crate::policy::{self, Resources};
 
 /// An identity, what policy knows of it, and what proves it.
@@ -19,6 +19,8 @@ pub struct Identity {
     pub rules: policy::Identity,
     /// Where it works.
     pub tenants: Vec<Arc<Tenant>>,
+    /// What the programs behind it are capable of.
+    pub client_capabilities: Arc<[String]>,
     /// What proves it, in the order of trying.
     pub credentials: Vec<Arc<Credential>>,
 }
@@ -36,6 +38,8 @@ pub fn read(
     let object_id = section.optional("object_id", parsed(guid));
     let resource_id = section.optional("resource_id", parsed(arm_id));
     let default = section.or("default", false, flag);
+    let fmi_paths = section.or("fmi_paths", Vec::new(), each(FmiPath::parse));
+    let client_capabilities = section.or("client_capabilities", Vec::new(), each(capability)).into();
     let tenants = read_tenants(&mut section, tenants);
     let resources = section.required("resources", "list the resources it may be used for, or [\"*\"]", some_texts);
     let resources = resources.and_then(|written| read_resources(&section, &written));
@@ -49,8 +53,9 @@ pub fn read(
         default,
         tenants: tenants.iter().map(|tenant| tenant.tenant.clone()).collect(),
         resources: resources?,
+        fmi_paths,
     };
-    Some(Identity { rules, tenants, credentials })
+    Some(Identity { rules, tenants, client_capabilities, credentials })
 }
 
 /// Notes identities that a selector could not tell apart.
@@ -124,6 +129,16 @@ fn read_credentials(section: &mut Section<'_>, surroundings: Surroundings<'_>) -
     }
     let read = |one| credential::read(one, surroundings).map(Arc::new);
     listed.into_iter().filter_map(read).collect()
+}
+
+/// A list of what `parse` understands.
+fn each<T>(parse: fn(&str) -> Result<T, Malformed>) -> impl FnOnce(config::Value) -> Result<Vec<T>, Malformed> {
+    move |value| texts(value)?.iter().map(|text| parse(text)).collect()
+}
+
+fn capability(text: &str) -> Result<String, Malformed> {
+    let fits = (1..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    if fits { Ok(text.to_owned()) } else { Err(Malformed("a client capability is a short word such as \"cp1\"")) }
 }
 
 fn some_texts(value: config::Value) -> Result<Vec<String>, Malformed> {
