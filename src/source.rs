@@ -15,7 +15,7 @@ use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
 use crate::credential::{Algorithm, Credential, Occasion};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
-use crate::name::{ClientId, Name, Resource, Scope};
+use crate::name::{ClientId, Name, Resource, Scope, TenantId};
 use crate::secret::Secret;
 use crate::token::{Extension, Extras, Token, TokenKey};
 use crate::wire::request::ClientCredentials;
@@ -38,6 +38,7 @@ pub struct Source {
     extension: Extension,
     timeout: Duration,
     throttle: Throttle,
+    refresh_rate: NonZeroU32,
     renewals: DefaultDirectRateLimiter,
     clock: Clock,
 }
@@ -93,9 +94,36 @@ impl Source {
             extra_body: parts.extra_body,
             timeout: parts.timeout,
             throttle: Throttle::default(),
+            refresh_rate: parts.refresh_rate,
             renewals: RateLimiter::direct(Quota::per_second(parts.refresh_rate)),
             clock: parts.clock,
         }
+    }
+
+    /// The same in another directory, with nothing remembered.
+    #[must_use]
+    pub fn in_tenant(&self, id: &TenantId) -> Self {
+        Self::new(Parts { authority: Arc::new(self.authority.in_tenant(id)), ..self.parts() })
+    }
+
+    fn parts(&self) -> Parts {
+        Parts {
+            identity: self.identity.clone(),
+            client_id: self.client_id.clone(),
+            authority: Arc::clone(&self.authority),
+            credentials: self.credentials.iter().map(|(credential, _)| Arc::clone(credential)).collect(),
+            client_capabilities: Arc::clone(&self.client_capabilities),
+            extra_body: Arc::clone(&self.extra_body),
+            timeout: self.timeout,
+            refresh_rate: self.refresh_rate,
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The directory that it mints in.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        self.authority.place().tenant()
     }
 
     /// The identity that it mints for.
