@@ -132,7 +132,7 @@ impl Authority {
 
     async fn discover(&self, request_id: &str) -> Result<Url, Fault> {
         let get = async |url: Url| {
-            let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned(), header: None };
+            let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned(), headers: Vec::new() };
             self.wire.send(outgoing).await
         };
         if let Some(url) = self.instance_url() {

@@ -21,6 +21,7 @@ use crate::token::{Extension, Extras, Token, TokenKey};
 use crate::wire::request::ClientCredentials;
 use crate::wire::{Outgoing, answer, late};
 
+pub mod host;
 pub mod standing;
 pub mod throttle;
 
@@ -251,7 +252,7 @@ impl Source {
             extra: &self.extra_body,
         };
         let (url, request_id) = (endpoint.clone(), wish.request_id.to_owned());
-        let outgoing = Outgoing { url, form: Some(request.form()), request_id, header: None };
+        let outgoing = Outgoing { url, form: Some(request.form()), request_id, headers: Vec::new() };
         let watch = Stopwatch::start();
         let incoming = within(deadline, self.authority.wire().send(outgoing)).await;
         let held: Vec<Arc<Secret>> = self.credentials.iter().filter_map(|(one, _)| one.secret()).collect();
