@@ -153,6 +153,12 @@ impl Name {
         Err(Malformed("a name has 1 to 64 letters, digits, '-', '_' or '.'"))
     }
 
+    /// The name of what stands in another's list without one of its own; nobody can have configured it.
+    #[must_use]
+    pub fn implied(&self, index: usize) -> Self {
+        Self(format!("{}#{index}", self.0).into())
+    }
+
     /// The name as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -181,6 +187,12 @@ impl ClientId {
             return Ok(Self(text.into()));
         }
         Err(Malformed("a client id has 1 to 256 visible ASCII characters"))
+    }
+
+    /// What stands for an application that has no id here: the name of its identity.
+    #[must_use]
+    pub fn of_name(name: &Name) -> Self {
+        Self(Arc::clone(&name.0))
     }
 
     /// The client id as it was written.

@@ -15,12 +15,13 @@ use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
 use crate::credential::{Algorithm, Credential, Occasion};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
-use crate::name::{ClientId, Name, Resource, Scope};
+use crate::name::{ClientId, Name, Resource, Scope, TenantId};
 use crate::secret::Secret;
 use crate::token::{Extension, Extras, Token, TokenKey};
 use crate::wire::request::ClientCredentials;
 use crate::wire::{Outgoing, answer, late};
 
+pub mod host;
 pub mod standing;
 pub mod throttle;
 
@@ -38,6 +39,7 @@ pub struct Source {
     extension: Extension,
     timeout: Duration,
     throttle: Throttle,
+    refresh_rate: NonZeroU32,
     renewals: DefaultDirectRateLimiter,
     clock: Clock,
 }
@@ -93,9 +95,36 @@ impl Source {
             extra_body: parts.extra_body,
             timeout: parts.timeout,
             throttle: Throttle::default(),
+            refresh_rate: parts.refresh_rate,
             renewals: RateLimiter::direct(Quota::per_second(parts.refresh_rate)),
             clock: parts.clock,
         }
+    }
+
+    /// The same in another directory, with nothing remembered.
+    #[must_use]
+    pub fn in_tenant(&self, id: &TenantId) -> Self {
+        Self::new(Parts { authority: Arc::new(self.authority.in_tenant(id)), ..self.parts() })
+    }
+
+    fn parts(&self) -> Parts {
+        Parts {
+            identity: self.identity.clone(),
+            client_id: self.client_id.clone(),
+            authority: Arc::clone(&self.authority),
+            credentials: self.credentials.iter().map(|(credential, _)| Arc::clone(credential)).collect(),
+            client_capabilities: Arc::clone(&self.client_capabilities),
+            extra_body: Arc::clone(&self.extra_body),
+            timeout: self.timeout,
+            refresh_rate: self.refresh_rate,
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The directory that it mints in.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        self.authority.place().tenant()
     }
 
     /// The identity that it mints for.
@@ -223,7 +252,7 @@ impl Source {
             extra: &self.extra_body,
         };
         let (url, request_id) = (endpoint.clone(), wish.request_id.to_owned());
-        let outgoing = Outgoing { url, form: Some(request.form()), request_id, header: None };
+        let outgoing = Outgoing { url, form: Some(request.form()), request_id, headers: Vec::new() };
         let watch = Stopwatch::start();
         let incoming = within(deadline, self.authority.wire().send(outgoing)).await;
         let held: Vec<Arc<Secret>> = self.credentials.iter().filter_map(|(one, _)| one.secret()).collect();

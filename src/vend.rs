@@ -3,7 +3,6 @@
 //! A flight is a task of its own on the main runtime. Callers only observe it, so that one who leaves,
 //! or a server worker that ends, cancels nothing.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,20 +13,20 @@ use uuid::Uuid;
 use crate::claims::ClaimsRequest;
 use crate::clock::Clock;
 use crate::credential::watch::Watch;
-use crate::fault::{Fault, Kind};
 use crate::freshness::{Patience, Windows};
 use crate::metrics::Metrics;
-use crate::name::Name;
 use crate::policy::Permit;
 use crate::source::{Source, Wish};
 
 pub mod cache;
 pub mod flight;
 pub mod slot;
+pub mod sources;
 
 use cache::{Bounds, Cache};
 use flight::{Flight, Landing};
 use slot::{Departure, Moment, Slot, Step};
+use sources::Sources;
 
 /// The core: sources, cache and the rules of freshness.
 #[derive(Clone)]
@@ -35,7 +34,7 @@ pub struct Vend(Arc<Parts>);
 
 struct Parts {
     cache: Cache,
-    sources: HashMap<(Name, Name), Arc<Source>>,
+    sources: Sources,
     windows: Windows,
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -44,8 +43,8 @@ struct Parts {
 
 /// What the core is made with.
 pub struct Settings {
-    /// The source of each identity in each of its tenants, by their configured names.
-    pub sources: HashMap<(Name, Name), Source>,
+    /// The source of each identity in each of its tenants.
+    pub sources: Sources,
     /// The bounds of the cache.
     pub bounds: Bounds,
     /// The windows of freshness.
@@ -64,7 +63,7 @@ impl Vend {
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(Parts {
             cache: Cache::new(settings.bounds),
-            sources: settings.sources.into_iter().map(|(key, source)| (key, Arc::new(source))).collect(),
+            sources: settings.sources,
             windows: settings.windows,
             clock: settings.clock,
             metrics: settings.metrics,
@@ -77,9 +76,9 @@ impl Vend {
     /// # Errors
     /// The fault of the flight, when there is no live token to serve instead.
     pub async fn vend(&self, permit: &Permit, request_id: &str) -> Landing {
-        let source = self.source(permit)?;
+        let source = self.0.sources.find(&permit.identity().name, permit.tenant()).await?;
         let slot = self.0.cache.slot(&source.key(permit.resource(), permit.extras())).await;
-        self.obtain(source, &slot, permit.challenge(), request_id).await
+        self.obtain(&source, &slot, permit.challenge(), request_id).await
     }
 
     /// Takes steps until there is an answer: one, unless a flight was somebody else's errand.
@@ -151,14 +150,14 @@ impl Vend {
 
     /// Takes new credentials as they appear, for as long as the core is in use.
     pub fn watch_credentials(&self) {
-        let watch = Watch::over(self.0.sources.values().flat_map(|source| source.files()));
+        let watch = Watch::over(self.0.sources.files());
         let parts = Arc::downgrade(&self.0);
         self.0.runtime.spawn(async move {
             loop {
                 watch.change().await;
                 let Some(parts) = parts.upgrade() else { return };
                 // Reading may block; flights must not wait for it.
-                let reload = move || parts.sources.values().for_each(|source| source.reload());
+                let reload = move || parts.sources.all().for_each(|source| source.reload());
                 tokio::task::spawn_blocking(reload).await.ok();
             }
         });
@@ -174,12 +173,6 @@ impl Vend {
                 parts.cache.sweep(parts.clock.now()).await;
             }
         });
-    }
-
-    fn source(&self, permit: &Permit) -> Result<&Arc<Source>, Fault> {
-        let key = (permit.identity().name.clone(), permit.tenant().name.clone());
-        // Invariant: the configuration makes a source for every pair that policy can permit.
-        self.0.sources.get(&key).ok_or_else(|| Fault::new(Kind::Internal, "the identity has no source", "report this"))
     }
 
     fn moment(&self) -> Moment<'_> {
