@@ -5,7 +5,7 @@
 use url::Url;
 
 use super::cloud;
-use crate::name::{Malformed, ScopeForm, TenantId};
+use crate::name::{Malformed, ScopeForm, TenantId, is_guid};
 use crate::wire;
 
 /// The kinds of authority, as MSAL tells them apart.
@@ -196,13 +196,17 @@ impl Place {
         self.shares_cloud(&url) || below.is_some_and(is_label) || is_b2c(host)
     }
 
-    /// An External ID issuer names its tenant in the host and, perhaps, in the path.
+    /// An External ID issuer names its tenant in the host and, perhaps, in the path: the one that the authority
+    /// names, or its GUID. That of a domain name nobody knows beforehand, so any will do that is said twice; a
+    /// credential goes to the authority's own host only.
     fn has_ciam_issuer(&self, issuer: &Url) -> bool {
         let first = segments(&self.url).into_iter().next();
         let wanted = first.unwrap_or_else(|| label(self.host()).to_owned());
         let path = issuer.path().trim_end_matches('/');
         let tenant = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-        label(issuer.host_str().unwrap_or_default()) == wanted
+        let named = label(issuer.host_str().unwrap_or_default());
+        let of_domain = self.kind == Kind::Ciam && !is_guid(self.tenant.as_str()) && is_guid(named) && named == tenant;
+        (named == wanted || named == self.tenant.as_str() || of_domain)
             && (path.is_empty() || path == format!("/{tenant}") || path == format!("/{tenant}/v2.0"))
     }
 
@@ -274,6 +278,9 @@ const B2C: [&str; 4] = [".b2clogin.com", ".b2clogin.cn", ".b2clogin.us", ".b2clo
 mod tests {
     use super::*;
 
+    const T: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+    const OTHER: &str = "0a5b0c11-7a11-4c5e-9d0e-1f2a3b4c5d6e";
+
     fn place(url: &str, kind: Option<Kind>, id: Option<&str>) -> Result<Place, Malformed> {
         let id = id.map(|id| TenantId::parse(id).unwrap());
         Place::parse(url, kind, id.as_ref())
@@ -333,6 +340,7 @@ mod tests {
     fn an_issuer_belongs_by_host_cloud_or_name() {
         let entra = |url| place(url, None, Some("t.com")).unwrap();
         let ciam = place("https://foo.ciamlogin.com", None, None).unwrap();
+        let ciam_of = |id| place("https://foo.ciamlogin.com", None, Some(id)).unwrap();
         let oidc = place("https://idp.corp/realms/x", Some(Kind::Oidc), None).unwrap();
         for (place, issuer, belongs) in [
             (entra("https://login.microsoftonline.com"), "https://sts.windows.net/t/", true),
@@ -348,7 +356,12 @@ mod tests {
             (entra("https://login.corp"), "https://foo.ciamlogin.com/", false),
             (entra("https://login.corp"), "", false),
             (ciam.clone(), "https://foo.ciamlogin.com/t/v2.0", true),
-            (ciam, "https://bar.ciamlogin.com/t/v2.0", false),
+            (ciam.clone(), "https://bar.ciamlogin.com/t/v2.0", false),
+            (ciam.clone(), &format!("https://{T}.ciamlogin.com/{T}/v2.0"), true),
+            (ciam.clone(), &format!("https://{T}.ciamlogin.com/{OTHER}/v2.0"), false),
+            (ciam, &format!("https://{T}.ciamlogin.com/v2.0"), false),
+            (ciam_of(T), &format!("https://{T}.ciamlogin.com/{T}/v2.0"), true),
+            (ciam_of(T), &format!("https://{OTHER}.ciamlogin.com/{OTHER}/v2.0"), false),
             (oidc.clone(), "https://idp.corp/realms/x/", true),
             (oidc, "https://idp.example/realms/x", false),
         ] {

@@ -1,4 +1,4 @@
-"""Commands of the binary, and other programs, run as children: started, waited for within bounds, and asked to leave."""
+"""Commands of the binary and other programs, run as children: started, waited for within bounds, and asked to leave."""
 
 import os
 import signal
