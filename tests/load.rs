@@ -23,7 +23,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 const RATE: usize = 2000;
 const CONNECTIONS: usize = 16;
-const LOAD: Duration = Duration::from_secs(10);
+/// Ten seconds' worth.
+const REQUESTS: usize = 10 * RATE;
 const SWAP_EVERY: Duration = Duration::from_secs(1);
 const USED_WITHIN: Duration = Duration::from_secs(2);
 /// Of each identity's requests; as many exchanges there are.
@@ -167,9 +168,9 @@ async fn every_credential_is_replaced_twice_and_no_request_fails() {
     for caller in callers {
         caller.await.unwrap_or_else(|failed| panic!("{failed}\n{}", serve.log()));
     }
-    let rate = RATE as f64 * LOAD.as_secs_f64() / watch.elapsed().as_secs_f64();
-    eprintln!("{rate:.0} requests a second");
-    assert!(rate > 0.5 * RATE as f64, "{rate} requests a second are no load");
+    // Late requests are made up for, so the rate is short only where the machine is.
+    let rate = REQUESTS as f64 / watch.elapsed().as_secs_f64();
+    assert!(rate > 0.5 * RATE as f64, "{rate:.0} requests a second are no load");
 
     let exchanges = support::exchanges(&support::client(), authority).await;
     for swap in &swaps {
@@ -183,7 +184,7 @@ async fn call(caller: usize, address: String) {
     connection.set_nodelay(true).unwrap();
     let mut pace = interval(Duration::from_secs(1).mul_f64(CONNECTIONS as f64 / RATE as f64));
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    for n in 0..RATE * LOAD.as_secs() as usize / CONNECTIONS {
+    for n in 0..REQUESTS / CONNECTIONS {
         pace.tick().await;
         let kind = KINDS[n % KINDS.len()];
         let turn = n / KINDS.len();
@@ -240,7 +241,6 @@ impl Swap {
         let used: Vec<(jiff::Timestamp, usize)> = own.map(|exchange| (time(exchange), volume.used(exchange))).collect();
         let first = used.iter().find(|(_, generation)| *generation == self.generation);
         let first = first.unwrap_or_else(|| panic!("{} {} was never used: {used:?}", self.kind, self.generation));
-        eprintln!("{} {} after {:#}", self.kind, self.generation, first.0 - self.at);
         assert!(first.0 <= latest, "{} {} after {:#}", self.kind, self.generation, first.0 - self.at);
         let old = used.iter().find(|(at, generation)| *at > latest && *generation < self.generation);
         assert!(old.is_none(), "{} {} was in place, yet {old:?}", self.kind, self.generation);
