@@ -27,7 +27,7 @@ const CONNECTIONS: usize = 16;
 const REQUESTS: usize = 10 * RATE;
 const SWAP_EVERY: Duration = Duration::from_secs(1);
 const USED_WITHIN: Duration = Duration::from_secs(2);
-/// Of each identity's requests; as many exchanges there are.
+/// Of so many requests for an identity one has a resource of its own, and with it an exchange.
 const COLD_OF: usize = 13;
 const GENERATIONS: usize = 3;
 const KINDS: [&str; 3] = ["secret", "certificate", "assertion"];
