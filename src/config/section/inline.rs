@@ -64,9 +64,9 @@ fn is_inline(value: &Value) -> bool {
 /// How what stands at `key` is to be written.
 fn shape(key: &str) -> &'static str {
     match key {
+        "bearer" | "passphrase" => "{ file = \"...\" }",
         _ if key.starts_with("header_secret[") => "{ file = \"...\" }",
         _ if key.contains("header") => "header_secret = [{ file = \"...\" }]",
-        _ if key.starts_with("passphrase") => "passphrase = { file = \"...\" }",
         _ if key.starts_with("credentials[") => "{ kind = \"secret\", file = \"...\" }",
         _ => "credentials = [{ kind = \"secret\", file = \"...\" }]",
     }
