@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::authority::{Authority, place};
 use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
+use crate::credential::calendar::Calendar;
 use crate::credential::{Algorithm, Credential, Occasion};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
@@ -20,16 +21,19 @@ use crate::token::{Extension, Token, TokenKey};
 use crate::wire::request::client_credentials;
 use crate::wire::{Outgoing, answer, late};
 
+mod attempt;
+pub mod roster;
 pub mod standing;
 
-use standing::Standing;
+use attempt::Failure;
+use roster::{Held, Roster};
 
 /// A source and what it remembers of its credentials.
 pub struct Source {
     identity: Name,
     client_id: ClientId,
     authority: Arc<Authority>,
-    credentials: Vec<(Arc<Credential>, Standing)>,
+    roster: Roster,
     extra_body: Arc<[(String, String)]>,
     extension: Extension,
     timeout: Duration,
@@ -76,7 +80,7 @@ impl Source {
             identity: parts.identity,
             client_id: parts.client_id,
             authority: parts.authority,
-            credentials: parts.credentials.into_iter().map(|credential| (credential, Standing::default())).collect(),
+            roster: Roster::new(parts.credentials),
             extension: Extension::of(parts.extra_body.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
             extra_body: parts.extra_body,
             timeout: parts.timeout,
@@ -107,21 +111,16 @@ impl Source {
 
     /// The files in which new credentials would appear.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.credentials.iter().filter_map(|(credential, _)| credential.file())
+        self.roster.iter().flat_map(|held| held.credential.files())
     }
 
     /// Takes new credentials where there are any; a rejection of the old one ends with it. Tokens stay.
-    pub fn reload(&self) {
-        let (identity, tenant) = (self.identity.as_str(), self.authority.place().tenant().as_str());
-        for (credential, standing) in &self.credentials {
-            let kind = credential.kind();
-            if let Err(fault) = credential.reload() {
-                tracing::warn!(identity, tenant, kind, %fault, inward = fault.inward(), "no new credential");
-            }
-            // Another tenant's source may have been the one that took it.
-            if standing.follow(credential.generation()) {
-                tracing::info!(identity, tenant, kind, "a new credential is in use");
-            }
+    /// Notes in `calendar` when each of them ends.
+    pub fn reload(&self, calendar: &mut Calendar, metrics: &Metrics) {
+        let now = self.clock.now();
+        for held in self.roster.iter() {
+            self.follow(held, held.credential.reload(now));
+            calendar.note(&self.identity, &held.label, held.credential.expiry(), now, metrics);
         }
     }
 
@@ -134,12 +133,11 @@ impl Source {
     /// Until when every credential stands rejected, and why; none when one may be tried.
     #[must_use]
     pub fn rejected(&self, now: Timestamp) -> Option<(Timestamp, Fault)> {
-        let rejections: Option<Vec<_>> = self.credentials.iter().map(|(_, standing)| standing.rejected(now)).collect();
-        rejections?.into_iter().min_by_key(|(until, _)| *until)
+        self.roster.rejected(now)
     }
 
-    /// Fetches a token: at most one quick retry for a passing failure, then the next credential for one
-    /// that is rejected or cannot be used, all within the deadline.
+    /// Fetches a token with the credential that worked last, and with the next one when it is rejected or
+    /// cannot be used; all within the deadline.
     ///
     /// # Errors
     /// The last fault; a deadline that passed is the authority's.
@@ -150,24 +148,15 @@ impl Source {
         let endpoint = retried(find, wish.jitter, deadline).await;
         let endpoint = endpoint.inspect_err(|fault| self.log_fault("discovery", wish, fault))?;
         let mut last = Fault::new(Kind::Misconfigured, "the identity has no credential", "configure one");
-        for (credential, standing) in &self.credentials {
-            let _turn = within(deadline, async { Ok(standing.enter().await) }).await?;
-            if let Some((_, fault)) = standing.rejected(self.clock.now()) {
-                last = fault;
-                continue;
-            }
-            let exchange = || self.exchange(credential, &endpoint, wish, deadline, metrics);
-            match retried(exchange, wish.jitter, deadline).await {
+        for turn in self.roster.order(self.clock.now()) {
+            let Some(_entered) = self.enter(&turn, deadline).await? else { continue };
+            match self.attempt(turn.held, &endpoint, wish, deadline, metrics).await {
                 Ok(token) => {
-                    standing.trust();
+                    self.remember(&turn, metrics);
                     return Ok(token);
                 }
-                Err(fault) if fault.kind == Kind::RejectedCredential => {
-                    standing.reject(&fault, self.clock.now(), wish.jitter);
-                    last = fault;
-                }
-                Err(fault) if fault.kind == Kind::UnusableCredential => last = fault,
-                Err(fault) => return Err(fault),
+                Err(failure) if failure.is_of_credential() => last = failure.fault,
+                Err(failure) => return Err(failure.fault),
             }
         }
         Err(last)
@@ -176,13 +165,13 @@ impl Source {
     /// One exchange, with an assertion of its own; counted and logged however it ends.
     async fn exchange(
         &self,
-        credential: &Credential,
+        held: &Held,
         endpoint: &Url,
         wish: Wish<'_>,
         deadline: Deadline,
         metrics: &Metrics,
-    ) -> Result<Token, Fault> {
-        let jti = Uuid::new_v4().to_string();
+    ) -> Result<Token, Failure> {
+        let (credential, jti) = (&held.credential, Uuid::new_v4().to_string());
         // Lives are counted from before the request: how long the answer took is no part of them.
         let now = self.clock.now();
         // ADFS knows neither PSS nor SHA-256 thumbprints.
@@ -190,23 +179,27 @@ impl Source {
             place::Kind::Adfs => Algorithm::Rs256,
             _ => Algorithm::Ps256,
         };
-        let occasion = Occasion { client_id: &self.client_id, audience: endpoint, now, jti: &jti, algorithm };
+        let (client_id, request_id) = (&self.client_id, wish.request_id);
+        let occasion = Occasion { client_id, audience: endpoint, now, jti: &jti, algorithm, request_id, deadline };
         let proof = within(deadline, credential.prove(&occasion)).await;
-        let proof = proof.inspect_err(|fault| self.log_fault(credential.kind(), wish, fault))?;
+        let proof = proof.inspect_err(|fault| self.log_fault(&held.label, wish, fault)).map_err(Failure::unsent)?;
+        // After the proof: an assertion's file is read for it.
+        let sent = Some(credential.generation());
+        metrics.credential_ends(&self.identity, &held.label, credential.expiry().map(|expiry| expiry.at));
         let form = client_credentials(&self.client_id, wish.scope, &proof, &self.extra_body);
         let (url, request_id) = (endpoint.clone(), wish.request_id.to_owned());
         let outgoing = Outgoing { url, form: Some(form), request_id, header: None };
         let watch = Stopwatch::start();
         let incoming = within(deadline, self.authority.wire().send(outgoing)).await;
-        let held: Vec<Arc<Secret>> = self.credentials.iter().filter_map(|(one, _)| one.secret()).collect();
-        let secrets: Vec<&Secret> = held.iter().map(Arc::as_ref).chain([proof.secret()]).collect();
+        let known: Vec<Arc<Secret>> = self.roster.iter().filter_map(|one| one.credential.secret()).collect();
+        let secrets: Vec<&Secret> = known.iter().map(Arc::as_ref).chain([proof.secret()]).collect();
         let result = incoming.and_then(|incoming| answer::token(&incoming, now, &secrets));
         metrics.exchanged(&self.identity, &result, watch.elapsed());
         match &result {
-            Ok(token) => self.log_token(credential.kind(), wish, token),
-            Err(fault) => self.log_fault(credential.kind(), wish, fault),
+            Ok(token) => self.log_token(&held.label, wish, token),
+            Err(fault) => self.log_fault(&held.label, wish, fault),
         }
-        result
+        result.map_err(|fault| Failure { fault, sent })
     }
 
     fn log_token(&self, step: &str, wish: Wish<'_>, token: &Token) {
@@ -215,7 +208,7 @@ impl Source {
         tracing::info!(identity, tenant, scope, step, request_id, %expires_at, "token issued");
     }
 
-    /// `step` is the kind of credential, or what came before one was needed.
+    /// `step` is the label of a credential, or what came before one was needed.
     fn log_fault(&self, step: &str, wish: Wish<'_>, fault: &Fault) {
         tracing::warn!(
             identity = self.identity.as_str(),

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::credential::calendar::Calendar;
 use crate::credential::watch::Watch;
 use crate::fault::{Fault, Kind};
 use crate::freshness::{Patience, Windows};
@@ -128,17 +129,17 @@ impl Vend {
         self.0.cache.tokens(self.0.clock.now())
     }
 
-    /// Takes new credentials as they appear, for as long as the core is in use.
+    /// Takes new credentials as they appear, and warns before they end, for as long as the core is in use.
     pub fn watch_credentials(&self) {
-        let watch = Watch::over(self.0.sources.values().flat_map(|source| source.files()));
+        let mut watch = Watch::over(self.0.sources.values().flat_map(|source| source.files()));
         let parts = Arc::downgrade(&self.0);
         self.0.runtime.spawn(async move {
-            loop {
-                watch.change().await;
-                let Some(parts) = parts.upgrade() else { return };
+            let mut calendar = Calendar::default();
+            // The first look finds what changed between the reading of the configuration and the watch.
+            while let Some(parts) = parts.upgrade() {
                 // Reading may block; flights must not wait for it.
-                let reload = move || parts.sources.values().for_each(|source| source.reload());
-                tokio::task::spawn_blocking(reload).await.ok();
+                calendar = tokio::task::spawn_blocking(move || parts.reload(calendar)).await.unwrap_or_default();
+                watch.change().await;
             }
         });
     }
@@ -181,6 +182,13 @@ impl Vend {
             vend.0.cache.weigh(slot).await;
             drop(hold);
         });
+    }
+}
+
+impl Parts {
+    fn reload(&self, mut calendar: Calendar) -> Calendar {
+        self.sources.values().for_each(|source| source.reload(&mut calendar, &self.metrics));
+        calendar
     }
 }
 
