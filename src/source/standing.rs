@@ -85,7 +85,8 @@ impl Standing {
         if rest.as_ref().is_some_and(is_same) {
             return;
         }
-        let failures = rest.as_ref().map_or(1, |before| before.failures.saturating_add(1));
+        let before = rest.as_ref().filter(|before| before.fault.kind == fault.kind);
+        let failures = before.map_or(1, |before| before.failures.saturating_add(1));
         *rest = Some(Rest { fault: fault.clone(), failures, since: now, until: now + length(failures) });
     }
 
@@ -170,7 +171,8 @@ mod tests {
         assert!(standing.rests(at(9)) && standing.rejected(now).is_none());
         assert!(!standing.rests(at(10)));
         standing.reject(&Fault::new(Kind::RejectedCredential, "p", "r"), at(1), 0.0);
-        assert!(standing.rejected(at(20)).is_some(), "the authority's word weighs more, and it is the second time");
+        assert!(standing.rejected(at(10)).is_some(), "the authority's word weighs more");
+        assert!(standing.rejected(at(11)).is_none(), "and is the first of its kind");
         standing.pass_over(&unusable, at(2), 0.0);
         assert!(standing.rejected(at(3)).is_some());
     }
