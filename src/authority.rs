@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::fault::{Fault, Kind};
+use crate::name::TenantId;
 use crate::wire::{self, Outgoing, Wire, answer};
 
 pub mod cloud;
@@ -54,6 +55,12 @@ impl Authority {
     pub fn new(place: Place, instance_discovery: InstanceDiscovery, wire: Wire, clock: Clock) -> Self {
         let (knowledge, turn) = Default::default();
         Self { place, instance_discovery, wire, clock, knowledge, turn }
+    }
+
+    /// The same authority in another directory, of which nothing is known yet. Both share connections.
+    #[must_use]
+    pub fn in_tenant(&self, id: &TenantId) -> Self {
+        Self::new(self.place.in_tenant(id), self.instance_discovery.clone(), self.wire.clone(), self.clock.clone())
     }
 
     /// Where it is, and of what kind.
@@ -125,7 +132,7 @@ impl Authority {
 
     async fn discover(&self, request_id: &str) -> Result<Url, Fault> {
         let get = async |url: Url| {
-            let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned(), header: None };
+            let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned(), headers: Vec::new() };
             self.wire.send(outgoing).await
         };
         if let Some(url) = self.instance_url() {

@@ -17,6 +17,7 @@ use crate::vend::cache::Bounds;
 pub mod azure;
 pub mod credential;
 pub mod file;
+pub mod host;
 pub mod identity;
 pub mod mistake;
 pub mod secret;

@@ -14,6 +14,7 @@ use crate::wire::request::ClientProof;
 pub mod assertion;
 pub mod calendar;
 pub mod certificate;
+pub mod delegate;
 pub mod expiry;
 pub mod file;
 pub mod secret;

@@ -126,6 +126,13 @@ impl Fault {
         Self { kind, details: Box::new(details) }
     }
 
+    /// The same, said of what it happened to.
+    #[must_use]
+    pub fn about(mut self, what: &str) -> Self {
+        self.details.problem = format!("{what}: {}", self.details.problem).into();
+        self
+    }
+
     /// Adds words for the log alone: an authority's description, the text of an I/O error.
     #[must_use]
     pub fn with_inward(mut self, text: impl Into<String>) -> Self {

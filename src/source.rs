@@ -10,23 +10,27 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::authority::{Authority, place};
+use crate::claims::{self, ClaimsRequest};
 use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
 use crate::credential::calendar::Calendar;
 use crate::credential::{Algorithm, Credential, Occasion};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
-use crate::name::{ClientId, Name, Resource, Scope};
+use crate::name::{ClientId, Name, Resource, Scope, TenantId};
 use crate::secret::Secret;
-use crate::token::{Extension, Token, TokenKey};
-use crate::wire::request::client_credentials;
+use crate::token::{Extension, Extras, Token, TokenKey};
+use crate::wire::request::ClientCredentials;
 use crate::wire::{Outgoing, answer, late};
 
 mod attempt;
+pub mod host;
 pub mod roster;
 pub mod standing;
+pub mod throttle;
 
 use attempt::Failure;
 use roster::{Held, Roster};
+use throttle::Throttle;
 
 /// A source and what it remembers of its credentials.
 pub struct Source {
@@ -34,9 +38,12 @@ pub struct Source {
     client_id: ClientId,
     authority: Arc<Authority>,
     roster: Roster,
+    client_capabilities: Arc<[String]>,
     extra_body: Arc<[(String, String)]>,
     extension: Extension,
     timeout: Duration,
+    throttle: Throttle,
+    refresh_rate: NonZeroU32,
     renewals: DefaultDirectRateLimiter,
     clock: Clock,
 }
@@ -51,6 +58,8 @@ pub struct Parts {
     pub authority: Arc<Authority>,
     /// Tried in this order.
     pub credentials: Vec<Arc<Credential>>,
+    /// What the programs behind the identity are capable of, such as `cp1`: continuous access evaluation.
+    pub client_capabilities: Arc<[String]>,
     /// Further parameters of every request.
     pub extra_body: Arc<[(String, String)]>,
     /// The deadline of a whole fetch: discovery, retry and further credentials included.
@@ -66,6 +75,10 @@ pub struct Parts {
 pub struct Wish<'a> {
     /// For what.
     pub scope: &'a Scope,
+    /// What else the token is to be.
+    pub extras: &'a Extras,
+    /// What a resource demanded of it.
+    pub challenge: Option<&'a ClaimsRequest>,
     /// The id of the request that wants it, which goes to the authority too.
     pub request_id: &'a str,
     /// Drawn from `0.0..1.0`; spreads retries and cooling.
@@ -81,12 +94,41 @@ impl Source {
             client_id: parts.client_id,
             authority: parts.authority,
             roster: Roster::new(parts.credentials),
-            extension: Extension::of(parts.extra_body.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
+            client_capabilities: parts.client_capabilities,
+            extension: Extension::with(pairs(&parts.extra_body), &Extras::default()),
             extra_body: parts.extra_body,
             timeout: parts.timeout,
+            throttle: Throttle::default(),
+            refresh_rate: parts.refresh_rate,
             renewals: RateLimiter::direct(Quota::per_second(parts.refresh_rate)),
             clock: parts.clock,
         }
+    }
+
+    /// The same in another directory, with nothing remembered.
+    #[must_use]
+    pub fn in_tenant(&self, id: &TenantId) -> Self {
+        Self::new(Parts { authority: Arc::new(self.authority.in_tenant(id)), ..self.parts() })
+    }
+
+    fn parts(&self) -> Parts {
+        Parts {
+            identity: self.identity.clone(),
+            client_id: self.client_id.clone(),
+            authority: Arc::clone(&self.authority),
+            credentials: self.roster.iter().map(|held| Arc::clone(&held.credential)).collect(),
+            client_capabilities: Arc::clone(&self.client_capabilities),
+            extra_body: Arc::clone(&self.extra_body),
+            timeout: self.timeout,
+            refresh_rate: self.refresh_rate,
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The directory that it mints in.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        self.authority.place().tenant()
     }
 
     /// The identity that it mints for.
@@ -97,15 +139,17 @@ impl Source {
 
     /// The key under which a token for `resource` from this source is kept.
     #[must_use]
-    pub fn key(&self, resource: &Resource) -> TokenKey {
+    pub fn key(&self, resource: &Resource, extras: &Extras) -> TokenKey {
         let place = self.authority.place();
+        let plain = *extras == Extras::default();
         TokenKey {
             identity: self.identity.clone(),
             authority: place.url().as_str().into(),
             tenant: place.tenant().clone(),
             client_id: self.client_id.clone(),
             scope: Scope::of(resource, place.scope_form()),
-            extension: self.extension.clone(),
+            extras: extras.clone(),
+            extension: if plain { self.extension.clone() } else { Extension::with(pairs(&self.extra_body), extras) },
         }
     }
 
@@ -114,14 +158,18 @@ impl Source {
         self.roster.iter().flat_map(|held| held.credential.files())
     }
 
-    /// Takes new credentials where there are any; a rejection of the old one ends with it. Tokens stay.
-    /// Notes in `calendar` when each of them ends.
+    /// Takes new credentials where there are any; tokens stay. Notes in `calendar` when each of them ends.
     pub fn reload(&self, calendar: &mut Calendar, metrics: &Metrics) {
         let now = self.clock.now();
         for held in self.roster.iter() {
-            self.follow(held, held.credential.reload(now));
+            self.renew(held, now);
             calendar.note(&self.identity, &held.label, held.credential.expiry(), now, metrics);
         }
+    }
+
+    /// Notes where a credential is a new one: a rejection of the old one ends with it.
+    pub fn follow_all(&self) {
+        self.roster.iter().for_each(|held| self.follow(held));
     }
 
     /// Takes one renewal from the budget, if there is one.
@@ -130,10 +178,11 @@ impl Source {
         self.renewals.check().is_ok()
     }
 
-    /// Until when every credential stands rejected, and why; none when one may be tried.
+    /// Until when there is no use in asking for `scope`, and why: the authority wants to be left alone, or has
+    /// rejected every credential.
     #[must_use]
-    pub fn rejected(&self, now: Timestamp) -> Option<(Timestamp, Fault)> {
-        self.roster.rejected(now)
+    pub fn resting(&self, scope: &Scope, now: Timestamp) -> Option<(Timestamp, Fault)> {
+        self.throttle.stands(scope, now).or_else(|| self.roster.rejected(now))
     }
 
     /// Fetches a token with the credential that worked last, and with the next one when it is rejected or
@@ -186,9 +235,18 @@ impl Source {
         // After the proof: an assertion's file is read for it.
         let sent = Some(credential.generation());
         metrics.credential_ends(&self.identity, &held.label, credential.expiry().map(|expiry| expiry.at));
-        let form = client_credentials(&self.client_id, wish.scope, &proof, &self.extra_body);
+        let client_claims = wish.extras.client_claims.as_ref();
+        let claims = claims::merged(wish.challenge, client_claims, &self.client_capabilities);
+        let request = ClientCredentials {
+            client_id: &self.client_id,
+            scope: wish.scope,
+            proof: &proof,
+            claims: claims.as_deref(),
+            fmi_path: wish.extras.fmi_path.as_ref(),
+            extra: &self.extra_body,
+        };
         let (url, request_id) = (endpoint.clone(), wish.request_id.to_owned());
-        let outgoing = Outgoing { url, form: Some(form), request_id, header: None };
+        let outgoing = Outgoing { url, form: Some(request.form()), request_id, headers: Vec::new() };
         let watch = Stopwatch::start();
         let incoming = within(deadline, self.authority.wire().send(outgoing)).await;
         let known: Vec<Arc<Secret>> = self.roster.iter().filter_map(|one| one.credential.secret()).collect();
@@ -197,7 +255,10 @@ impl Source {
         metrics.exchanged(&self.identity, &result, watch.elapsed());
         match &result {
             Ok(token) => self.log_token(&held.label, wish, token),
-            Err(fault) => self.log_fault(&held.label, wish, fault),
+            Err(fault) => {
+                self.throttle.remember(wish.scope, fault, self.clock.now());
+                self.log_fault(&held.label, wish, fault);
+            }
         }
         result.map_err(|fault| Failure { fault, sent })
     }
@@ -239,6 +300,10 @@ where
         }
         result => result,
     }
+}
+
+fn pairs(parameters: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 async fn within<T>(deadline: Deadline, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {

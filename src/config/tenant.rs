@@ -35,9 +35,10 @@ pub struct Tenant {
 
 /// Reads one tenant.
 pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<Tenant> {
-    let parsed_name =
-        Name::parse(name).map_err(|malformed| section.note("", malformed.to_string(), "rename the tenant"));
-    let place = read_place(&mut section);
+    let is_any = name == ANY;
+    let note = |malformed: Malformed| section.note("", malformed.to_string(), "rename the tenant");
+    let parsed_name = if is_any { Ok(None) } else { Name::parse(name).map(Some).map_err(note) };
+    let place = read_place(&mut section, is_any);
     let instance_discovery = section.or("instance_discovery", InstanceDiscovery::Public, instance_discovery);
     let has_roots = section.has("ca_file");
     let roots = has_roots.then(|| roots(&mut section, surroundings)).flatten();
@@ -69,7 +70,7 @@ pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>
 }
 
 /// The authority's place, of `authority`, `kind` and `id` together.
-fn read_place(section: &mut Section<'_>) -> Option<Place> {
+fn read_place(section: &mut Section<'_>, is_any: bool) -> Option<Place> {
     let id_was_written = section.has("id");
     let id = section.optional("id", parsed(TenantId::parse));
     let kind_was_written = section.has("kind");
@@ -78,11 +79,19 @@ fn read_place(section: &mut Section<'_>) -> Option<Place> {
     if (id_was_written && id.is_none()) || (kind_was_written && kind.is_none()) {
         return None;
     }
+    if is_any && id_was_written {
+        section.note(
+            "id",
+            "this section is for any tenant that a caller names",
+            "remove the id, or rename the section",
+        );
+    }
     let misplaced = |malformed: Malformed| {
         let key = if id.is_none() && malformed.to_string().contains("'id'") { "id" } else { "authority" };
         section.note(key, malformed.to_string(), "correct the authority, its kind or the tenant's id");
     };
-    Place::parse(&url, kind, id.as_ref()).map_err(misplaced).ok()
+    let place = if is_any { Place::pattern(&url, kind) } else { Place::parse(&url, kind, id.as_ref()) };
+    place.map_err(misplaced).ok()
 }
 
 fn roots(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Vec<reqwest::Certificate>> {
@@ -124,5 +133,7 @@ fn instance_discovery(value: Value) -> Result<InstanceDiscovery, Malformed> {
     }
 }
 
+/// The name of the section for tenants that only a caller names.
+pub const ANY: &str = "*";
 const PUBLIC: &str = "https://login.microsoftonline.com";
 const SHORTEST: Duration = Duration::from_millis(100);

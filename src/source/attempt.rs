@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::sync::SemaphorePermit;
 use url::Url;
 
 use super::roster::{Held, Turn};
 use super::{RETRY_DELAY, Source, Wish, within};
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Timestamp};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
 use crate::token::Token;
-
-use tokio::sync::SemaphorePermit;
 
 /// Why an exchange gave no token, and what was shown to the authority.
 #[derive(Debug)]
@@ -66,6 +65,10 @@ impl Source {
             && self.may_repeat(failure, held, wish, deadline).await
         {
             result = self.exchange(held, endpoint, wish, deadline, metrics).await;
+            // There is no third one, but the next request may do better.
+            if let Err(failure) = &result {
+                self.is_replaced(failure, held, deadline).await;
+            }
         }
         match &result {
             Ok(_) => held.standing.trust(),
@@ -81,15 +84,21 @@ impl Source {
             tokio::time::sleep(delay).await;
             return true;
         }
+        self.is_replaced(failure, held, deadline).await
+    }
+
+    /// Looks at the files of a rejected credential, and says whether they hold another one by now.
+    async fn is_replaced(&self, failure: &Failure, held: &Held, deadline: Deadline) -> bool {
         let is_rejected = failure.fault.kind == Kind::RejectedCredential && failure.sent.is_some();
         if !is_rejected || held.credential.files().is_empty() {
             return false;
         }
         let (credential, now) = (Arc::clone(&held.credential), self.clock.now());
-        // Reading may block; whoever waits for a thread longer than the flight lasts has lost nothing.
+        // Reading may block; a disk that hangs must not outlast the flight.
         let read = tokio::task::spawn_blocking(move || credential.reload(now));
-        if let Ok(Ok(result)) = tokio::time::timeout(deadline.left(), read).await {
-            self.follow(held, result);
+        if let Ok(Ok(looked)) = tokio::time::timeout(deadline.left(), read).await {
+            self.tell(held, looked);
+            self.follow(held);
         }
         failure.sent != Some(held.credential.generation())
     }
@@ -127,16 +136,23 @@ impl Source {
         }
     }
 
-    /// Takes up what looking at the files of a credential led to.
-    pub(super) fn follow(&self, held: &Held, looked: Result<(), Fault>) {
-        let (identity, tenant) = (self.identity.as_str(), self.authority.place().tenant().as_str());
-        let credential = &*held.label;
+    /// Looks at the files of a credential, and takes a new one.
+    pub(super) fn renew(&self, held: &Held, now: Timestamp) {
+        self.tell(held, held.credential.reload(now));
+    }
+
+    fn tell(&self, held: &Held, looked: Result<(), Fault>) {
+        let (identity, credential) = (self.identity.as_str(), &*held.label);
         if let Err(fault) = looked {
-            tracing::warn!(identity, tenant, credential, %fault, inward = fault.inward(), "no new credential");
+            tracing::warn!(identity, credential, %fault, inward = fault.inward(), "no new credential");
         }
-        // Another tenant's source may have been the one that took it.
+    }
+
+    /// Notes whether a credential is a new one, which this or another source of the identity took.
+    pub(super) fn follow(&self, held: &Held) {
         if held.standing.follow(held.credential.generation()) {
-            tracing::info!(identity, tenant, credential, "a new credential is in use");
+            let (identity, tenant) = (self.identity.as_str(), self.authority.place().tenant().as_str());
+            tracing::info!(identity, tenant, credential = &*held.label, "a new credential is in use");
         }
     }
 }

@@ -47,7 +47,10 @@ impl Roster {
         let kinds: Vec<&str> = credentials.iter().map(|credential| credential.kind()).collect();
         let labels = labels(&kinds);
         let held = credentials.into_iter().zip(labels);
-        let held = held.map(|(credential, label)| Held { credential, standing: Standing::default(), label });
+        let held = held.map(|(credential, label)| {
+            let standing = Standing::of(credential.generation());
+            Held { credential, standing, label }
+        });
         Self { held: held.collect(), working: AtomicUsize::new(0) }
     }
 

@@ -49,6 +49,12 @@ impl Rest {
 }
 
 impl Standing {
+    /// Nothing is known yet of the credential's present `generation`.
+    #[must_use]
+    pub fn of(generation: u64) -> Self {
+        Self { generation: AtomicU64::new(generation), ..Self::default() }
+    }
+
     /// Until when it stands rejected, and why.
     #[must_use]
     pub fn rejected(&self, now: Timestamp) -> Option<(Timestamp, Fault)> {
@@ -81,11 +87,11 @@ impl Standing {
         self.trusted.store(false, Ordering::Release);
         let is_rejection = fault.kind == Kind::RejectedCredential;
         // What the authority said weighs more than what we found ourselves.
-        let is_same = |before: &Rest| before.stands(now) && (before.fault.kind == fault.kind || !is_rejection);
-        if rest.as_ref().is_some_and(is_same) {
+        let is_alike = |before: &&Rest| (before.fault.kind == Kind::RejectedCredential) == is_rejection;
+        if rest.as_ref().is_some_and(|before| before.stands(now) && (is_alike(&before) || !is_rejection)) {
             return;
         }
-        let before = rest.as_ref().filter(|before| before.fault.kind == fault.kind);
+        let before = rest.as_ref().filter(is_alike);
         let failures = before.map_or(1, |before| before.failures.saturating_add(1));
         *rest = Some(Rest { fault: fault.clone(), failures, since: now, until: now + length(failures) });
     }

@@ -63,7 +63,7 @@ impl AssertionUrl {
             url: self.url.clone(),
             form: None,
             request_id: occasion.request_id.to_owned(),
-            header: bearer.map(|bearer| ("authorization", Secret::from(bearer))),
+            headers: bearer.map(|bearer| ("authorization", Secret::from(bearer))).into_iter().collect(),
         };
         let sent = timeout(occasion.deadline.left() / 2, self.wire.send(outgoing)).await;
         let incoming = sent.unwrap_or_else(|_| Err(late().with_inward("no answer in time")));
