@@ -10,7 +10,6 @@ use crate::credential::certificate::client::{Origin, Passphrase};
 use crate::credential::certificate::unfit::{Part, Unfit};
 use crate::credential::certificate::{Claims, Files};
 use crate::credential::{AssertionFile, AssertionUrl, ClientCertificate, ClientSecret, Credential};
-use crate::fault::Fault;
 use crate::name::Malformed;
 use crate::secret::Secret;
 use crate::wire::is_confidential;
@@ -137,7 +136,7 @@ fn assertion(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Optio
     if has_bearer != bearer.is_some() {
         return None;
     }
-    let unmade = |fault: Fault| section.note("url", fault.to_string(), "install the ca-certificates package");
+    let unmade = |_| section.note("url", "no TLS client can be made for it", "install the ca-certificates package");
     AssertionUrl::new(url?, bearer).map_err(unmade).ok().map(Box::new).map(Credential::AssertionUrl)
 }
 

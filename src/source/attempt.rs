@@ -109,7 +109,7 @@ impl Source {
         match failure.sent {
             None => held.standing.pass_over(&failure.fault, now, wish.jitter),
             Some(sent) if failure.fault.kind == Kind::RejectedCredential && sent == held.credential.generation() => {
-                held.standing.follow(sent);
+                self.follow(held);
                 held.standing.reject(&failure.fault, now, wish.jitter);
                 metrics.credential_rejected(&self.identity, &held.label);
             }

@@ -193,9 +193,10 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-    fn issued(until: i32) -> (String, String) {
+    fn issued(from: i32, until: i32) -> (String, String) {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
         let mut params = rcgen::CertificateParams::new(vec!["app".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
         params.not_after = rcgen::date_time_ymd(until, 1, 1);
         (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
     }
@@ -205,7 +206,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let write = |name: &str, text: &str| std::fs::write(path(name), text).unwrap();
-        let ((first, first_key), (second, second_key), (old, old_key)) = (issued(2040), issued(2041), issued(2026));
+        let ((first, first_key), (old, old_key)) = (issued(2020, 2040), issued(2020, 2026));
+        let ((second, second_key), (early, early_key)) = (issued(2020, 2041), issued(2030, 2042));
         let origin = Origin {
             file: path("tls.crt"),
             key: Some(path("tls.key")),
@@ -236,12 +238,17 @@ mod tests {
         write("tls.crt", &old);
         write("tls.key", &old_key);
         broken("expired at 2026");
+        write("tls.crt", &early);
+        write("tls.key", &early_key);
+        broken("not valid before 2030");
+        certificate.reload(Timestamp::from_secs(1_900_000_000)).unwrap();
+        assert_eq!(certificate.generation(), 1, "what becomes valid is taken then");
         write("tls.crt", &second);
         write("tls.key", &second_key);
         certificate.reload(NOW).unwrap();
         assert_eq!(
             (certificate.generation(), certificate.not_after().to_string()),
-            (1, "2041-01-01T00:00:00Z".to_owned())
+            (2, "2041-01-01T00:00:00Z".to_owned())
         );
     }
 }
