@@ -1,5 +1,4 @@
 //! Each kind of credential against an authority that verifies it in earnest.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -6,16 +6,12 @@ mod support;
 use std::collections::HashSet;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bursar::clock::Stopwatch;
-use serde_json::{Value, json};
-use support::proof::{PROOFS, Volume, assertion_named, issue, pair, with_credentials, world};
-use support::{APP, NATIVE, OTHER_APP, SECRET, World, start_serve, start_sts};
-
-const THIRD_APP: &str = "b0b00000-0000-4000-8000-000000000006";
+use serde_json::json;
+use support::proof::{PROOFS, Volume, issue, pair, shown, with_credentials, world};
+use support::{NATIVE, SECRET, World, start_serve, start_sts};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_secret_is_taken_within_moments_and_tokens_stay() {
@@ -37,123 +33,6 @@ async fn a_new_secret_is_taken_within_moments_and_tokens_stay() {
     tokio::time::sleep(Duration::from_millis(600)).await;
     world.ask("/token?resource=another").await.token();
     assert_eq!(world.ask(NATIVE).await.token(), token, "a broken file changes nothing");
-}
-
-/// An authority that knows three applications, each by the three proofs that it comes to have.
-fn three_applications(certificates: &[String]) -> String {
-    format!(
-        r#"
-[[apps]]
-client_id = "{APP}"
-{PROOFS}
-[[apps]]
-client_id = "{OTHER_APP}"
-secrets = ["secret-0", "secret-1", "secret-2"]
-[[apps]]
-client_id = "{THIRD_APP}"
-certificates = {certificates:?}
-"#
-    )
-}
-
-fn three_identities() -> String {
-    let second = with_credentials(r#"[{ kind = "assertion", file = "assertion/token" }]"#);
-    let second = second.replacen("file = \"other-secret\"", "file = \"other/secret\"", 1);
-    format!(
-        r#"{second}
-[identities.third]
-tenants = ["one"]
-client_id = "{THIRD_APP}"
-resources = ["*"]
-credentials = [{{ kind = "certificate", file = "certificate/tls.crt", key = "certificate/tls.key" }}]
-"#
-    )
-    .replacen("resources = [\"https://vault.azure.net\"]", "resources = [\"*\"]", 1)
-}
-
-/// What an exchange was proved with: the same for one credential, another for the next.
-fn proof(exchange: &Value) -> String {
-    let assertion = &exchange["assertion"];
-    let (thumbprint, jti) = (&assertion["header"]["x5t#S256"], &assertion["claims"]["jti"]);
-    let shown = [thumbprint, &exchange["form"]["client_secret"], jti].into_iter().find(|shown| !shown.is_null());
-    shown.and_then(Value::as_str).unwrap().to_owned()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_kind_is_replaced_twice_under_load_and_no_request_fails() {
-    let directory = support::directory();
-    let signing = issue(directory.path());
-    let token = |n: usize| assertion_named(&signing, 1_800_003_600, &format!("token-{n}"));
-    let pairs: Vec<_> = (0..3).map(|_| pair()).collect();
-    let path = |name: &str| directory.path().join(name);
-    for (n, (certificate, _)) in pairs.iter().enumerate() {
-        std::fs::write(path(&format!("public-{n}.pem")), certificate).unwrap();
-    }
-    let names: Vec<String> = (0..3).map(|n| format!("public-{n}.pem")).collect();
-    std::fs::write(path("sts.toml"), three_applications(&names)).unwrap();
-    let assertions = Volume::new(path("assertion"), &[("token", &token(0))]);
-    let secrets = Volume::new(path("other"), &[("secret", "secret-0")]);
-    let certificates = Volume::new(path("certificate"), &[("tls.crt", &pairs[0].0), ("tls.key", &pairs[0].1)]);
-    let world = Arc::new(World::within(directory, &three_identities()).await);
-
-    let targets = ["first", "second", "third"].map(|name| format!("/token?identity={name}&resource=https://r"));
-    let mut held = Vec::new();
-    for target in &targets {
-        held.push(world.ask(target).await.token().to_owned());
-    }
-    let (ended, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let callers: Vec<_> = (0..8)
-        .map(|caller| {
-            let (world, ended, asked, targets) =
-                (Arc::clone(&world), Arc::clone(&ended), Arc::clone(&asked), targets.clone());
-            tokio::spawn(async move {
-                // Together two thousand requests a second, or as many as this machine can do.
-                let mut pace = tokio::time::interval(Duration::from_millis(4));
-                pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-                while !ended.load(Ordering::Relaxed) {
-                    pace.tick().await;
-                    let n = asked.fetch_add(1, Ordering::Relaxed);
-                    let target = &targets[n % 3];
-                    let is_cold = n % 20 < 3;
-                    let resource = if is_cold { format!("-{caller}-{n}") } else { String::new() };
-                    let reply = world.ask(&format!("{target}{resource}")).await;
-                    assert_eq!(reply.status, 200, "{reply:?}");
-                }
-            })
-        })
-        .collect();
-
-    let mut seen: HashSet<String> = HashSet::new();
-    for round in 0..3 {
-        for (app, kind) in [(APP, "assertion"), (OTHER_APP, "secret"), (THIRD_APP, "certificate")] {
-            let (certificate, key) = &pairs[round];
-            match kind {
-                _ if round == 0 => {}
-                "assertion" => assertions.swap(&[("token", &token(round))]),
-                "secret" => secrets.swap(&[("secret", &format!("secret-{round}"))]),
-                _ => certificates.swap(&[("tls.crt", certificate), ("tls.key", key)]),
-            }
-            let watch = Stopwatch::start();
-            loop {
-                let exchanges = support::exchanges(&world.http, world.sts.url()).await;
-                let own = exchanges.iter().filter(|exchange| exchange["form"]["client_id"] == app);
-                if own.map(proof).fold(false, |is_new, proof| seen.insert(proof) || is_new) {
-                    break;
-                }
-                assert!(watch.elapsed() < Duration::from_secs(2), "{kind} {round}: seen {seen:?}");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-    ended.store(true, Ordering::Relaxed);
-    for caller in callers {
-        caller.await.unwrap();
-    }
-    assert_eq!(seen.len(), 9);
-    assert!(asked.load(Ordering::Relaxed) > 1000, "{asked:?} requests are no load");
-    for (target, held) in targets.iter().zip(held) {
-        assert_eq!(world.ask(target).await.token(), held, "cached tokens stay");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,7 +94,7 @@ async fn what_changed_while_the_service_started_is_not_missed() {
     let mut seen = HashSet::new();
     for n in 0.. {
         world.ask(&format!("/token?resource=r{n}")).await.token();
-        seen.extend(support::exchanges(&world.http, world.sts.url()).await.iter().map(proof));
+        seen.extend(support::exchanges(&world.http, world.sts.url()).await.iter().map(shown));
         // At most one exchange was before the first look.
         if seen.len() == 2 || n > 0 && watch.elapsed() > Duration::from_millis(500) {
             break;

@@ -57,7 +57,7 @@ fn end(text: &str) -> Result<Timestamp, Malformed> {
         let day: jiff::civil::Date = (text.len() == "2027-01-31".len()).then(|| text.parse().ok())??;
         Some(day.tomorrow().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
     };
-    let moment: jiff::Timestamp = text.parse().ok().or_else(day).ok_or_else(|| malformed)?;
+    let moment: jiff::Timestamp = text.parse().ok().or_else(day).ok_or(malformed)?;
     u64::try_from(moment.as_second()).map(Timestamp::from_secs).map_err(|_| malformed)
 }
 

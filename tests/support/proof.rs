@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{SECRET, STS_SETTINGS, TWO_IDENTITIES, World};
 
@@ -64,6 +64,14 @@ pub async fn world(credentials: &str) -> (World, EncodingKey) {
     std::fs::write(directory.path().join("sts.toml"), settings).unwrap();
     std::fs::write(directory.path().join("wrong"), "wrong-secret").unwrap();
     (World::within(directory, &with_credentials(credentials)).await, key)
+}
+
+/// What an exchange was proved with: the same for one credential, another for the next.
+pub fn shown(exchange: &Value) -> String {
+    let assertion = &exchange["assertion"];
+    let (thumbprint, jti) = (&assertion["header"]["x5t#S256"], &assertion["claims"]["jti"]);
+    let mut proofs = [thumbprint, &exchange["form"]["client_secret"], jti].into_iter();
+    proofs.find_map(Value::as_str).unwrap().to_owned()
 }
 
 /// A directory as Kubernetes projects it: the files are links through `..data`, which is swapped.
