@@ -49,7 +49,7 @@ fn the_end_of_a_secret_is_a_day_or_a_moment() {
 fn an_assertion_has_a_file_or_a_url() {
     for (written, is_url) in [
         ("file = 'nowhere'", false),
-        ("url = 'https://sts.corp/token?audience=x'", true),
+        ("url = 'https://sts.corp/token?key=marked-secret'", true),
         ("url = 'http://127.0.0.1:1/', bearer = { env = 'SECRET' }", true),
     ] {
         let (credential, told) = read_credential(&format!("kind = 'assertion', {written}"));

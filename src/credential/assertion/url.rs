@@ -1,5 +1,6 @@
 //! An assertion that a URL answers with, such as the token service of a CI job or a SPIFFE agent.
 
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,6 @@ use crate::wire::request::ClientProof;
 use crate::wire::{Incoming, Outgoing, Reach, Trust, Wire, is_loopback, late};
 
 /// A URL that answers with a signed assertion.
-#[derive(Debug)]
 pub struct AssertionUrl {
     url: Url,
     bearer: Option<ClientSecret>,
@@ -73,16 +73,26 @@ impl AssertionUrl {
         Ok(ClientProof::Assertion(text))
     }
 
-    /// Says where, without what follows the path: it may be a secret.
+    /// Says where.
     fn at(&self, fault: Fault) -> Fault {
-        let place = format!("{}{}", self.url.origin().ascii_serialization(), self.url.path());
         let why = fault.inward().unwrap_or("-").to_owned();
-        fault.with_inward(format!("{place}: {why}"))
+        fault.with_inward(format!("{}: {why}", self.place()))
+    }
+
+    /// The URL without what follows its path, which may be a secret.
+    fn place(&self) -> String {
+        format!("{}{}", self.url.origin().ascii_serialization(), self.url.path())
     }
 
     fn seen(&self) -> MutexGuard<'_, Option<Expiry>> {
         // Invariant: no code panics while it holds this lock, and the value is whole at every moment.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for AssertionUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AssertionUrl").field("place", &self.place()).finish_non_exhaustive()
     }
 }
 
