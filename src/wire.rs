@@ -213,6 +213,11 @@ pub fn late() -> Fault {
 }
 
 fn lost(error: reqwest::Error) -> Fault {
+    if is_untrusted(&error) {
+        let remedy = "set the tenant's 'ca_file' to a PEM file with the authority that signed its certificate, or install that on this machine";
+        return Fault::new(Kind::Misconfigured, "the certificate of the authority's host is not trusted", remedy)
+            .with_inward(chain(&error.without_url()));
+    }
     let problem = if error.is_connect() {
         "no connection to the authority can be made"
     } else {
@@ -220,6 +225,15 @@ fn lost(error: reqwest::Error) -> Fault {
     };
     let remedy = "ask again in a moment; if it stays so, the operator should check the network, the proxy and the trusted certificates";
     Fault::new(Kind::Unavailable, problem, remedy).with_inward(chain(&error.without_url()))
+}
+
+/// Whether nobody who is trusted signed the certificate that was shown: waiting does not mend that.
+fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
+    const UNTRUSTED: rustls::Error = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+    // An I/O error gives the cause of what it wraps, and not that itself.
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    let is_it = error.downcast_ref() == Some(&UNTRUSTED);
+    is_it || wrapped.is_some_and(|wrapped| is_untrusted(wrapped)) || error.source().is_some_and(is_untrusted)
 }
 
 /// An error and its causes in one line.
@@ -244,7 +258,20 @@ const POOL_IDLE: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use rustls::{CertificateError, Error};
+
     use super::*;
+
+    #[test]
+    fn an_untrusted_certificate_is_found_however_deep_it_lies() {
+        let wrapped = |error: CertificateError| io::Error::other(io::Error::other(Error::InvalidCertificate(error)));
+        assert!(is_untrusted(&Error::InvalidCertificate(CertificateError::UnknownIssuer)));
+        assert!(is_untrusted(&wrapped(CertificateError::UnknownIssuer)));
+        assert!(!is_untrusted(&wrapped(CertificateError::Expired)));
+        assert!(!is_untrusted(&io::Error::other("UnknownIssuer")));
+    }
 
     #[test]
     fn credentials_travel_over_https_or_not_at_all() {

@@ -64,7 +64,7 @@ fn an_assertion_has_a_file_or_a_url() {
         ("url = 'https://u:marked-secret@sts.corp/'", "one.url: an assertion's URL is https"),
         ("url = 'nonsense'", "one.url: this is no URL"),
         ("file = 'a', bearer = { env = 'SECRET' }", "one.bearer: the key is unknown"),
-        ("url = 'https://a', bearer = 'marked-secret'", "one.bearer: this must be a table; a secret is named"),
+        ("url = 'https://a', bearer = 'marked-secret'", "one.bearer: a secret must not stand in the configuration"),
         ("url = 'https://a', bearer = { env = 'NOWHERE' }", "one.bearer.env: the variable is not set"),
         ("url = 'https://a', send_x5c = true", "one.send_x5c: the key is unknown"),
     ] {
