@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::authority::{Authority, place};
 use crate::claims::{self, ClaimsRequest};
 use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
+use crate::credential::calendar::Calendar;
 use crate::credential::{Algorithm, Credential, Occasion};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
@@ -21,11 +22,14 @@ use crate::token::{Extension, Extras, Token, TokenKey};
 use crate::wire::request::ClientCredentials;
 use crate::wire::{Outgoing, answer, late};
 
+mod attempt;
 pub mod host;
+pub mod roster;
 pub mod standing;
 pub mod throttle;
 
-use standing::Standing;
+use attempt::Failure;
+use roster::{Held, Roster};
 use throttle::Throttle;
 
 /// A source and what it remembers of its credentials.
@@ -33,7 +37,7 @@ pub struct Source {
     identity: Name,
     client_id: ClientId,
     authority: Arc<Authority>,
-    credentials: Vec<(Arc<Credential>, Standing)>,
+    roster: Roster,
     client_capabilities: Arc<[String]>,
     extra_body: Arc<[(String, String)]>,
     extension: Extension,
@@ -89,7 +93,7 @@ impl Source {
             identity: parts.identity,
             client_id: parts.client_id,
             authority: parts.authority,
-            credentials: parts.credentials.into_iter().map(|credential| (credential, Standing::default())).collect(),
+            roster: Roster::new(parts.credentials),
             client_capabilities: parts.client_capabilities,
             extension: Extension::with(pairs(&parts.extra_body), &Extras::default()),
             extra_body: parts.extra_body,
@@ -112,7 +116,7 @@ impl Source {
             identity: self.identity.clone(),
             client_id: self.client_id.clone(),
             authority: Arc::clone(&self.authority),
-            credentials: self.credentials.iter().map(|(credential, _)| Arc::clone(credential)).collect(),
+            credentials: self.roster.iter().map(|held| Arc::clone(&held.credential)).collect(),
             client_capabilities: Arc::clone(&self.client_capabilities),
             extra_body: Arc::clone(&self.extra_body),
             timeout: self.timeout,
@@ -151,22 +155,21 @@ impl Source {
 
     /// The files in which new credentials would appear.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.credentials.iter().filter_map(|(credential, _)| credential.file())
+        self.roster.iter().flat_map(|held| held.credential.files())
     }
 
-    /// Takes new credentials where there are any; a rejection of the old one ends with it. Tokens stay.
-    pub fn reload(&self) {
-        let (identity, tenant) = (self.identity.as_str(), self.authority.place().tenant().as_str());
-        for (credential, standing) in &self.credentials {
-            let kind = credential.kind();
-            if let Err(fault) = credential.reload() {
-                tracing::warn!(identity, tenant, kind, %fault, inward = fault.inward(), "no new credential");
-            }
-            // Another tenant's source may have been the one that took it.
-            if standing.follow(credential.generation()) {
-                tracing::info!(identity, tenant, kind, "a new credential is in use");
-            }
+    /// Takes new credentials where there are any; tokens stay. Notes in `calendar` when each of them ends.
+    pub fn reload(&self, calendar: &mut Calendar, metrics: &Metrics) {
+        let now = self.clock.now();
+        for held in self.roster.iter() {
+            self.renew(held, now);
+            calendar.note(&self.identity, &held.label, held.credential.expiry(), now, metrics);
         }
+    }
+
+    /// Notes where a credential is a new one: a rejection of the old one ends with it.
+    pub fn follow_all(&self) {
+        self.roster.iter().for_each(|held| self.follow(held));
     }
 
     /// Takes one renewal from the budget, if there is one.
@@ -179,15 +182,11 @@ impl Source {
     /// rejected every credential.
     #[must_use]
     pub fn resting(&self, scope: &Scope, now: Timestamp) -> Option<(Timestamp, Fault)> {
-        let rejections = || {
-            let each = self.credentials.iter().map(|(_, standing)| standing.rejected(now));
-            each.collect::<Option<Vec<_>>>()?.into_iter().min_by_key(|(until, _)| *until)
-        };
-        self.throttle.stands(scope, now).or_else(rejections)
+        self.throttle.stands(scope, now).or_else(|| self.roster.rejected(now))
     }
 
-    /// Fetches a token: at most one quick retry for a passing failure, then the next credential for one
-    /// that is rejected or cannot be used, all within the deadline.
+    /// Fetches a token with the credential that worked last, and with the next one when it is rejected or
+    /// cannot be used; all within the deadline.
     ///
     /// # Errors
     /// The last fault; a deadline that passed is the authority's.
@@ -198,24 +197,15 @@ impl Source {
         let endpoint = retried(find, wish.jitter, deadline).await;
         let endpoint = endpoint.inspect_err(|fault| self.log_fault("discovery", wish, fault))?;
         let mut last = Fault::new(Kind::Misconfigured, "the identity has no credential", "configure one");
-        for (credential, standing) in &self.credentials {
-            let _turn = within(deadline, async { Ok(standing.enter().await) }).await?;
-            if let Some((_, fault)) = standing.rejected(self.clock.now()) {
-                last = fault;
-                continue;
-            }
-            let exchange = || self.exchange(credential, &endpoint, wish, deadline, metrics);
-            match retried(exchange, wish.jitter, deadline).await {
+        for turn in self.roster.order(self.clock.now()) {
+            let Some(_entered) = self.enter(&turn, deadline).await? else { continue };
+            match self.attempt(turn.held, &endpoint, wish, deadline, metrics).await {
                 Ok(token) => {
-                    standing.trust();
+                    self.remember(&turn, metrics);
                     return Ok(token);
                 }
-                Err(fault) if fault.kind == Kind::RejectedCredential => {
-                    standing.reject(&fault, self.clock.now(), wish.jitter);
-                    last = fault;
-                }
-                Err(fault) if fault.kind == Kind::UnusableCredential => last = fault,
-                Err(fault) => return Err(fault),
+                Err(failure) if failure.is_of_credential() => last = failure.fault,
+                Err(failure) => return Err(failure.fault),
             }
         }
         Err(last)
@@ -224,13 +214,13 @@ impl Source {
     /// One exchange, with an assertion of its own; counted and logged however it ends.
     async fn exchange(
         &self,
-        credential: &Credential,
+        held: &Held,
         endpoint: &Url,
         wish: Wish<'_>,
         deadline: Deadline,
         metrics: &Metrics,
-    ) -> Result<Token, Fault> {
-        let jti = Uuid::new_v4().to_string();
+    ) -> Result<Token, Failure> {
+        let (credential, jti) = (&held.credential, Uuid::new_v4().to_string());
         // Lives are counted from before the request: how long the answer took is no part of them.
         let now = self.clock.now();
         // ADFS knows neither PSS nor SHA-256 thumbprints.
@@ -238,9 +228,13 @@ impl Source {
             place::Kind::Adfs => Algorithm::Rs256,
             _ => Algorithm::Ps256,
         };
-        let occasion = Occasion { client_id: &self.client_id, audience: endpoint, now, jti: &jti, algorithm };
+        let (client_id, request_id) = (&self.client_id, wish.request_id);
+        let occasion = Occasion { client_id, audience: endpoint, now, jti: &jti, algorithm, request_id, deadline };
         let proof = within(deadline, credential.prove(&occasion)).await;
-        let proof = proof.inspect_err(|fault| self.log_fault(credential.kind(), wish, fault))?;
+        let proof = proof.inspect_err(|fault| self.log_fault(&held.label, wish, fault)).map_err(Failure::unsent)?;
+        // After the proof: an assertion's file is read for it.
+        let sent = Some(credential.generation());
+        metrics.credential_ends(&self.identity, &held.label, credential.expiry().map(|expiry| expiry.at));
         let client_claims = wish.extras.client_claims.as_ref();
         let claims = claims::merged(wish.challenge, client_claims, &self.client_capabilities);
         let request = ClientCredentials {
@@ -255,18 +249,18 @@ impl Source {
         let outgoing = Outgoing { url, form: Some(request.form()), request_id, headers: Vec::new() };
         let watch = Stopwatch::start();
         let incoming = within(deadline, self.authority.wire().send(outgoing)).await;
-        let held: Vec<Arc<Secret>> = self.credentials.iter().filter_map(|(one, _)| one.secret()).collect();
-        let secrets: Vec<&Secret> = held.iter().map(Arc::as_ref).chain([proof.secret()]).collect();
+        let known: Vec<Arc<Secret>> = self.roster.iter().filter_map(|one| one.credential.secret()).collect();
+        let secrets: Vec<&Secret> = known.iter().map(Arc::as_ref).chain([proof.secret()]).collect();
         let result = incoming.and_then(|incoming| answer::token(&incoming, now, &secrets));
         metrics.exchanged(&self.identity, &result, watch.elapsed());
         match &result {
-            Ok(token) => self.log_token(credential.kind(), wish, token),
+            Ok(token) => self.log_token(&held.label, wish, token),
             Err(fault) => {
                 self.throttle.remember(wish.scope, fault, self.clock.now());
-                self.log_fault(credential.kind(), wish, fault);
+                self.log_fault(&held.label, wish, fault);
             }
         }
-        result
+        result.map_err(|fault| Failure { fault, sent })
     }
 
     fn log_token(&self, step: &str, wish: Wish<'_>, token: &Token) {
@@ -275,7 +269,7 @@ impl Source {
         tracing::info!(identity, tenant, scope, step, request_id, %expires_at, "token issued");
     }
 
-    /// `step` is the kind of credential, or what came before one was needed.
+    /// `step` is the label of a credential, or what came before one was needed.
     fn log_fault(&self, step: &str, wish: Wish<'_>, fault: &Fault) {
         tracing::warn!(
             identity = self.identity.as_str(),

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::claims::ClaimsRequest;
 use crate::clock::Clock;
+use crate::credential::calendar::Calendar;
 use crate::credential::watch::Watch;
 use crate::freshness::{Patience, Windows};
 use crate::metrics::Metrics;
@@ -148,17 +149,17 @@ impl Vend {
         self.0.cache.tokens(self.0.clock.now())
     }
 
-    /// Takes new credentials as they appear, for as long as the core is in use.
+    /// Takes new credentials as they appear, and warns before they end, for as long as the core is in use.
     pub fn watch_credentials(&self) {
-        let watch = Watch::over(self.0.sources.files());
+        let mut watch = Watch::over(self.0.sources.files());
         let parts = Arc::downgrade(&self.0);
         self.0.runtime.spawn(async move {
-            loop {
-                watch.change().await;
-                let Some(parts) = parts.upgrade() else { return };
+            let mut calendar = Calendar::default();
+            // The first look finds what changed between the reading of the configuration and the watch.
+            while let Some(parts) = parts.upgrade() {
                 // Reading may block; flights must not wait for it.
-                let reload = move || parts.sources.all().for_each(|source| source.reload());
-                tokio::task::spawn_blocking(reload).await.ok();
+                calendar = tokio::task::spawn_blocking(move || parts.reload(calendar)).await.unwrap_or_default();
+                watch.change().await;
             }
         });
     }
@@ -196,6 +197,15 @@ impl Vend {
             vend.0.cache.weigh(slot).await;
             drop(hold);
         });
+    }
+}
+
+impl Parts {
+    fn reload(&self, mut calendar: Calendar) -> Calendar {
+        // The sources of an identity have the same credentials, and a caller may have had thousands made.
+        self.sources.each_identity().for_each(|source| source.reload(&mut calendar, &self.metrics));
+        self.sources.all().for_each(|source| source.follow_all());
+        calendar
     }
 }
 

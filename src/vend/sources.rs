@@ -97,12 +97,17 @@ impl Sources {
         })
     }
 
+    /// One of each identity: what is true of its credentials is true of those of the others.
+    pub fn each_identity(&self) -> impl Iterator<Item = &Source> {
+        self.0.values().filter_map(|places| {
+            let pattern = places.any.as_ref().map(|any| &any.pattern);
+            places.listed.values().next().map(Arc::as_ref).or(pattern)
+        })
+    }
+
     /// The files in which new credentials would appear.
     pub fn files(&self) -> impl Iterator<Item = &std::path::Path> {
-        self.0.values().flat_map(|places| {
-            let pattern = places.any.iter().flat_map(|any| any.pattern.files());
-            places.listed.values().flat_map(|source| source.files()).chain(pattern)
-        })
+        self.each_identity().flat_map(Source::files)
     }
 }
 
