@@ -124,8 +124,8 @@ fn sources(config: &Config, clock: &Clock) -> HashMap<(Name, Name), Source> {
         for tenant in &identity.tenants {
             let name = &tenant.tenant.name;
             let make = || {
-                let (place, discovery) = (tenant.place.clone(), tenant.instance_discovery.clone());
-                Arc::new(Authority::new(place, discovery, tenant.wire.clone(), clock.clone()))
+                let (place, host) = (tenant.place.clone(), Arc::clone(&tenant.host));
+                Arc::new(Authority::new(place, host, tenant.wire.clone(), clock.clone()))
             };
             let source = Source::new(Parts {
                 identity: identity.rules.name.clone(),

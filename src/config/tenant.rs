@@ -9,12 +9,14 @@ use url::Url;
 use super::secret::Surroundings;
 use super::section::{Section, duration, parsed, text};
 use crate::authority::InstanceDiscovery;
+use crate::authority::host::Host;
 use crate::authority::place::{Kind, Place, parse_url};
+use crate::authority::region::{Choice, Locator, Region};
 use crate::fault::Fault;
 use crate::name::{Malformed, Name, TenantId};
 use crate::policy;
 use crate::wire::request::is_ours;
-use crate::wire::{Reach, Trust, Wire, is_loopback};
+use crate::wire::{Reach, Trust, Wire, is_link_local, is_loopback};
 
 /// A directory and how its authority is reached.
 #[derive(Clone, Debug)]
@@ -23,8 +25,8 @@ pub struct Tenant {
     pub tenant: policy::Tenant,
     /// Where its authority is, and of what kind.
     pub place: Place,
-    /// Whether the host is confirmed first.
-    pub instance_discovery: InstanceDiscovery,
+    /// Its host: whether it is confirmed first, and in which region it is asked.
+    pub host: Arc<Host>,
     /// The connection.
     pub wire: Wire,
     /// Further parameters of every token request.
@@ -44,6 +46,7 @@ pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>
     let connect_timeout = section.or("connect_timeout", Duration::from_secs(5), duration(SHORTEST));
     let timeout = section.or("timeout", Duration::from_secs(30), duration(SHORTEST));
     let proxy = section.optional("proxy", parsed(proxy_url));
+    let region = region(&mut section, place.as_ref(), surroundings);
     let extra_body = extra_body(&mut section);
     let asks_in_vain = |place: &Place| {
         let doubtful = place.is_doubtful() && !is_loopback(place.url());
@@ -65,7 +68,51 @@ pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>
     section.end();
     let (name, place, wire) = (parsed_name.ok()?, place?, wire?);
     let tenant = policy::Tenant { name, id: place.tenant().clone() };
-    Some(Tenant { tenant, place, instance_discovery, wire, extra_body, timeout })
+    let host = Arc::new(Host::new(instance_discovery, region));
+    Some(Tenant { tenant, place, host, wire, extra_body, timeout })
+}
+
+/// In which region the authority is asked.
+fn region(section: &mut Section<'_>, place: Option<&Place>, surroundings: Surroundings<'_>) -> Choice {
+    let Some(written) = section.optional("region", text) else { return Choice::Central };
+    if place.is_some_and(|place| !place.has_regions()) {
+        section.note(
+            "region",
+            "this authority has no regions",
+            "remove it; only the well-known hosts of Entra have them",
+        );
+    }
+    if written == "auto" {
+        return locator(section, surroundings).map_or(Choice::Central, Choice::Auto);
+    }
+    let malformed = |malformed: Malformed| section.note("region", malformed.to_string(), "correct the value");
+    Region::parse(&written).map_err(malformed).map_or(Choice::Central, Choice::Here)
+}
+
+/// What finds the region of this machine out.
+fn locator(section: &Section<'_>, surroundings: Surroundings<'_>) -> Option<Locator> {
+    let variable = |name: &str| surroundings.variables.get(name).filter(|value| !value.trim().is_empty());
+    let Ok(metadata) = metadata_url(variable(METADATA_HOST).map_or(METADATA, String::as_str)) else {
+        let problem = format!("the variable {METADATA_HOST} leads to no instance metadata");
+        section.note(
+            "region",
+            problem,
+            "set it to an http URL on loopback or a link-local address, unset it, or name the region",
+        );
+        return None;
+    };
+    let (roots, proxy, loopback) = (None, None, false);
+    let trust = Trust { roots, connect_timeout: METADATA_TIMEOUT, proxy, loopback, reach: Reach::Host };
+    let unusable = |fault: Fault| section.note("region", fault.to_string(), "name the region");
+    let wire = Wire::new(trust).map_err(unusable).ok()?;
+    Some(Locator::new(variable("REGION_NAME").cloned(), &metadata, wire))
+}
+
+/// The instance metadata is this machine's, or of its own link, and of nobody farther away.
+fn metadata_url(text: &str) -> Result<Url, Malformed> {
+    let near =
+        |url: &Url| url.scheme() == "http" && url.username().is_empty() && (is_loopback(url) || is_link_local(url));
+    Url::parse(text).ok().filter(near).ok_or(Malformed("instance metadata is near"))
 }
 
 /// The authority's place, of `authority`, `kind` and `id` together.
@@ -125,4 +172,8 @@ fn instance_discovery(value: Value) -> Result<InstanceDiscovery, Malformed> {
 }
 
 const PUBLIC: &str = "https://login.microsoftonline.com";
+/// As the SDKs call it.
+const METADATA_HOST: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
+const METADATA: &str = "http://169.254.169.254";
+const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 const SHORTEST: Duration = Duration::from_millis(100);
