@@ -1,27 +1,26 @@
 //! Builds the rooms out of a configuration, which is consumed: afterwards nobody can consult it.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::authority::Authority;
 use crate::caller::{Callers, Peer};
 use crate::clock::Clock;
 use crate::config::{Config, server};
 use crate::dialect::{Ask, Dialect, Guard};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
-use crate::name::{ClientId, Name};
+use crate::name::ClientId;
 use crate::policy::Policy;
 use crate::server::host::Hosts;
 use crate::server::phase::Phase;
 use crate::server::{Server, Service, Settings};
-use crate::source::{Parts, Source};
 use crate::token::Token;
 use crate::vend::{self, Vend};
+
+mod sources;
 
 /// The rooms, ready to serve.
 pub struct App {
@@ -46,7 +45,7 @@ impl App {
         })?;
         let metrics = Arc::new(metrics);
         let settings = settings(&config);
-        let sources = sources(&config, &clock);
+        let sources = sources::build(&config, &clock);
         let vend = Vend::new(vend::Settings {
             sources,
             bounds: config.bounds,
@@ -102,7 +101,7 @@ impl App {
 }
 
 fn settings(config: &Config) -> Settings {
-    let tenants = config.identities.iter().flat_map(|identity| &identity.tenants);
+    let tenants = config.identities.iter().flat_map(|identity| identity.tenants.iter().chain(&identity.any_tenant));
     let longest = tenants.map(|tenant| tenant.timeout).max().unwrap_or_default();
     let cpus = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Settings {
@@ -113,32 +112,4 @@ fn settings(config: &Config) -> Settings {
         // A flight ends by itself within its timeout; the second on top is for its answer to be written.
         grace: longest + Duration::from_secs(1),
     }
-}
-
-/// A source for each identity in each of its tenants. Identities share their tenant's authority, and with
-/// it discovery and connections.
-fn sources(config: &Config, clock: &Clock) -> HashMap<(Name, Name), Source> {
-    let mut authorities: HashMap<Name, Arc<Authority>> = HashMap::new();
-    let mut sources = HashMap::new();
-    for identity in &config.identities {
-        for tenant in &identity.tenants {
-            let name = &tenant.tenant.name;
-            let make = || {
-                let (place, host) = (tenant.place.clone(), Arc::clone(&tenant.host));
-                Arc::new(Authority::new(place, host, tenant.wire.clone(), clock.clone()))
-            };
-            let source = Source::new(Parts {
-                identity: identity.rules.name.clone(),
-                client_id: identity.rules.client_id.clone(),
-                authority: Arc::clone(authorities.entry(name.clone()).or_insert_with(make)),
-                credentials: identity.credentials.clone(),
-                extra_body: Arc::clone(&tenant.extra_body),
-                timeout: tenant.timeout,
-                refresh_rate: config.refresh_rate,
-                clock: clock.clone(),
-            });
-            sources.insert((identity.rules.name.clone(), name.clone()), source);
-        }
-    }
-    sources
 }

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::fault::{Fault, Kind};
+use crate::name::TenantId;
 use crate::wire::failure::Step;
 use crate::wire::{self, Outgoing, Wire, answer};
 
@@ -51,6 +52,13 @@ impl Authority {
     pub fn new(place: Place, host: Arc<Host>, wire: Wire, clock: Clock) -> Self {
         let (knowledge, turn) = Default::default();
         Self { place, host, wire, clock, knowledge, turn }
+    }
+
+    /// The same authority in another directory, of which nothing is known yet. Both share connections, and
+    /// what is known of the host.
+    #[must_use]
+    pub fn in_tenant(&self, id: &TenantId) -> Self {
+        Self::new(self.place.in_tenant(id), Arc::clone(&self.host), self.wire.clone(), self.clock.clone())
     }
 
     /// Where it is, and of what kind.
@@ -126,7 +134,7 @@ impl Authority {
         let aliases = host.instance.aliases(place, &self.wire, now, request_id).await?;
         let region = host.region.region(now, request_id).await;
         let url = self.nearby(place.configuration_url(), region.as_ref());
-        let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned(), header: None };
+        let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned(), headers: Vec::new() };
         let incoming = self.wire.send(outgoing).await?;
         let configuration: Configuration = answer::document(&incoming, now, Step::Configuration)?;
         let endpoint = self.checked(&configuration, &aliases)?;

@@ -13,6 +13,7 @@ use crate::wire::request::ClientProof;
 
 pub mod assertion;
 pub mod certificate;
+pub mod delegate;
 pub mod file;
 pub mod secret;
 pub mod watch;

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::claims::ClaimsRequest;
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind, Turn};
-use crate::name::{ClientId, Resource, Selector, is_guid};
-use crate::token::Token;
+use crate::name::{ClientId, FmiPath, Resource, Selector, is_guid};
+use crate::token::{Extras, Token};
 
 pub mod table;
 
@@ -28,8 +29,8 @@ pub struct Dialect {
     pub version: Version,
     /// The shape of its errors.
     pub envelope: Envelope,
-    /// Whether `identity=` and `tenant=` mean something.
-    pub takes_names: bool,
+    /// Whether Bursar's own parameters mean something: `identity`, `tenant`, `claims`, `client_claims`, `fmi_path`.
+    pub is_native: bool,
     /// The environment variables that point an SDK at it, and what they hold.
     pub exports: &'static [(&'static str, Export)],
 }
@@ -89,6 +90,10 @@ pub struct Ask {
     pub selector: Selector,
     /// In which tenant: a configured name or a directory id; none means the identity's first.
     pub tenant: Option<String>,
+    /// What else the token is to be.
+    pub extras: Extras,
+    /// What a resource demanded of the token that it refused; no cached token is good enough then.
+    pub challenge: Option<ClaimsRequest>,
 }
 
 /// An answer, free of any web framework. No `Debug`: the body may hold a token.
@@ -113,10 +118,16 @@ impl Dialect {
         let resource = parameters.one("resource")?.ok_or_else(|| {
             Fault::new(Kind::InvalidRequest, "the parameter 'resource' is missing", "add resource=<App ID URI>")
         })?;
+        let native = |name| if self.is_native { parameters.one(name) } else { Ok(None) };
         Ok(Ask {
             resource: Resource::parse(resource)?,
-            selector: parameters.selector(self.takes_names)?,
-            tenant: if self.takes_names { parameters.one("tenant")?.map(str::to_owned) } else { None },
+            selector: parameters.selector(self.is_native)?,
+            tenant: native("tenant")?.map(str::to_owned),
+            extras: Extras {
+                fmi_path: native("fmi_path")?.map(FmiPath::parse).transpose()?,
+                client_claims: native("client_claims")?.map(ClaimsRequest::parse).transpose()?,
+            },
+            challenge: native("claims")?.map(ClaimsRequest::parse).transpose()?,
         })
     }
 
@@ -203,7 +214,7 @@ impl Envelope {
             correlation_id: union.then(|| fault.correlation_id().unwrap_or(request_id)),
             authority_correlation_id: fault.correlation_id(),
             authority_trace_id: fault.trace_id(),
-            claims: fault.claims(),
+            claims: fault.claims().map(ClaimsRequest::as_str),
         };
         Reply { status: fault.status(), body: json(&body), retry_after: retry_after(fault) }
     }
@@ -273,10 +284,10 @@ impl<'a> Parameters<'a> {
     }
 
     /// The one selector, in any client's spelling.
-    fn selector(&self, takes_names: bool) -> Result<Selector, Fault> {
+    fn selector(&self, is_native: bool) -> Result<Selector, Fault> {
         let mut found = Selector::None;
         for (name, value) in self.0.iter().filter(|(_, value)| !value.is_empty()) {
-            let Some(selector) = selector(name, value, takes_names)? else {
+            let Some(selector) = selector(name, value, is_native)? else {
                 continue;
             };
             if found != Selector::None && found != selector {
@@ -292,12 +303,12 @@ impl<'a> Parameters<'a> {
     }
 }
 
-fn selector(name: &str, value: &str, takes_names: bool) -> Result<Option<Selector>, Fault> {
+fn selector(name: &str, value: &str, is_native: bool) -> Result<Option<Selector>, Fault> {
     let selector = match name {
         "client_id" | "clientid" => Selector::ClientId,
         "object_id" | "principal_id" | "principalId" => Selector::ObjectId,
         "msi_res_id" | "mi_res_id" | "msi-res-id" | "resource_id" => Selector::ResourceId,
-        "identity" if takes_names => Selector::Name,
+        "identity" if is_native => Selector::Name,
         _ => return Ok(None),
     };
     if value.len() > MAX_SELECTOR || value.chars().any(char::is_control) {

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use crate::claims::ClaimsRequest;
 use crate::name::{Malformed, is_guid};
 
 pub mod kind;
@@ -31,7 +32,7 @@ struct Details {
     aadsts: Option<u32>,
     correlation_id: Option<String>,
     trace_id: Option<String>,
-    claims: Option<String>,
+    claims: Option<ClaimsRequest>,
     retry_after: Option<Duration>,
     rest: Option<Rest>,
 }
@@ -51,6 +52,13 @@ impl Fault {
             rest: None,
         };
         Self { kind, details: Box::new(details) }
+    }
+
+    /// The same, said of what it happened to.
+    #[must_use]
+    pub fn about(mut self, what: &str) -> Self {
+        self.details.problem = format!("{what}: {}", self.details.problem).into();
+        self
     }
 
     /// Adds words for the log alone: an authority's description, the text of an I/O error.
@@ -82,9 +90,9 @@ impl Fault {
         self
     }
 
-    /// Adds what the authority wants a further request to claim: a JSON object, for whoever can satisfy it.
+    /// Adds what the authority wants a further request to claim, for whoever can satisfy it.
     #[must_use]
-    pub fn with_claims(mut self, claims: Option<String>) -> Self {
+    pub fn with_claims(mut self, claims: Option<ClaimsRequest>) -> Self {
         self.details.claims = claims;
         self
     }
@@ -151,10 +159,10 @@ impl Fault {
         self.details.trace_id.as_deref()
     }
 
-    /// What the authority wants a further request to claim, as a JSON object.
+    /// What the authority wants a further request to claim.
     #[must_use]
-    pub fn claims(&self) -> Option<&str> {
-        self.details.claims.as_deref()
+    pub const fn claims(&self) -> Option<&ClaimsRequest> {
+        self.details.claims.as_ref()
     }
 
     /// How long to wait before the same is tried again, unless the authority says how long.

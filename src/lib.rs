@@ -12,6 +12,7 @@
 //! ```
 
 // Floor 0, words: no async, no I/O, no web framework.
+pub mod claims;
 pub mod clock;
 pub mod fault;
 pub mod name;

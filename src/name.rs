@@ -153,6 +153,12 @@ impl Name {
         Err(Malformed("a name has 1 to 64 letters, digits, '-', '_' or '.'"))
     }
 
+    /// The name of what stands in another's list without one of its own; nobody can have configured it.
+    #[must_use]
+    pub fn implied(&self, index: usize) -> Self {
+        Self(format!("{}#{index}", self.0).into())
+    }
+
     /// The name as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -183,6 +189,12 @@ impl ClientId {
         Err(Malformed("a client id has 1 to 256 visible ASCII characters"))
     }
 
+    /// What stands for an application that has no id here: the name of its identity.
+    #[must_use]
+    pub fn of_name(name: &Name) -> Self {
+        Self(Arc::clone(&name.0))
+    }
+
     /// The client id as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -193,6 +205,31 @@ impl ClientId {
 impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Where in an application's tree of managed identities a token is for (`fmi_path`); only one that the
+/// configuration lists is ever asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FmiPath(Arc<str>);
+
+impl FmiPath {
+    /// Reads a path: 1 to 1024 visible ASCII characters.
+    ///
+    /// # Errors
+    /// [`Malformed`] says which rule was broken.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        let fits = (1..=MAX_RESOURCE).contains(&text.len());
+        if fits && text.chars().all(|c| c.is_ascii_graphic()) {
+            return Ok(Self(text.into()));
+        }
+        Err(Malformed("an fmi_path has 1 to 1024 visible ASCII characters"))
+    }
+
+    /// The path as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

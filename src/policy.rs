@@ -3,55 +3,15 @@
 use std::sync::Arc;
 
 use crate::caller::Caller;
+use crate::claims::ClaimsRequest;
 use crate::dialect::Ask;
 use crate::fault::{Fault, Kind};
-use crate::name::{ClientId, Name, Resource, Selector, TenantId};
+use crate::name::{Resource, Selector};
+use crate::token::Extras;
 
-/// A named principal that callers can obtain tokens for.
-#[derive(Debug)]
-pub struct Identity {
-    /// Its name in the configuration.
-    pub name: Name,
-    /// The application in its tenants.
-    pub client_id: ClientId,
-    /// The service principal, when callers may select by it.
-    pub object_id: Option<String>,
-    /// The ARM id, when callers may select by it.
-    pub resource_id: Option<String>,
-    /// Whether it is meant when a caller names none.
-    pub default: bool,
-    /// The tenants it works in; the first is the default.
-    pub tenants: Vec<Tenant>,
-    /// What tokens may be for.
-    pub resources: Resources,
-}
+pub mod identity;
 
-/// A directory as identities refer to it.
-#[derive(Clone, Debug)]
-pub struct Tenant {
-    /// Its name in the configuration.
-    pub name: Name,
-    /// The directory.
-    pub id: TenantId,
-}
-
-/// What an identity's tokens may be for.
-#[derive(Debug)]
-pub enum Resources {
-    /// Anything the authority issues for (`["*"]`).
-    Any,
-    /// These, one trailing slash aside.
-    Listed(Vec<Resource>),
-}
-
-impl Resources {
-    fn allow(&self, resource: &Resource) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Listed(listed) => listed.iter().any(|allowed| allowed.matches(resource)),
-        }
-    }
-}
+pub use identity::{Identity, Resources, Tenant, Tenants};
 
 /// The rules.
 #[derive(Debug)]
@@ -64,13 +24,15 @@ pub struct Policy {
 /// Its fields are private, so no other file can make one; `vend` accepts nothing else.
 ///
 /// ```compile_fail
-/// let permit = bursar::policy::Permit { identity: todo!(), tenant: todo!(), resource: todo!() };
+/// let permit = bursar::policy::Permit { identity: todo!(), tenant: todo!(), resource: todo!(), extras: todo!(), challenge: todo!() };
 /// ```
 #[derive(Debug)]
 pub struct Permit {
     identity: Arc<Identity>,
     tenant: Tenant,
     resource: Resource,
+    extras: Extras,
+    challenge: Option<ClaimsRequest>,
 }
 
 impl Permit {
@@ -91,6 +53,18 @@ impl Permit {
     pub const fn resource(&self) -> &Resource {
         &self.resource
     }
+
+    /// What else the token is to be.
+    #[must_use]
+    pub const fn extras(&self) -> &Extras {
+        &self.extras
+    }
+
+    /// What a resource demanded of the token that it refused.
+    #[must_use]
+    pub const fn challenge(&self) -> Option<&ClaimsRequest> {
+        self.challenge.as_ref()
+    }
 }
 
 impl Policy {
@@ -109,7 +83,7 @@ impl Policy {
     /// 400 for an identity or tenant that is not there, 403 for a resource that is not allowed.
     pub fn admit(&self, _caller: &Caller, ask: &Ask) -> Result<Permit, Fault> {
         let identity = self.select(&ask.selector)?;
-        let tenant = tenant(identity, ask.tenant.as_deref())?;
+        let tenant = identity.tenants.find(ask.tenant.as_deref())?;
         if !identity.resources.allow(&ask.resource) {
             return Err(Fault::new(
                 Kind::AccessDenied,
@@ -117,14 +91,27 @@ impl Policy {
                 "ask for a resource that it is meant for, or have the operator add this one to its 'resources'",
             ));
         }
-        Ok(Permit { identity: Arc::clone(identity), tenant: tenant.clone(), resource: ask.resource.clone() })
+        if !ask.extras.fmi_path.as_ref().is_none_or(|path| identity.fmi_paths.contains(path)) {
+            return Err(Fault::new(
+                Kind::AccessDenied,
+                "the identity may not be used for this fmi_path",
+                "leave it out, or have the operator add it to the identity's 'fmi_paths'",
+            ));
+        }
+        Ok(Permit {
+            identity: Arc::clone(identity),
+            tenant,
+            resource: ask.resource.clone(),
+            extras: ask.extras.clone(),
+            challenge: ask.challenge.clone(),
+        })
     }
 
     fn select(&self, selector: &Selector) -> Result<&Arc<Identity>, Fault> {
         match selector {
             Selector::None => self.default_identity(),
             selector => {
-                self.identities.iter().find(|identity| is_selected(identity, selector)).ok_or_else(unknown_identity)
+                self.identities.iter().find(|identity| identity.is_selected(selector)).ok_or_else(unknown_identity)
             }
         }
     }
@@ -144,17 +131,6 @@ impl Policy {
     }
 }
 
-fn is_selected(identity: &Identity, selector: &Selector) -> bool {
-    let is = |held: Option<&str>, asked: &str| held.is_some_and(|held| held.eq_ignore_ascii_case(asked));
-    match selector {
-        Selector::ClientId(id) => is(Some(identity.client_id.as_str()), id),
-        Selector::Name(name) => identity.name.as_str() == name,
-        Selector::None => false,
-        Selector::ObjectId(id) => is(identity.object_id.as_deref(), id),
-        Selector::ResourceId(id) => is(identity.resource_id.as_deref(), id),
-    }
-}
-
 /// The words `Identity not found` are what VM IMDS says; clients look for them.
 fn unknown_identity() -> Fault {
     Fault::new(
@@ -164,44 +140,34 @@ fn unknown_identity() -> Fault {
     )
 }
 
-fn tenant<'a>(identity: &'a Identity, asked: Option<&str>) -> Result<&'a Tenant, Fault> {
-    let is_asked = |tenant: &&Tenant| {
-        asked.is_none_or(|asked| tenant.name.as_str() == asked || tenant.id.as_str().eq_ignore_ascii_case(asked))
-    };
-    identity.tenants.iter().find(is_asked).ok_or_else(|| {
-        Fault::new(
-            Kind::InvalidRequest,
-            "the identity does not work in this tenant",
-            "leave the tenant out, or have the operator add it to the identity's 'tenants'",
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::caller::{Callers, Peer};
     use crate::dialect::Guard;
+    use crate::name::{ClientId, FmiPath, Name, TenantId};
 
     fn identity(name: &str, n: u8, default: bool, resources: Resources) -> Identity {
-        let tenant =
-            |name: &str, id: &str| Tenant { name: Name::parse(name).unwrap(), id: TenantId::parse(id).unwrap() };
+        let tenant = |name: &str, id: &str| Tenant { name: Name::parse(name).ok(), id: TenantId::parse(id).unwrap() };
+        let listed = vec![tenant("contoso", "contoso.com"), tenant("fabrikam", "72f988bf-86f1-41af-91ab-2d7cd011db47")];
         Identity {
             name: Name::parse(name).unwrap(),
             client_id: ClientId::parse(&format!("{n}AAAAAAA-0000-4000-8000-000000000000")).unwrap(),
             object_id: Some(format!("object-{n}")),
             resource_id: Some(format!("/subscriptions/{n}")),
             default,
-            tenants: vec![tenant("contoso", "contoso.com"), tenant("fabrikam", "72f988bf-86f1-41af-91ab-2d7cd011db47")],
+            tenants: Tenants { listed, has_default: true, any: false },
             resources,
+            fmi_paths: Vec::new(),
         }
     }
 
     fn admit(policy: &Policy, selector: Selector, tenant: Option<&str>, resource: &str) -> Result<String, u16> {
         let caller = Callers::default().recognise(Guard::Metadata, Peer { shown: None }).unwrap();
-        let ask = Ask { resource: Resource::parse(resource).unwrap(), selector, tenant: tenant.map(str::to_owned) };
+        let (resource, tenant) = (Resource::parse(resource).unwrap(), tenant.map(str::to_owned));
+        let ask = Ask { resource, selector, tenant, extras: Extras::default(), challenge: None };
         let permit = policy.admit(&caller, &ask).map_err(|fault| fault.status())?;
-        Ok(format!("{} in {} for {}", permit.identity().name, permit.tenant().name, permit.resource().as_str()))
+        Ok(format!("{} in {} for {}", permit.identity().name, permit.tenant(), permit.resource().as_str()))
     }
 
     fn two() -> Policy {
@@ -255,5 +221,20 @@ mod tests {
         assert_eq!(select("fabrikam"), Ok("one in fabrikam for r".to_owned()));
         assert_eq!(select("72F988BF-86F1-41AF-91AB-2D7CD011DB47"), Ok("one in fabrikam for r".to_owned()));
         assert_eq!(select("elsewhere.com"), Err(400));
+    }
+
+    #[test]
+    fn only_a_listed_place_is_permitted() {
+        let path = |text| FmiPath::parse(text).unwrap();
+        let mut one = identity("one", 1, false, Resources::Any);
+        one.fmi_paths = vec![path("a/b")];
+        let policy = Policy::new(vec![one]);
+        let caller = Callers::default().recognise(Guard::Metadata, Peer { shown: None }).unwrap();
+        for (asked, status) in [(None, None), (Some("a/b"), None), (Some("a"), Some(403)), (Some("a/b/c"), Some(403))] {
+            let extras = Extras { fmi_path: asked.map(path), client_claims: None };
+            let (resource, selector) = (Resource::parse("r").unwrap(), Selector::None);
+            let ask = Ask { resource, selector, tenant: None, extras, challenge: None };
+            assert_eq!(policy.admit(&caller, &ask).err().map(|fault| fault.status()), status, "{asked:?}");
+        }
     }
 }

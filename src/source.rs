@@ -10,19 +10,23 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::authority::{Authority, place};
+use crate::claims::{self, ClaimsRequest};
 use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
 use crate::credential::{Algorithm, Credential, Occasion};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
-use crate::name::{ClientId, Name, Resource, Scope};
+use crate::name::{ClientId, Name, Resource, Scope, TenantId};
 use crate::secret::Secret;
-use crate::token::{Extension, Token, TokenKey};
-use crate::wire::request::client_credentials;
+use crate::token::{Extension, Extras, Token, TokenKey};
+use crate::wire::request::ClientCredentials;
 use crate::wire::{Outgoing, answer, late};
 
+pub mod host;
 pub mod standing;
+pub mod throttle;
 
 use standing::Standing;
+use throttle::Throttle;
 
 /// A source and what it remembers of its credentials.
 pub struct Source {
@@ -30,9 +34,12 @@ pub struct Source {
     client_id: ClientId,
     authority: Arc<Authority>,
     credentials: Vec<(Arc<Credential>, Standing)>,
+    client_capabilities: Arc<[String]>,
     extra_body: Arc<[(String, String)]>,
     extension: Extension,
     timeout: Duration,
+    throttle: Throttle,
+    refresh_rate: NonZeroU32,
     renewals: DefaultDirectRateLimiter,
     clock: Clock,
 }
@@ -47,6 +54,8 @@ pub struct Parts {
     pub authority: Arc<Authority>,
     /// Tried in this order.
     pub credentials: Vec<Arc<Credential>>,
+    /// What the programs behind the identity are capable of, such as `cp1`: continuous access evaluation.
+    pub client_capabilities: Arc<[String]>,
     /// Further parameters of every request.
     pub extra_body: Arc<[(String, String)]>,
     /// The deadline of a whole fetch: discovery, retry and further credentials included.
@@ -62,6 +71,10 @@ pub struct Parts {
 pub struct Wish<'a> {
     /// For what.
     pub scope: &'a Scope,
+    /// What else the token is to be.
+    pub extras: &'a Extras,
+    /// What a resource demanded of it.
+    pub challenge: Option<&'a ClaimsRequest>,
     /// The id of the request that wants it, which goes to the authority too.
     pub request_id: &'a str,
     /// Drawn from `0.0..1.0`; spreads retries and cooling.
@@ -77,12 +90,41 @@ impl Source {
             client_id: parts.client_id,
             authority: parts.authority,
             credentials: parts.credentials.into_iter().map(|credential| (credential, Standing::default())).collect(),
-            extension: Extension::of(parts.extra_body.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
+            client_capabilities: parts.client_capabilities,
+            extension: Extension::with(pairs(&parts.extra_body), &Extras::default()),
             extra_body: parts.extra_body,
             timeout: parts.timeout,
+            throttle: Throttle::default(),
+            refresh_rate: parts.refresh_rate,
             renewals: RateLimiter::direct(Quota::per_second(parts.refresh_rate)),
             clock: parts.clock,
         }
+    }
+
+    /// The same in another directory, with nothing remembered.
+    #[must_use]
+    pub fn in_tenant(&self, id: &TenantId) -> Self {
+        Self::new(Parts { authority: Arc::new(self.authority.in_tenant(id)), ..self.parts() })
+    }
+
+    fn parts(&self) -> Parts {
+        Parts {
+            identity: self.identity.clone(),
+            client_id: self.client_id.clone(),
+            authority: Arc::clone(&self.authority),
+            credentials: self.credentials.iter().map(|(credential, _)| Arc::clone(credential)).collect(),
+            client_capabilities: Arc::clone(&self.client_capabilities),
+            extra_body: Arc::clone(&self.extra_body),
+            timeout: self.timeout,
+            refresh_rate: self.refresh_rate,
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The directory that it mints in.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        self.authority.place().tenant()
     }
 
     /// The identity that it mints for.
@@ -93,15 +135,17 @@ impl Source {
 
     /// The key under which a token for `resource` from this source is kept.
     #[must_use]
-    pub fn key(&self, resource: &Resource) -> TokenKey {
+    pub fn key(&self, resource: &Resource, extras: &Extras) -> TokenKey {
         let place = self.authority.place();
+        let plain = *extras == Extras::default();
         TokenKey {
             identity: self.identity.clone(),
             authority: place.url().as_str().into(),
             tenant: place.tenant().clone(),
             client_id: self.client_id.clone(),
             scope: Scope::of(resource, place.scope_form()),
-            extension: self.extension.clone(),
+            extras: extras.clone(),
+            extension: if plain { self.extension.clone() } else { Extension::with(pairs(&self.extra_body), extras) },
         }
     }
 
@@ -131,11 +175,15 @@ impl Source {
         self.renewals.check().is_ok()
     }
 
-    /// Until when every credential stands rejected, and why; none when one may be tried.
+    /// Until when there is no use in asking for `scope`, and why: the authority wants to be left alone, or has
+    /// rejected every credential.
     #[must_use]
-    pub fn rejected(&self, now: Timestamp) -> Option<(Timestamp, Fault)> {
-        let rejections: Option<Vec<_>> = self.credentials.iter().map(|(_, standing)| standing.rejected(now)).collect();
-        rejections?.into_iter().min_by_key(|(until, _)| *until)
+    pub fn resting(&self, scope: &Scope, now: Timestamp) -> Option<(Timestamp, Fault)> {
+        let rejections = || {
+            let each = self.credentials.iter().map(|(_, standing)| standing.rejected(now));
+            each.collect::<Option<Vec<_>>>()?.into_iter().min_by_key(|(until, _)| *until)
+        };
+        self.throttle.stands(scope, now).or_else(rejections)
     }
 
     /// Fetches a token: at most one quick retry for a passing failure, then the next credential for one
@@ -193,9 +241,18 @@ impl Source {
         let occasion = Occasion { client_id: &self.client_id, audience: endpoint, now, jti: &jti, algorithm };
         let proof = within(deadline, credential.prove(&occasion)).await;
         let proof = proof.inspect_err(|fault| self.log_fault(credential.kind(), wish, fault))?;
-        let form = client_credentials(&self.client_id, wish.scope, &proof, &self.extra_body);
+        let client_claims = wish.extras.client_claims.as_ref();
+        let claims = claims::merged(wish.challenge, client_claims, &self.client_capabilities);
+        let request = ClientCredentials {
+            client_id: &self.client_id,
+            scope: wish.scope,
+            proof: &proof,
+            claims: claims.as_deref(),
+            fmi_path: wish.extras.fmi_path.as_ref(),
+            extra: &self.extra_body,
+        };
         let (url, request_id) = (endpoint.clone(), wish.request_id.to_owned());
-        let outgoing = Outgoing { url, form: Some(form), request_id, header: None };
+        let outgoing = Outgoing { url, form: Some(request.form()), request_id, headers: Vec::new() };
         let watch = Stopwatch::start();
         let incoming = within(deadline, self.authority.wire().send(outgoing)).await;
         let held: Vec<Arc<Secret>> = self.credentials.iter().filter_map(|(one, _)| one.secret()).collect();
@@ -204,7 +261,10 @@ impl Source {
         metrics.exchanged(&self.identity, &result, watch.elapsed());
         match &result {
             Ok(token) => self.log_token(credential.kind(), wish, token),
-            Err(fault) => self.log_fault(credential.kind(), wish, fault),
+            Err(fault) => {
+                self.throttle.remember(wish.scope, fault, self.clock.now());
+                self.log_fault(credential.kind(), wish, fault);
+            }
         }
         result
     }
@@ -246,6 +306,10 @@ where
         }
         result => result,
     }
+}
+
+fn pairs(parameters: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 async fn within<T>(deadline: Deadline, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {

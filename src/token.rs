@@ -7,8 +7,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::claims::ClaimsRequest;
 use crate::clock::Timestamp;
-use crate::name::{ClientId, Name, Scope, TenantId};
+use crate::name::{ClientId, FmiPath, Name, Scope, TenantId};
 use crate::secret::Secret;
 
 /// A bearer token and its times.
@@ -48,8 +49,27 @@ pub struct TokenKey {
     pub client_id: ClientId,
     /// What was asked for.
     pub scope: Scope,
-    /// What else went into the request.
+    /// What else the token is to be.
+    pub extras: Extras,
+    /// All that goes into the request beside the scope, as one short text.
     pub extension: Extension,
+}
+
+/// What a caller wants of a token beyond its resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Extras {
+    /// Where in the application's tree the token is for.
+    pub fmi_path: Option<FmiPath>,
+    /// Claims that the caller asks for by itself, as against those of a challenge.
+    pub client_claims: Option<ClaimsRequest>,
+}
+
+impl Extras {
+    /// The parameters that tell tokens apart, by MSAL's names.
+    fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        let path = self.fmi_path.as_ref().map(|path| ("fmi_path", path.as_str()));
+        path.into_iter().chain(self.client_claims.as_ref().map(|claims| ("client_claims", claims.as_str())))
+    }
 }
 
 /// Parameters that change a token beside its scope, as one short text; empty when there are none.
@@ -57,6 +77,12 @@ pub struct TokenKey {
 pub struct Extension(Option<Arc<str>>);
 
 impl Extension {
+    /// The hash of a tenant's own parameters and of what a caller wants.
+    #[must_use]
+    pub fn with<'a>(own: impl IntoIterator<Item = (&'a str, &'a str)>, extras: &'a Extras) -> Self {
+        Self::of(own.into_iter().chain(extras.parameters()))
+    }
+
     /// Hashes the parameters as every MSAL does: those with a value, sorted by name, each name and value
     /// behind its length, so that no two lists read the same.
     #[must_use]

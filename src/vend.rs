@@ -3,30 +3,30 @@
 //! A flight is a task of its own on the main runtime. Callers only observe it, so that one who leaves,
 //! or a server worker that ends, cancels nothing.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::claims::ClaimsRequest;
 use crate::clock::Clock;
 use crate::credential::watch::Watch;
-use crate::fault::{Fault, Kind};
 use crate::freshness::{Patience, Windows};
 use crate::metrics::Metrics;
-use crate::name::Name;
 use crate::policy::Permit;
 use crate::source::{Source, Wish};
-use crate::token::Token;
 
 pub mod cache;
+pub mod flight;
 pub mod slot;
+pub mod sources;
 
 use cache::{Bounds, Cache};
-use slot::{Departure, Landing, Moment, Slot, Step, lost_flight};
+use flight::{Flight, Landing};
+use slot::{Departure, Moment, Slot, Step};
+use sources::Sources;
 
 /// The core: sources, cache and the rules of freshness.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub struct Vend(Arc<Parts>);
 
 struct Parts {
     cache: Cache,
-    sources: HashMap<(Name, Name), Arc<Source>>,
+    sources: Sources,
     windows: Windows,
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -43,8 +43,8 @@ struct Parts {
 
 /// What the core is made with.
 pub struct Settings {
-    /// The source of each identity in each of its tenants, by their configured names.
-    pub sources: HashMap<(Name, Name), Source>,
+    /// The source of each identity in each of its tenants.
+    pub sources: Sources,
     /// The bounds of the cache.
     pub bounds: Bounds,
     /// The windows of freshness.
@@ -63,7 +63,7 @@ impl Vend {
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(Parts {
             cache: Cache::new(settings.bounds),
-            sources: settings.sources.into_iter().map(|(key, source)| (key, Arc::new(source))).collect(),
+            sources: settings.sources,
             windows: settings.windows,
             clock: settings.clock,
             metrics: settings.metrics,
@@ -75,37 +75,57 @@ impl Vend {
     ///
     /// # Errors
     /// The fault of the flight, when there is no live token to serve instead.
-    pub async fn vend(&self, permit: &Permit, request_id: &str) -> Result<Arc<Token>, Fault> {
-        let source = self.source(permit)?;
-        let slot = self.0.cache.slot(&source.key(permit.resource())).await;
-        let moment = self.moment();
-        match slot.step(moment, source.rejected(moment.now), || source.may_renew()) {
-            Step::Refuse(fault) => Err(fault),
-            Step::Serve(token) => Ok(token),
-            Step::ServeAndRefresh(token, departure) => {
-                if let Some(departure) = departure {
-                    self.fly(departure, Arc::clone(source), Uuid::new_v4().to_string(), Purpose::Renewal);
+    pub async fn vend(&self, permit: &Permit, request_id: &str) -> Landing {
+        let source = self.0.sources.find(&permit.identity().name, permit.tenant()).await?;
+        let slot = self.0.cache.slot(&source.key(permit.resource(), permit.extras())).await;
+        self.obtain(&source, &slot, permit.challenge(), request_id).await
+    }
+
+    /// Takes steps until there is an answer: one, unless a flight was somebody else's errand.
+    async fn obtain(
+        &self,
+        source: &Arc<Source>,
+        slot: &Arc<Slot>,
+        challenge: Option<&ClaimsRequest>,
+        request_id: &str,
+    ) -> Landing {
+        loop {
+            let moment = self.moment();
+            let resting = source.resting(&slot.key().scope, moment.now);
+            let step = match challenge {
+                None => slot.step(moment, resting, || source.may_renew()),
+                Some(challenge) => slot.answer(challenge, moment.now, resting, || source.may_renew()),
+            };
+            let (patience, flight) = match step {
+                Step::Refuse(fault) => return Err(fault),
+                Step::Serve(token) => return Ok(token),
+                Step::ServeAndRefresh(token, departure) => {
+                    if let Some(departure) = departure {
+                        self.fly(departure, Arc::clone(source), Uuid::new_v4().to_string(), Purpose::Renewal);
+                    }
+                    return Ok(token);
                 }
-                Ok(token)
-            }
-            Step::Wait(patience, flight, departure) => {
-                if let Some(departure) = departure {
-                    self.fly(departure, Arc::clone(source), request_id.to_owned(), Purpose::Caller);
+                Step::Wait(patience, flight, departure) => {
+                    if let Some(departure) = departure {
+                        self.fly(departure, Arc::clone(source), request_id.to_owned(), Purpose::Caller);
+                    }
+                    (patience, flight)
                 }
-                self.0.metrics.waits();
-                self.await_landing(&slot, flight, patience).await
+            };
+            self.0.metrics.waits();
+            let landing = match challenge {
+                None => self.await_landing(slot, flight.clone(), patience).await,
+                Some(_) => flight.clone().landed().await,
+            };
+            if flight.answers(challenge, &landing) {
+                return landing;
             }
         }
     }
 
     /// Waits as long as patience and the live token last, then serves that token. It stands in for a
     /// failure too. Without one there is nothing to do but to wait for the flight.
-    async fn await_landing(
-        &self,
-        slot: &Slot,
-        flight: watch::Receiver<Option<Landing>>,
-        patience: Patience,
-    ) -> Landing {
+    async fn await_landing(&self, slot: &Slot, flight: Flight, patience: Patience) -> Landing {
         let now = self.0.clock.now();
         if let Some(token) = slot.live(now) {
             let left = token.expires_at.since(now).saturating_sub(SERVING_TIME);
@@ -113,13 +133,13 @@ impl Vend {
                 Patience::Brief(limit) => limit.min(left),
                 Patience::Whole => left,
             };
-            match timeout(limit, landed(flight.clone())).await {
+            match timeout(limit, flight.clone().landed()).await {
                 Ok(Ok(fresh)) => return Ok(fresh),
                 Ok(Err(_)) | Err(_) if self.0.clock.now() < token.expires_at => return Ok(token),
                 Ok(Err(_)) | Err(_) => {}
             }
         }
-        landed(flight).await
+        flight.landed().await
     }
 
     /// How many live tokens are cached.
@@ -130,14 +150,14 @@ impl Vend {
 
     /// Takes new credentials as they appear, for as long as the core is in use.
     pub fn watch_credentials(&self) {
-        let watch = Watch::over(self.0.sources.values().flat_map(|source| source.files()));
+        let watch = Watch::over(self.0.sources.files());
         let parts = Arc::downgrade(&self.0);
         self.0.runtime.spawn(async move {
             loop {
                 watch.change().await;
                 let Some(parts) = parts.upgrade() else { return };
                 // Reading may block; flights must not wait for it.
-                let reload = move || parts.sources.values().for_each(|source| source.reload());
+                let reload = move || parts.sources.all().for_each(|source| source.reload());
                 tokio::task::spawn_blocking(reload).await.ok();
             }
         });
@@ -155,12 +175,6 @@ impl Vend {
         });
     }
 
-    fn source(&self, permit: &Permit) -> Result<&Arc<Source>, Fault> {
-        let key = (permit.identity().name.clone(), permit.tenant().name.clone());
-        // Invariant: the configuration makes a source for every pair that policy can permit.
-        self.0.sources.get(&key).ok_or_else(|| Fault::new(Kind::Internal, "the identity has no source", "report this"))
-    }
-
     fn moment(&self) -> Moment<'_> {
         Moment { now: self.0.clock.now(), windows: &self.0.windows }
     }
@@ -172,7 +186,8 @@ impl Vend {
         let hold = self.0.cache.hold(&slot);
         self.0.runtime.spawn(async move {
             let jitter = fastrand::f64();
-            let wish = Wish { scope: &slot.key().scope, request_id: &request_id, jitter };
+            let (key, challenge) = (slot.key(), departure.challenge());
+            let wish = Wish { scope: &key.scope, extras: &key.extras, challenge, request_id: &request_id, jitter };
             let result = source.fetch(wish, &vend.0.metrics).await;
             if purpose == Purpose::Renewal {
                 vend.0.metrics.refreshed(source.identity(), &result);
@@ -191,11 +206,6 @@ enum Purpose {
     Caller,
     /// An ageing token is renewed ahead.
     Renewal,
-}
-
-async fn landed(mut flight: watch::Receiver<Option<Landing>>) -> Landing {
-    let landing = flight.wait_for(Option::is_some).await.map_err(|_| lost_flight())?;
-    landing.clone().unwrap_or_else(|| Err(lost_flight()))
 }
 
 const SWEEP_PAUSE: Duration = Duration::from_mins(1);

@@ -27,8 +27,8 @@ pub struct Outgoing {
     pub form: Option<Secret>,
     /// Goes along as `client-request-id`, so that the authority's log can be searched for it.
     pub request_id: String,
-    /// A header that the endpoint demands, such as `Metadata: true`; its value may be a secret.
-    pub header: Option<(&'static str, Secret)>,
+    /// Headers that the endpoint demands, such as `Metadata: true`; their values may be secrets.
+    pub headers: Vec<(&'static str, Secret)>,
 }
 
 /// What came back: everything that the decoder may look at.
@@ -121,7 +121,7 @@ impl Wire {
             }
             None => self.client.get(outgoing.url),
         };
-        if let Some((name, value)) = outgoing.header {
+        for (name, value) in outgoing.headers {
             request = request.header(name, sensitive(&value)?);
         }
         let response =

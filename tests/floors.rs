@@ -9,6 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["clock"],
     &["secret"],
     &["name"],
+    &["claims"],
     &["fault"],
     &["token"],
     &["freshness"],
@@ -28,7 +29,7 @@ const FLOORS: &[&[&str]] = &[
     &["cli"],
     &["lib", "main"],
 ];
-const WORDS: &[&str] = &["clock", "secret", "name", "fault", "token"];
+const WORDS: &[&str] = &["clock", "secret", "name", "claims", "fault", "token"];
 
 #[test]
 fn no_file_imports_what_lies_below_it() {

@@ -96,6 +96,25 @@ impl Place {
         Ok(Self { kind, url, tenant })
     }
 
+    /// Reads the URL of an authority for any directory; [`Place::in_tenant`] says which.
+    ///
+    /// # Errors
+    /// [`Malformed`] says which rule was broken.
+    pub fn pattern(text: &str, kind: Option<Kind>) -> Result<Self, Malformed> {
+        let stand_in = TenantId::of_host("*");
+        let place = Self::parse(text, kind, Some(&stand_in))?;
+        if place.tenant != stand_in || !matches!(place.kind, Kind::Ciam | Kind::Entra) {
+            return Err(Malformed("only an authority that has tenants, and none in its path, issues for any of them"));
+        }
+        Ok(place)
+    }
+
+    /// The same place for another directory.
+    #[must_use]
+    pub fn in_tenant(&self, id: &TenantId) -> Self {
+        Self { tenant: id.clone(), ..self.clone() }
+    }
+
     /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> Kind {

@@ -42,7 +42,8 @@ fn summary(config: &Config) -> String {
     let listen: Vec<String> = config.server.listen.iter().map(ToString::to_string).collect();
     let mut text = format!("no mistakes: {} on {}\n", dialects.join(", "), listen.join(", "));
     for identity in &config.identities {
-        let tenants: Vec<&str> = identity.tenants.iter().map(|tenant| tenant.tenant.name.as_str()).collect();
+        let tenants = identity.tenants.iter().map(|tenant| tenant.tenant.to_string());
+        let tenants: Vec<String> = tenants.chain(identity.any_tenant.iter().map(|_| "any other".to_owned())).collect();
         let credentials: Vec<&str> = identity.credentials.iter().map(|credential| credential.kind()).collect();
         let (name, tenants, credentials) = (&identity.rules.name, tenants.join(", "), credentials.join(", "));
         text += &format!("identity {name}: in {tenants}, proved by {credentials}\n");

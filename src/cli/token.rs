@@ -20,6 +20,7 @@ use crate::dialect::{Ask, Reply};
 use crate::fault::{EX_NOPERM, EX_SOFTWARE, EX_UNAVAILABLE, EX_USAGE, Fault};
 use crate::name::{Resource, Selector};
 use crate::telemetry;
+use crate::token::Extras;
 
 /// Get one token, from a running service or directly
 #[derive(Args, Debug)]
@@ -83,7 +84,7 @@ impl Token {
         let app = App::build(config, Clock::System, Handle::current())?;
         let resource = Resource::parse(&self.resource).map_err(Fault::from)?;
         let selector = self.identity.clone().map_or(Selector::None, Selector::Name);
-        let ask = Ask { resource, selector, tenant: self.tenant.clone() };
+        let ask = Ask { resource, selector, tenant: self.tenant.clone(), extras: Extras::default(), challenge: None };
         let (client_id, token) = app.token(&ask, &Uuid::new_v4().to_string()).await?;
         let Reply { body, .. } = NATIVE.reply(&ask, &client_id, &token, Clock::System.now());
         Ok(String::from_utf8_lossy(&body).into_owned())

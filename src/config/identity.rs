@@ -7,9 +7,9 @@ use super::credential;
 use super::mistake::Report;
 use super::secret::Surroundings;
 use super::section::{Section, flag, parsed, texts};
-use super::tenant::Tenant;
+use super::tenant::{ANY, Tenant};
 use crate::credential::Credential;
-use crate::name::{ClientId, Malformed, Name, Resource, is_guid};
+use crate::name::{ClientId, FmiPath, Malformed, Name, Resource, is_guid};
 use crate::policy::{self, Resources};
 
 /// An identity, what policy knows of it, and what proves it.
@@ -17,8 +17,12 @@ use crate::policy::{self, Resources};
 pub struct Identity {
     /// What policy goes by.
     pub rules: policy::Identity,
-    /// Where it works.
+    /// Where it works; the first is the default, if policy says that there is one.
     pub tenants: Vec<Arc<Tenant>>,
+    /// How any other tenant is reached, when callers may name one.
+    pub any_tenant: Option<Arc<Tenant>>,
+    /// What the programs behind it are capable of.
+    pub client_capabilities: Arc<[String]>,
     /// What proves it, in the order of trying.
     pub credentials: Vec<Arc<Credential>>,
 }
@@ -36,7 +40,9 @@ pub fn read(
     let object_id = section.optional("object_id", parsed(guid));
     let resource_id = section.optional("resource_id", parsed(arm_id));
     let default = section.or("default", false, flag);
-    let tenants = read_tenants(&mut section, tenants);
+    let fmi_paths = section.or("fmi_paths", Vec::new(), each(FmiPath::parse));
+    let client_capabilities = section.or("client_capabilities", Vec::new(), each(capability)).into();
+    let (listed, tenants, any_tenant) = read_tenants(&mut section, tenants);
     let resources = section.required("resources", "list the resources it may be used for, or [\"*\"]", some_texts);
     let resources = resources.and_then(|written| read_resources(&section, &written));
     let credentials = read_credentials(&mut section, surroundings);
@@ -47,10 +53,15 @@ pub fn read(
         object_id,
         resource_id,
         default,
-        tenants: tenants.iter().map(|tenant| tenant.tenant.clone()).collect(),
+        tenants: policy::Tenants {
+            listed: tenants.iter().map(|tenant| tenant.tenant.clone()).collect(),
+            has_default: listed.first().is_some_and(|first| first != ANY),
+            any: any_tenant.is_some(),
+        },
         resources: resources?,
+        fmi_paths,
     };
-    Some(Identity { rules, tenants, credentials })
+    Some(Identity { rules, tenants, any_tenant, client_capabilities, credentials })
 }
 
 /// Notes identities that a selector could not tell apart.
@@ -78,10 +89,15 @@ pub fn check_distinct(identities: &[Identity], report: &Report) {
     }
 }
 
-fn read_tenants(section: &mut Section<'_>, known: &HashMap<String, Option<Arc<Tenant>>>) -> Vec<Arc<Tenant>> {
+type Found = (Vec<String>, Vec<Arc<Tenant>>, Option<Arc<Tenant>>);
+
+/// The names as they are listed, the tenants that they mean, and how any other is reached. `"*"` means every
+/// configured tenant, and any other if there is a section for it.
+fn read_tenants(section: &mut Section<'_>, known: &HashMap<String, Option<Arc<Tenant>>>) -> Found {
     let remedy = "list names from [tenants]; the first is the default";
     let names = section.required("tenants", remedy, some_texts).unwrap_or_default();
     let find = |name: &String| match known.get(name) {
+        _ if name == ANY => None,
         // A tenant with mistakes of its own has already been told about.
         Some(tenant) => tenant.clone(),
         None => {
@@ -93,11 +109,20 @@ fn read_tenants(section: &mut Section<'_>, known: &HashMap<String, Option<Arc<Te
             None
         }
     };
-    let found: Vec<Arc<Tenant>> = names.iter().filter_map(find).collect();
+    let mut found: Vec<Arc<Tenant>> = names.iter().filter_map(find).collect();
     if names.iter().enumerate().any(|(n, name)| names[..n].contains(name)) {
         section.note("tenants", "a tenant is listed twice", "list it once");
     }
-    found
+    if !names.iter().any(|name| name == ANY) {
+        return (names, found, None);
+    }
+    let mut others: Vec<&String> = known.keys().filter(|name| *name != ANY && !names.contains(name)).collect();
+    others.sort();
+    found.extend(others.into_iter().filter_map(|name| known[name].clone()));
+    if known.is_empty() {
+        section.note("tenants", "there is no tenant to work in", "add a section [tenants.\"*\"] for any");
+    }
+    (names, found, known.get(ANY).cloned().flatten())
 }
 
 fn read_resources(section: &Section<'_>, written: &[String]) -> Option<Resources> {
@@ -124,6 +149,16 @@ fn read_credentials(section: &mut Section<'_>, surroundings: Surroundings<'_>) -
     }
     let read = |one| credential::read(one, surroundings).map(Arc::new);
     listed.into_iter().filter_map(read).collect()
+}
+
+/// A list of what `parse` understands.
+fn each<T>(parse: fn(&str) -> Result<T, Malformed>) -> impl FnOnce(config::Value) -> Result<Vec<T>, Malformed> {
+    move |value| texts(value)?.iter().map(|text| parse(text)).collect()
+}
+
+fn capability(text: &str) -> Result<String, Malformed> {
+    let fits = (1..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    if fits { Ok(text.to_owned()) } else { Err(Malformed("a client capability is a short word such as \"cp1\"")) }
 }
 
 fn some_texts(value: config::Value) -> Result<Vec<String>, Malformed> {

@@ -1,22 +1,23 @@
 //! Reads the tenants: directories and the authorities that issue for them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Value, ValueKind};
 use url::Url;
 
+use super::region;
 use super::secret::Surroundings;
 use super::section::{Section, duration, parsed, text};
 use crate::authority::InstanceDiscovery;
 use crate::authority::host::Host;
 use crate::authority::place::{Kind, Place, parse_url};
-use crate::authority::region::{Choice, Locator, Region};
 use crate::fault::Fault;
 use crate::name::{Malformed, Name, TenantId};
 use crate::policy;
 use crate::wire::request::is_ours;
-use crate::wire::{Reach, Trust, Wire, is_link_local, is_loopback};
+use crate::wire::{Reach, Trust, Wire, is_loopback};
 
 /// A directory and how its authority is reached.
 #[derive(Clone, Debug)]
@@ -35,18 +36,24 @@ pub struct Tenant {
     pub timeout: Duration,
 }
 
-/// Reads one tenant.
-pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<Tenant> {
-    let parsed_name =
-        Name::parse(name).map_err(|malformed| section.note("", malformed.to_string(), "rename the tenant"));
-    let place = read_place(&mut section);
+/// Reads one tenant. `own` are our own listeners, which are not asked for anything.
+pub fn read(
+    name: &str,
+    mut section: Section<'_>,
+    surroundings: Surroundings<'_>,
+    own: &[SocketAddr],
+) -> Option<Tenant> {
+    let is_any = name == ANY;
+    let note = |malformed: Malformed| section.note("", malformed.to_string(), "rename the tenant");
+    let parsed_name = if is_any { Ok(None) } else { Name::parse(name).map(Some).map_err(note) };
+    let place = read_place(&mut section, is_any);
     let instance_discovery = section.or("instance_discovery", InstanceDiscovery::Public, instance_discovery);
     let has_roots = section.has("ca_file");
     let roots = has_roots.then(|| roots(&mut section, surroundings)).flatten();
     let connect_timeout = section.or("connect_timeout", Duration::from_secs(5), duration(SHORTEST));
     let timeout = section.or("timeout", Duration::from_secs(30), duration(SHORTEST));
     let proxy = section.optional("proxy", parsed(proxy_url));
-    let region = region(&mut section, place.as_ref(), surroundings);
+    let region = region::read(&mut section, place.as_ref(), surroundings, own);
     let extra_body = extra_body(&mut section);
     let asks_in_vain = |place: &Place| {
         let doubtful = place.is_doubtful() && !is_loopback(place.url());
@@ -72,51 +79,8 @@ pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>
     Some(Tenant { tenant, place, host, wire, extra_body, timeout })
 }
 
-/// In which region the authority is asked.
-fn region(section: &mut Section<'_>, place: Option<&Place>, surroundings: Surroundings<'_>) -> Choice {
-    let Some(written) = section.optional("region", text) else { return Choice::Central };
-    if place.is_some_and(|place| !place.has_regions()) {
-        section.note(
-            "region",
-            "this authority has no regions",
-            "remove it; only the well-known hosts of Entra have them",
-        );
-    }
-    if written == "auto" {
-        return locator(section, surroundings).map_or(Choice::Central, Choice::Auto);
-    }
-    let malformed = |malformed: Malformed| section.note("region", malformed.to_string(), "correct the value");
-    Region::parse(&written).map_err(malformed).map_or(Choice::Central, Choice::Here)
-}
-
-/// What finds the region of this machine out.
-fn locator(section: &Section<'_>, surroundings: Surroundings<'_>) -> Option<Locator> {
-    let variable = |name: &str| surroundings.variables.get(name).filter(|value| !value.trim().is_empty());
-    let Ok(metadata) = metadata_url(variable(METADATA_HOST).map_or(METADATA, String::as_str)) else {
-        let problem = format!("the variable {METADATA_HOST} leads to no instance metadata");
-        section.note(
-            "region",
-            problem,
-            "set it to an http URL on loopback or a link-local address, unset it, or name the region",
-        );
-        return None;
-    };
-    let (roots, proxy, loopback) = (None, None, false);
-    let trust = Trust { roots, connect_timeout: METADATA_TIMEOUT, proxy, loopback, reach: Reach::Host };
-    let unusable = |fault: Fault| section.note("region", fault.to_string(), "name the region");
-    let wire = Wire::new(trust).map_err(unusable).ok()?;
-    Some(Locator::new(variable("REGION_NAME").cloned(), &metadata, wire))
-}
-
-/// The instance metadata is this machine's, or of its own link, and of nobody farther away.
-fn metadata_url(text: &str) -> Result<Url, Malformed> {
-    let near =
-        |url: &Url| url.scheme() == "http" && url.username().is_empty() && (is_loopback(url) || is_link_local(url));
-    Url::parse(text).ok().filter(near).ok_or(Malformed("instance metadata is near"))
-}
-
 /// The authority's place, of `authority`, `kind` and `id` together.
-fn read_place(section: &mut Section<'_>) -> Option<Place> {
+fn read_place(section: &mut Section<'_>, is_any: bool) -> Option<Place> {
     let id_was_written = section.has("id");
     let id = section.optional("id", parsed(TenantId::parse));
     let kind_was_written = section.has("kind");
@@ -125,11 +89,19 @@ fn read_place(section: &mut Section<'_>) -> Option<Place> {
     if (id_was_written && id.is_none()) || (kind_was_written && kind.is_none()) {
         return None;
     }
+    if is_any && id_was_written {
+        section.note(
+            "id",
+            "this section is for any tenant that a caller names",
+            "remove the id, or rename the section",
+        );
+    }
     let misplaced = |malformed: Malformed| {
         let key = if id.is_none() && malformed.to_string().contains("'id'") { "id" } else { "authority" };
         section.note(key, malformed.to_string(), "correct the authority, its kind or the tenant's id");
     };
-    Place::parse(&url, kind, id.as_ref()).map_err(misplaced).ok()
+    let place = if is_any { Place::pattern(&url, kind) } else { Place::parse(&url, kind, id.as_ref()) };
+    place.map_err(misplaced).ok()
 }
 
 fn roots(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Vec<reqwest::Certificate>> {
@@ -171,9 +143,7 @@ fn instance_discovery(value: Value) -> Result<InstanceDiscovery, Malformed> {
     }
 }
 
+/// The name of the section for tenants that only a caller names.
+pub const ANY: &str = "*";
 const PUBLIC: &str = "https://login.microsoftonline.com";
-/// As the SDKs call it.
-const METADATA_HOST: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
-const METADATA: &str = "http://169.254.169.254";
-const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 const SHORTEST: Duration = Duration::from_millis(100);

@@ -17,7 +17,7 @@ pub const NATIVE: Dialect = Dialect {
     guard: Guard::Metadata,
     version: Version::Optional,
     envelope: Envelope::OAuth,
-    takes_names: true,
+    is_native: true,
     exports: &[],
 };
 
@@ -29,7 +29,7 @@ const IMDS: Dialect = Dialect {
     guard: Guard::Metadata,
     version: Version::From("2018-02-01"),
     envelope: Envelope::OAuth,
-    takes_names: false,
+    is_native: false,
     exports: &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", Export::Base)],
 };
 
@@ -41,6 +41,6 @@ const APP_SERVICE: Dialect = Dialect {
     guard: Guard::HeaderSecret("x-identity-header"),
     version: Version::From("2019-08-01"),
     envelope: Envelope::Union,
-    takes_names: false,
+    is_native: false,
     exports: &[("IDENTITY_ENDPOINT", Export::Endpoint), ("IDENTITY_HEADER", Export::HeaderSecret)],
 };

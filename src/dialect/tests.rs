@@ -120,7 +120,8 @@ fn reply(selector: Selector) -> serde_json::Value {
         expires_at: issued + Duration::from_secs(3599),
         refresh_in: Some(Duration::from_secs(9)),
     };
-    let ask = Ask { resource: Resource::parse("https://r/").unwrap(), selector, tenant: None };
+    let resource = Resource::parse("https://r/").unwrap();
+    let ask = Ask { resource, selector, tenant: None, extras: Extras::default(), challenge: None };
     let client_id = ClientId::parse("11111111-2222-3333-4444-555555555555").unwrap();
     let reply = dialect("imds").reply(&ask, &client_id, &token, issued + Duration::from_millis(99_500));
     serde_json::from_slice(&reply.body).unwrap()
@@ -160,7 +161,7 @@ fn what_the_authority_said_to_look_up_or_to_claim_goes_out() {
     let fault = Fault::new(Kind::Misconfigured, "p", "r")
         .with_correlation_id(Some(one))
         .with_trace_id(Some(other))
-        .with_claims(Some(r#"{"a":1}"#.to_owned()));
+        .with_claims(ClaimsRequest::parse(r#"{"a":1}"#).ok());
     for name in ["imds", "app-service"] {
         let body: serde_json::Value = serde_json::from_slice(&dialect(name).refuse(&fault, "").body).unwrap();
         let shown = ["correlation_id", "trace_id", "claims"].map(|field| body[field].as_str().unwrap_or_default());

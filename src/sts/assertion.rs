@@ -4,6 +4,7 @@ use super::app::App;
 use super::certificate::Certificate;
 use super::federation::Federation;
 use super::jwt::Jwt;
+use super::key::SigningKey;
 use super::profile::Naming;
 use super::realm::Realm;
 use super::refusal::{Reason, Refusal, timestamp};
@@ -13,7 +14,7 @@ use crate::clock::Timestamp;
 ///
 /// An assertion that names the application as its issuer is signed with one of its certificates; any other
 /// issuer's needs a federated credential.
-pub(super) fn judge(text: &str, app: &App, realm: &Realm<'_>, now: Timestamp) -> Result<(), Refusal> {
+pub(super) fn judge(text: &str, app: &App, realm: &Realm<'_>, own: &SigningKey, now: Timestamp) -> Result<(), Refusal> {
     let jwt = Jwt::parse(text).ok_or_else(|| malformed("The token is not a signed JWT"))?;
     if jwt.algorithm().is_none() {
         return Err(malformed("The algorithm is not one that assertions are signed with"));
@@ -21,7 +22,7 @@ pub(super) fn judge(text: &str, app: &App, realm: &Realm<'_>, now: Timestamp) ->
     if jwt.text("iss").is_some_and(|issuer| app.is(issuer)) {
         judge_own(&jwt, app, realm)?;
     } else {
-        judge_federated(&jwt, app)?;
+        judge_federated(&jwt, app, realm, own)?;
     }
     if jwt.claims.get("exp").is_none() {
         return Err(malformed("The claim 'exp' is missing"));
@@ -46,12 +47,12 @@ fn judge_own(jwt: &Jwt<'_>, app: &App, realm: &Realm<'_>) -> Result<(), Refusal>
     Ok(())
 }
 
-fn judge_federated(jwt: &Jwt<'_>, app: &App) -> Result<(), Refusal> {
+fn judge_federated(jwt: &Jwt<'_>, app: &App, realm: &Realm<'_>, own: &SigningKey) -> Result<(), Refusal> {
     if app.federated.is_empty() && !app.certificates.is_empty() {
         return Err(other_client());
     }
-    let federation = Federation::find(&app.federated, jwt)?;
-    if !federation.signed(jwt) {
+    let federation = Federation::find(&app.federated, jwt, realm)?;
+    if !federation.signed(jwt, own) {
         return Err(Refusal::new(Reason::AssertionKey, BAD_SIGNATURE));
     }
     Ok(())

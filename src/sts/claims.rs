@@ -27,6 +27,10 @@ pub(super) struct Issuance<'a> {
     pub(super) expires_at: Timestamp,
     /// The id of the request, which makes every token another one.
     pub(super) trace: Uuid,
+    /// The place in the application's tree that the token is for.
+    pub(super) fmi_path: Option<&'a str>,
+    /// The client's capabilities, or null.
+    pub(super) capabilities: Value,
 }
 
 impl Issuance<'_> {
@@ -46,6 +50,12 @@ impl Issuance<'_> {
 
     fn entra(&self) -> Value {
         let mut claims = self.common();
+        if let Some(path) = self.fmi_path {
+            claims["sub"] = Value::from(format!("/eid1/c/pub/t/{}/a/{}/{path}", self.realm.tenant, self.client()));
+        }
+        if !self.capabilities.is_null() {
+            claims["xms_cc"] = self.capabilities.clone();
+        }
         let (client, class) = (self.client(), self.proof.authentication_class());
         match self.version {
             Version::V1 => {

@@ -43,10 +43,10 @@ impl Exchange<'_> {
         self.check_grant()?;
         let app = self.app()?;
         let target = self.target(app)?;
-        self.check_claims()?;
-        let proof = Proof::of(self.request, app, &self.realm, self.now)?;
+        let capabilities = self.capabilities()?;
+        let proof = Proof::of(self.request, app, &self.realm, self.key, self.now)?;
         self.check_principal(&target.audience)?;
-        let token = self.issue(app, proof, &target)?;
+        let token = self.issue(app, proof, &target, capabilities)?;
         Ok(Answer::json(200, &self.body(token, &target)))
     }
 
@@ -79,13 +79,17 @@ impl Exchange<'_> {
         Target::of(&self.request.form, self.realm.profile, self.version, app.client_id.as_str())
     }
 
-    /// A claims request changes nothing here, but one that cannot be read is refused as Entra refuses it.
-    fn check_claims(&self) -> Result<(), Refusal> {
+    /// What the client says that it is capable of, which the token repeats. Nothing else in a claims request
+    /// changes anything here, but one that cannot be read is refused as Entra refuses it.
+    fn capabilities(&self) -> Result<Value, Refusal> {
         let Some(text) = self.request.form.get("claims") else {
-            return Ok(());
+            return Ok(Value::Null);
         };
         match serde_json::from_str::<Value>(text) {
-            Ok(Value::Object(_)) => Ok(()),
+            Ok(Value::Object(claims)) => {
+                let listed = claims.get("access_token").and_then(|token| token.pointer("/xms_cc/values"));
+                Ok(listed.cloned().unwrap_or_default())
+            }
             _ => Err(Refusal::new(
                 Reason::RequestMalformed,
                 "Request is malformed or invalid. The parameter 'claims' is not a JSON object.",
@@ -109,7 +113,7 @@ impl Exchange<'_> {
         Err(Refusal::new(Reason::ResourceUnknown, text))
     }
 
-    fn issue(&self, app: &App, proof: Proof, target: &Target) -> Result<String, Refusal> {
+    fn issue(&self, app: &App, proof: Proof, target: &Target, capabilities: Value) -> Result<String, Refusal> {
         let issuance = Issuance {
             app,
             proof,
@@ -120,6 +124,8 @@ impl Exchange<'_> {
             issued_at: self.now,
             expires_at: self.now + self.lifetime.expires_in,
             trace: self.request.trace,
+            fmi_path: self.request.form.get("fmi_path"),
+            capabilities,
         };
         let failed = |_| Refusal::new(Reason::Unavailable, "The token could not be signed.");
         self.key.sign(&issuance.claims()).map_err(failed)

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, errors};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
@@ -42,6 +42,11 @@ impl SigningKey {
         header.kid = Some(self.kid.clone());
         header.x5t = Some(self.kid.clone());
         jsonwebtoken::encode(&header, claims, &self.key)
+    }
+
+    /// The same as the STS itself verifies with.
+    pub(super) fn verifiers(&self) -> JwkSet {
+        serde_json::from_value(self.set("")).unwrap_or(JwkSet { keys: Vec::new() })
     }
 
     /// The key set that resource servers verify against.

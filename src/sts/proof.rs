@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::assertion;
+use super::key::SigningKey;
 use super::realm::Realm;
 use super::refusal::{Reason, Refusal};
 use super::request::Request;
@@ -16,10 +17,16 @@ pub(super) enum Proof {
 
 impl Proof {
     /// Judges what the request shows; an assertion is looked at first.
-    pub(super) fn of(request: &Request, app: &App, realm: &Realm<'_>, now: Timestamp) -> Result<Self, Refusal> {
+    pub(super) fn of(
+        request: &Request,
+        app: &App,
+        realm: &Realm<'_>,
+        own: &SigningKey,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
         if let Some(shown) = request.form.get("client_assertion") {
             assertion_type(request)?;
-            return assertion::judge(shown, app, realm, now).map(|()| Self::Assertion);
+            return assertion::judge(shown, app, realm, own, now).map(|()| Self::Assertion);
         }
         match request.client_secret() {
             Some(shown) if app.has_secret(&shown) => Ok(Self::Secret),

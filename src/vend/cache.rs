@@ -143,6 +143,7 @@ mod tests {
             tenant: TenantId::parse("contoso.com").unwrap(),
             client_id: ClientId::parse("app").unwrap(),
             scope: Scope::of(&Resource::parse(&format!("r{n}")).unwrap(), ScopeForm::Default),
+            extras: crate::token::Extras::default(),
             extension: Extension::default(),
         }
     }

@@ -4,16 +4,16 @@
 //! apart: two callers never start two flights. The lock is never held across an await.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::flight::{Flight, Landing, lost_flight};
+use crate::claims::ClaimsRequest;
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind, Turn};
 use crate::freshness::{self, Entry, Patience, Times, Verdict, Windows, cool_down};
 use crate::token::{Token, TokenKey};
-
-/// How a flight ended; everybody aboard gets the same.
-pub type Landing = Result<Arc<Token>, Fault>;
 
 /// The cell of one key.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Slot {
 struct State {
     held: Option<Held>,
     cooling: Option<Cooling>,
-    flight: Option<watch::Receiver<Option<Landing>>>,
+    flight: Option<Flight>,
 }
 
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub enum Step {
     /// Answer with the token, and fly if there is a seat.
     ServeAndRefresh(Arc<Token>, Option<Departure>),
     /// Wait; fly first if there is a departure.
-    Wait(Patience, watch::Receiver<Option<Landing>>, Option<Departure>),
+    Wait(Patience, Flight, Option<Departure>),
 }
 
 /// The duty to fly: whoever holds it must land the flight. Dropped without landing (a panic), it frees
@@ -68,6 +68,7 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Departure {
     slot: Arc<Slot>,
+    challenge: Option<ClaimsRequest>,
     sender: watch::Sender<Option<Landing>>,
 }
 
@@ -93,35 +94,50 @@ impl Slot {
         &self.key
     }
 
-    /// Takes the step of one caller. `rejected` is what the source knows of its credentials; `renew`
+    /// Takes the step of one caller. `resting` is what the source knows of its credentials and of the scope; `renew`
     /// is asked only when a renewal would start.
     pub fn step(
         self: &Arc<Self>,
         moment: Moment<'_>,
-        rejected: Option<(Timestamp, Fault)>,
+        resting: Option<(Timestamp, Fault)>,
         renew: impl FnOnce() -> bool,
     ) -> Step {
         let mut state = self.lock();
-        let until = rejected.as_ref().map(|(until, _)| *until);
+        let until = resting.as_ref().map(|(until, _)| *until);
         let cooling_until = state.cooling.as_ref().and_then(|cooling| cooling.end(moment.now)).max(until);
         let entry = Entry { times: state.held.as_ref().map(|held| held.times), cooling_until };
         let verdict = freshness::decide(entry, moment.now, moment.windows);
         match (verdict, state.token()) {
             (Verdict::Serve, Some(token)) => Step::Serve(token),
             (Verdict::ServeAndRefresh, Some(token)) => {
-                let departure = if state.flying().is_none() && renew() { Some(state.depart(self).1) } else { None };
+                let departure =
+                    if state.flying().is_none() && renew() { Some(state.depart(self, None).1) } else { None };
                 Step::ServeAndRefresh(token, departure)
             }
-            (Verdict::Refuse(until), _) => Step::Refuse(state.refusal(rejected, until, moment.now)),
-            (Verdict::Fetch(patience), _) => match state.flying() {
-                Some(flight) => Step::Wait(patience, flight, None),
-                None => {
-                    let (flight, departure) = state.depart(self);
-                    Step::Wait(patience, flight, Some(departure))
-                }
-            },
+            (Verdict::Refuse(until), _) => Step::Refuse(state.refusal(resting, until, moment.now)),
+            (Verdict::Fetch(patience), _) => state.board(self, patience, None),
             // Invariant: freshness serves only what is held.
             (Verdict::Serve | Verdict::ServeAndRefresh, None) => Step::Refuse(lost_flight()),
+        }
+    }
+
+    /// Takes the step of a caller whose token a resource refused: whatever is held is not good enough, and
+    /// while the authority is to be left alone there is nothing else. `renew` is asked as for a renewal,
+    /// since whoever can reach a listener can write a challenge.
+    pub fn answer(
+        self: &Arc<Self>,
+        challenge: &ClaimsRequest,
+        now: Timestamp,
+        resting: Option<(Timestamp, Fault)>,
+        renew: impl FnOnce() -> bool,
+    ) -> Step {
+        let mut state = self.lock();
+        let own = state.cooling.as_ref().and_then(|cooling| cooling.end(now));
+        let until = own.max(resting.as_ref().map(|(until, _)| *until)).filter(|until| now < *until);
+        match until {
+            Some(until) => Step::Refuse(state.refusal(resting, until, now)),
+            None if state.flying().is_none() && !renew() => Step::Refuse(too_many_challenges()),
+            None => state.board(self, Patience::Whole, Some(challenge)),
         }
     }
 
@@ -158,20 +174,29 @@ impl State {
     }
 
     /// The flight in progress, unless its pilot is gone.
-    fn flying(&self) -> Option<watch::Receiver<Option<Landing>>> {
-        self.flight.clone().filter(|flight| flight.has_changed().is_ok())
+    fn flying(&self) -> Option<Flight> {
+        self.flight.clone().filter(Flight::is_flown)
     }
 
-    fn depart(&mut self, slot: &Arc<Slot>) -> (watch::Receiver<Option<Landing>>, Departure) {
-        let (sender, flight) = watch::channel(None);
+    /// A seat in the flight in progress, or in a new one.
+    fn board(&mut self, slot: &Arc<Slot>, patience: Patience, challenge: Option<&ClaimsRequest>) -> Step {
+        if let Some(flight) = self.flying() {
+            return Step::Wait(patience, flight, None);
+        }
+        let (flight, departure) = self.depart(slot, challenge);
+        Step::Wait(patience, flight, Some(departure))
+    }
+
+    fn depart(&mut self, slot: &Arc<Slot>, challenge: Option<&ClaimsRequest>) -> (Flight, Departure) {
+        let (flight, sender) = Flight::new(challenge);
         self.flight = Some(flight.clone());
-        (flight, Departure { slot: Arc::clone(slot), sender })
+        (flight, Departure { slot: Arc::clone(slot), challenge: challenge.cloned(), sender })
     }
 
     /// The remembered fault, with the time that is left as its wish.
-    fn refusal(&self, rejected: Option<(Timestamp, Fault)>, until: Timestamp, now: Timestamp) -> Fault {
+    fn refusal(&self, resting: Option<(Timestamp, Fault)>, until: Timestamp, now: Timestamp) -> Fault {
         let own = self.cooling.as_ref().filter(|cooling| cooling.until == until).map(|cooling| cooling.fault.clone());
-        let fault = own.or_else(|| rejected.map(|(_, fault)| fault)).unwrap_or_else(lost_flight);
+        let fault = own.or_else(|| resting.map(|(_, fault)| fault)).unwrap_or_else(lost_flight);
         if fault.turn() == Turn::Authority { fault.with_retry_after(Some(until.since(now))) } else { fault }
     }
 }
@@ -181,6 +206,12 @@ impl Departure {
     #[must_use]
     pub const fn slot(&self) -> &Arc<Slot> {
         &self.slot
+    }
+
+    /// The challenge that it answers.
+    #[must_use]
+    pub const fn challenge(&self) -> Option<&ClaimsRequest> {
+        self.challenge.as_ref()
     }
 
     /// Ends the flight: a token replaces the held one, a fault never does. `jitter` spreads the next
@@ -196,6 +227,8 @@ impl Departure {
             }
             // The source remembers this one, for all keys at once and until the credential is replaced.
             Err(fault) if fault.kind == Kind::RejectedCredential => {}
+            // What the authority says of one caller's challenge is nothing to the others.
+            Err(fault) if self.challenge.is_some() && fault.turn() != Turn::Authority => {}
             Err(fault) => {
                 let failures = state.cooling.as_ref().map_or(1, |before| before.failures.saturating_add(1));
                 let until = moment.now + cool_down(fault, failures, jitter);
@@ -209,20 +242,21 @@ impl Departure {
     }
 }
 
-/// What callers get when the task of their flight died.
-#[must_use]
-pub fn lost_flight() -> Fault {
-    Fault::new(Kind::Internal, "the exchange was lost inside Bursar", "report this; asking again starts a new one")
+fn too_many_challenges() -> Fault {
+    Fault::new(
+        Kind::Throttled,
+        "more tokens were challenged than may be renewed in a second",
+        "ask again in a moment; if it goes on, the operator should find the program that keeps asking",
+    )
+    .with_retry_after(Some(Duration::from_secs(1)))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
     use crate::secret::Secret;
-    use crate::token::Extension;
+    use crate::token::{Extension, Extras};
 
     const START: Timestamp = Timestamp::from_secs(1_000_000);
 
@@ -233,6 +267,7 @@ mod tests {
             tenant: TenantId::parse("contoso.com").unwrap(),
             client_id: ClientId::parse("app").unwrap(),
             scope: Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default),
+            extras: Extras::default(),
             extension: Extension::default(),
         }))
     }

@@ -4,10 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::failure::{Evidence, Step, of_answer};
 use super::{Incoming, unusable};
+use crate::claims::ClaimsRequest;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::secret::Secret;
@@ -167,16 +168,13 @@ impl FaultBody {
     }
 
     /// The claims that are wanted, which Entra writes as JSON within a text. They go to callers as they are, so
-    /// only an object, and none that is long or repeats a secret.
-    fn claims(&self, secrets: &[&Secret]) -> Option<String> {
-        let claims: Map<String, Value> = match &self.claims {
-            Value::Object(claims) => claims.clone(),
-            Value::String(text) if text.len() <= MAX_CLAIMS => serde_json::from_str(text).ok()?,
-            _ => return None,
+    /// none that repeats a secret.
+    fn claims(&self, secrets: &[&Secret]) -> Option<ClaimsRequest> {
+        let claims = match &self.claims {
+            Value::String(text) => ClaimsRequest::parse(text.trim()),
+            other => ClaimsRequest::parse(&other.to_string()),
         };
-        let claims = Value::Object(claims).to_string();
-        let repeats = secrets.iter().any(|secret| secret.is_repeated_in(&claims));
-        (claims.len() <= MAX_CLAIMS && !repeats).then_some(claims)
+        claims.ok().filter(|claims| !secrets.iter().any(|secret| secret.is_repeated_in(claims.as_str())))
     }
 
     /// The authority's words, for the log: bounded, in one line, and withheld when they repeat a secret.
@@ -204,7 +202,6 @@ const TURNING: [char; 11] = [
 const UNNAMED_LIFE: Duration = Duration::from_mins(10);
 const MAX_LIFE: Duration = Duration::from_hours(24 * 366);
 const MAX_WORDS: usize = 600;
-const MAX_CLAIMS: usize = 4096;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use reqwest::header::{HeaderMap, HeaderValue};
 use url::form_urlencoded::Serializer;
 
-use crate::name::{ClientId, Scope};
+use crate::name::{ClientId, FmiPath, Scope};
 use crate::secret::Secret;
 
 /// One credential, applied to one request.
@@ -31,26 +31,43 @@ pub fn is_ours(parameter: &str) -> bool {
     OURS.contains(&parameter)
 }
 
-/// The form of a client-credentials request; `extra` parameters come last.
-#[must_use]
-pub fn client_credentials(
-    client_id: &ClientId,
-    scope: &Scope,
-    proof: &ClientProof,
-    extra: &[(String, String)],
-) -> Secret {
-    let mut form = Serializer::new(String::new());
-    form.append_pair("client_id", client_id.as_str()).append_pair("grant_type", "client_credentials");
-    match proof {
-        ClientProof::Assertion(assertion) => {
-            form.append_pair("client_assertion_type", JWT_BEARER).append_pair("client_assertion", assertion.expose());
+/// A client-credentials request.
+#[derive(Debug)]
+pub struct ClientCredentials<'a> {
+    /// The application.
+    pub client_id: &'a ClientId,
+    /// What is asked for.
+    pub scope: &'a Scope,
+    /// What proves the application.
+    pub proof: &'a ClientProof,
+    /// What the token should carry, as JSON.
+    pub claims: Option<&'a str>,
+    /// Where in the application's tree it is for.
+    pub fmi_path: Option<&'a FmiPath>,
+    /// Further parameters, which come last.
+    pub extra: &'a [(String, String)],
+}
+
+impl ClientCredentials<'_> {
+    /// Its form.
+    #[must_use]
+    pub fn form(&self) -> Secret {
+        let mut form = Serializer::new(String::new());
+        form.append_pair("client_id", self.client_id.as_str()).append_pair("grant_type", "client_credentials");
+        match self.proof {
+            ClientProof::Assertion(jwt) => {
+                form.append_pair("client_assertion_type", JWT_BEARER).append_pair("client_assertion", jwt.expose());
+            }
+            ClientProof::Secret(secret) => {
+                form.append_pair("client_secret", secret.expose());
+            }
         }
-        ClientProof::Secret(secret) => {
-            form.append_pair("client_secret", secret.expose());
-        }
+        form.append_pair(self.scope.parameter(), self.scope.as_str());
+        form.extend_pairs(self.claims.map(|claims| ("claims", claims)));
+        form.extend_pairs(self.fmi_path.map(|path| ("fmi_path", path.as_str())));
+        form.extend_pairs(self.extra);
+        Secret::from(form.finish())
     }
-    form.append_pair(scope.parameter(), scope.as_str()).extend_pairs(extra);
-    Secret::from(form.finish())
 }
 
 /// What every request tells the authority about us (the names are MSAL's, the values ours).
@@ -90,7 +107,11 @@ mod tests {
 
     fn form(proof: &ClientProof) -> String {
         let scope = Scope::of(&Resource::parse("https://vault.azure.net/").unwrap(), ScopeForm::Default);
-        client_credentials(&ClientId::parse("app").unwrap(), &scope, proof, &[]).expose().to_owned()
+        let client_id = &ClientId::parse("app").unwrap();
+        ClientCredentials { client_id, scope: &scope, proof, claims: None, fmi_path: None, extra: &[] }
+            .form()
+            .expose()
+            .to_owned()
     }
 
     #[test]
@@ -108,6 +129,23 @@ mod tests {
         assert_eq!(
             form(&proof),
             "client_id=app&grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=h.p.s&scope=https%3A%2F%2Fvault.azure.net%2F%2F.default"
+        );
+    }
+
+    #[test]
+    fn what_else_is_wanted_comes_last() {
+        let scope = Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Indicator);
+        let request = ClientCredentials {
+            client_id: &ClientId::parse("app").unwrap(),
+            scope: &scope,
+            proof: &ClientProof::Secret(Secret::from("s".to_owned())),
+            claims: Some(r#"{"a":1}"#),
+            fmi_path: Some(&FmiPath::parse("agents/one").unwrap()),
+            extra: &[("audience".to_owned(), "x".to_owned())],
+        };
+        assert_eq!(
+            request.form().expose(),
+            "client_id=app&grant_type=client_credentials&client_secret=s&scope=r&claims=%7B%22a%22%3A1%7D&fmi_path=agents%2Fone&audience=x"
         );
     }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::super::app::{App, Tenants};
 use super::super::certificate::Certificate;
 use super::super::error::Mistake;
-use super::super::federation::Federation;
+use super::super::federation::{Federation, Issuer};
 use super::super::realm::Version;
 use super::{DEFAULT_LIFETIME, Settings};
 use crate::name::{ClientId, TenantId, is_guid};
@@ -68,11 +68,11 @@ struct WrittenApp {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenFederation {
-    issuer: String,
+    issuer: Option<String>,
     subject: String,
     #[serde(default = "exchange_audience")]
     audience: String,
-    jwks_file: PathBuf,
+    jwks_file: Option<PathBuf>,
 }
 
 /// Turns what is written into what is true, and collects what cannot be.
@@ -149,12 +149,29 @@ impl Reader {
     fn federated(&mut self, key: &str, written: Vec<WrittenFederation>) -> Vec<Federation> {
         let read = written.into_iter().enumerate().filter_map(|(index, written)| {
             let key = format!("{key}.federated[{index}].jwks_file");
-            let json = self.bytes(&key, &written.jwks_file)?;
-            let keys = serde_json::from_slice::<JwkSet>(&json).map_err(|_| "is no JSON Web Key Set");
-            let keys = self.kept(&key, keys, "name a file with the issuer's public keys")?;
-            Some(Federation { issuer: written.issuer, subject: written.subject, audience: written.audience, keys })
+            let issuer = self.issuer(&key, written.issuer, written.jwks_file)?;
+            Some(Federation { issuer, subject: written.subject, audience: written.audience })
         });
         read.collect()
+    }
+
+    /// Without a name and a file it is the STS itself.
+    fn issuer(&mut self, key: &str, name: Option<String>, file: Option<PathBuf>) -> Option<Issuer> {
+        let (name, file) = match (name, file) {
+            (Some(name), Some(file)) => (name, file),
+            (None, None) => return Some(Issuer::Own),
+            (Some(_), None) => {
+                self.mistake(key, "is missing", "name a file with the issuer's public keys");
+                return None;
+            }
+            (None, Some(_)) => {
+                self.mistake(key, "stands there without an 'issuer'", "give both, or neither for the STS itself");
+                return None;
+            }
+        };
+        let json = self.bytes(key, &file)?;
+        let keys = serde_json::from_slice::<JwkSet>(&json).map_err(|_| "is no JSON Web Key Set");
+        Some(Issuer::Foreign(name, self.kept(key, keys, "name a file with the issuer's public keys")?))
     }
 
     fn tenants(&mut self, key: &str, written: &[String]) -> Tenants {

@@ -1,0 +1,147 @@
+//! What policy knows of an identity: how it is selected, where it works, what its tokens may be for.
+
+use std::fmt;
+
+use crate::fault::{Fault, Kind};
+use crate::name::{ClientId, FmiPath, Name, Resource, Selector, TenantId};
+
+/// A named principal that callers can obtain tokens for.
+#[derive(Debug)]
+pub struct Identity {
+    /// Its name in the configuration.
+    pub name: Name,
+    /// The application in its tenants.
+    pub client_id: ClientId,
+    /// The service principal, when callers may select by it.
+    pub object_id: Option<String>,
+    /// The ARM id, when callers may select by it.
+    pub resource_id: Option<String>,
+    /// Whether it is meant when a caller names none.
+    pub default: bool,
+    /// Where it works.
+    pub tenants: Tenants,
+    /// What tokens may be for.
+    pub resources: Resources,
+    /// Which places in the application's tree a caller may name.
+    pub fmi_paths: Vec<FmiPath>,
+}
+
+impl Identity {
+    /// Whether a caller that selects so means it; ids compare without case.
+    #[must_use]
+    pub fn is_selected(&self, selector: &Selector) -> bool {
+        let is = |held: Option<&str>, asked: &str| held.is_some_and(|held| held.eq_ignore_ascii_case(asked));
+        match selector {
+            Selector::ClientId(id) => is(Some(self.client_id.as_str()), id),
+            Selector::Name(name) => self.name.as_str() == name,
+            Selector::None => false,
+            Selector::ObjectId(id) => is(self.object_id.as_deref(), id),
+            Selector::ResourceId(id) => is(self.resource_id.as_deref(), id),
+        }
+    }
+}
+
+/// A directory as identities refer to it.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Its name in the configuration; none for one that a caller named.
+    pub name: Option<Name>,
+    /// The directory.
+    pub id: TenantId,
+}
+
+impl fmt::Display for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name.as_ref().map_or(self.id.as_str(), Name::as_str))
+    }
+}
+
+/// In which directories an identity works.
+#[derive(Debug)]
+pub struct Tenants {
+    /// Those of the configuration.
+    pub listed: Vec<Tenant>,
+    /// Whether the first of them is meant when a caller names none.
+    pub has_default: bool,
+    /// Whether a caller may name any other.
+    pub any: bool,
+}
+
+impl Tenants {
+    /// The one that a caller asks for, by its name or its id.
+    ///
+    /// # Errors
+    /// 400 for one in which the identity does not work, or when none is asked for and none is the default.
+    pub fn find(&self, asked: Option<&str>) -> Result<Tenant, Fault> {
+        let Some(asked) = asked else { return self.default() };
+        let is_asked = |tenant: &&Tenant| {
+            let name = tenant.name.as_ref().map(Name::as_str);
+            name == Some(asked) || tenant.id.as_str().eq_ignore_ascii_case(asked)
+        };
+        let named = || TenantId::parse(asked).ok().filter(|_| self.any).map(|id| Tenant { name: None, id });
+        self.listed.iter().find(is_asked).cloned().or_else(named).ok_or_else(|| {
+            Fault::new(
+                Kind::InvalidRequest,
+                "the identity does not work in this tenant",
+                "leave the tenant out, or have the operator add it to the identity's 'tenants'",
+            )
+        })
+    }
+
+    fn default(&self) -> Result<Tenant, Fault> {
+        self.listed.first().filter(|_| self.has_default).cloned().ok_or_else(|| {
+            Fault::new(
+                Kind::InvalidRequest,
+                "the identity works in any tenant, and none is asked for",
+                "say which one with tenant=, or have the operator put one first in the identity's 'tenants'",
+            )
+        })
+    }
+}
+
+/// What an identity's tokens may be for.
+#[derive(Debug)]
+pub enum Resources {
+    /// Anything the authority issues for (`["*"]`).
+    Any,
+    /// These, one trailing slash aside.
+    Listed(Vec<Resource>),
+}
+
+impl Resources {
+    /// Whether `resource` is among them.
+    #[must_use]
+    pub fn allow(&self, resource: &Resource) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(listed) => listed.iter().any(|allowed| allowed.matches(resource)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_is_found_by_name_or_id_and_any_other_only_where_any_is_allowed() {
+        let contoso = || Tenant { name: Name::parse("contoso").ok(), id: TenantId::parse("contoso.com").unwrap() };
+        let one = Tenants { listed: vec![contoso()], has_default: true, any: false };
+        let any = Tenants { listed: vec![contoso()], has_default: false, any: true };
+        for (asked, in_one, in_any) in [
+            (None, Some("contoso"), None),
+            (Some("contoso"), Some("contoso"), Some("contoso")),
+            (Some("Contoso.COM"), Some("contoso"), Some("contoso")),
+            (Some("Contoso"), None, None),
+            (Some("fabrikam.com"), None, Some("fabrikam.com")),
+            (Some("72F988BF-86f1-41af-91ab-2d7cd011db47"), None, Some("72f988bf-86f1-41af-91ab-2d7cd011db47")),
+            (Some("*"), None, None),
+            (Some("common"), None, None),
+            (Some("a/b.com"), None, None),
+        ] {
+            let found = |tenants: &Tenants| tenants.find(asked).ok().map(|tenant| tenant.to_string());
+            assert_eq!(found(&one).as_deref(), in_one, "{asked:?}");
+            assert_eq!(found(&any).as_deref(), in_any, "{asked:?}");
+        }
+    }
+}

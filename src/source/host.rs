@@ -1,0 +1,245 @@
+//! The host's own managed identity: its instance metadata service or App Service mints the tokens.
+//!
+//! Such an endpoint is never one of our own listeners. The configuration refuses one that looks like it, and
+//! what no configuration can see, a redirected address, is noticed by the mark that each request carries.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use url::Url;
+
+use super::throttle::Throttle;
+use super::{Wish, retried, within};
+use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
+use crate::fault::{Fault, Kind};
+use crate::metrics::Metrics;
+use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
+use crate::secret::Secret;
+use crate::token::{Extension, Extras, Token, TokenKey};
+use crate::wire::{Outgoing, Wire, answer};
+
+/// A managed identity of this host.
+pub struct Host {
+    parts: Parts,
+    throttle: Throttle,
+    renewals: DefaultDirectRateLimiter,
+}
+
+/// What it is made of.
+pub struct Parts {
+    /// The identity that it mints for.
+    pub identity: Name,
+    /// Which of the host's identities; the system-assigned one without.
+    pub selector: Option<Selector>,
+    /// Where it is asked.
+    pub endpoint: Arc<Endpoint>,
+    /// The deadline of a whole fetch.
+    pub timeout: Duration,
+    /// Renewals a second.
+    pub refresh_rate: NonZeroU32,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// One of the host's identities.
+#[derive(Clone, Debug)]
+pub struct Selector {
+    /// The parameter, as the endpoint calls it.
+    pub parameter: &'static str,
+    /// Its value.
+    pub id: String,
+}
+
+/// Where a host pays out tokens, and how it is asked.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// Its URL, without a query.
+    pub url: Url,
+    /// Which contract it keeps.
+    pub contract: Contract,
+}
+
+/// An address and the way to it.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Where it is.
+    pub address: Address,
+    /// The connection, which no proxy comes between.
+    pub wire: Wire,
+    /// What our own listeners know us by.
+    pub mark: Arc<str>,
+}
+
+/// The contracts of managed identity that Bursar speaks southward.
+#[derive(Clone, Debug)]
+pub enum Contract {
+    /// App Service, Functions, Container Apps: a secret in `X-IDENTITY-HEADER`.
+    AppService(Secret),
+    /// A virtual machine's instance metadata: `Metadata: true`.
+    Imds,
+}
+
+impl Contract {
+    const fn version(&self) -> &'static str {
+        match self {
+            Self::AppService(_) => "2019-08-01",
+            Self::Imds => "2018-02-01",
+        }
+    }
+
+    fn header(&self) -> (&'static str, Secret) {
+        match self {
+            Self::AppService(secret) => ("x-identity-header", Secret::clone(secret)),
+            Self::Imds => ("metadata", Secret::from("true".to_owned())),
+        }
+    }
+}
+
+impl Endpoint {
+    fn request(&self, scope: &Scope, selector: Option<&Selector>, request_id: &str) -> Outgoing {
+        let Address { url, contract } = &self.address;
+        let mut url = url.clone();
+        url.query_pairs_mut()
+            .append_pair("api-version", contract.version())
+            .append_pair("resource", scope.as_str())
+            .extend_pairs(selector.map(|selector| (selector.parameter, &selector.id)));
+        let (request_id, headers) = (request_id.to_owned(), vec![contract.header(), self.marked()]);
+        Outgoing { url, form: None, request_id, headers }
+    }
+
+    fn marked(&self) -> (&'static str, Secret) {
+        (MARK, Secret::from(self.mark.to_string()))
+    }
+}
+
+impl Host {
+    /// A source of these parts, with nothing remembered.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let renewals = RateLimiter::direct(Quota::per_second(parts.refresh_rate));
+        Self { parts, throttle: Throttle::default(), renewals }
+    }
+
+    /// The identity that it mints for.
+    #[must_use]
+    pub const fn identity(&self) -> &Name {
+        &self.parts.identity
+    }
+
+    /// The key under which a token for `resource` is kept.
+    #[must_use]
+    pub fn key(&self, resource: &Resource, extras: &Extras) -> TokenKey {
+        let own = self.parts.selector.iter().map(|selector| (selector.parameter, selector.id.as_str()));
+        TokenKey {
+            identity: self.parts.identity.clone(),
+            authority: self.parts.endpoint.address.url.as_str().into(),
+            tenant: tenant(),
+            client_id: client_id(&self.parts.identity),
+            scope: Scope::of(resource, ScopeForm::Resource),
+            extras: extras.clone(),
+            extension: Extension::with(own, extras),
+        }
+    }
+
+    /// Takes one renewal from the budget, if there is one.
+    #[must_use]
+    pub fn may_renew(&self) -> bool {
+        self.renewals.check().is_ok()
+    }
+
+    /// Until when the host wants to be left alone about `scope`, and what it said.
+    #[must_use]
+    pub fn resting(&self, scope: &Scope, now: Timestamp) -> Option<(Timestamp, Fault)> {
+        self.throttle.stands(scope, now)
+    }
+
+    /// Fetches a token, with at most one quick retry for a passing failure.
+    ///
+    /// # Errors
+    /// The host's fault.
+    pub async fn fetch(&self, wish: Wish<'_>, metrics: &Metrics) -> Result<Token, Fault> {
+        refuse_extras(wish)?;
+        let deadline = Deadline::after(self.parts.timeout);
+        retried(|| self.exchange(wish, deadline, metrics), wish.jitter, deadline).await
+    }
+
+    async fn exchange(&self, wish: Wish<'_>, deadline: Deadline, metrics: &Metrics) -> Result<Token, Fault> {
+        let (endpoint, now) = (&self.parts.endpoint, self.parts.clock.now());
+        let outgoing = endpoint.request(wish.scope, self.parts.selector.as_ref(), wish.request_id);
+        let watch = Stopwatch::start();
+        let incoming = within(deadline, endpoint.wire.send(outgoing)).await;
+        let (_, header) = endpoint.address.contract.header();
+        let result = incoming.map_err(unreachable).and_then(|incoming| {
+            let said = answer::token(&incoming, now, &[&header]);
+            said.map_err(|fault| explained(incoming.status, fault))
+        });
+        metrics.exchanged(&self.parts.identity, &result, watch.elapsed());
+        let (identity, scope, request_id) = (self.parts.identity.as_str(), wish.scope.as_str(), wish.request_id);
+        match &result {
+            Ok(token) => tracing::info!(identity, scope, request_id, %token.expires_at, "the host issued a token"),
+            Err(fault) => {
+                self.throttle.remember(wish.scope, fault, self.parts.clock.now());
+                let (turn, said) = (fault.turn().as_str(), fault.inward());
+                tracing::warn!(identity, scope, request_id, %fault, turn, said, "no token from the host");
+            }
+        }
+        result
+    }
+}
+
+/// What stands for the directory where a host decides about it.
+#[must_use]
+pub fn tenant() -> TenantId {
+    TenantId::of_host("managed-identity")
+}
+
+/// What stands for the application that only the host knows.
+#[must_use]
+pub fn client_id(identity: &Name) -> ClientId {
+    ClientId::of_name(identity)
+}
+
+fn refuse_extras(wish: Wish<'_>) -> Result<(), Fault> {
+    if *wish.extras == Extras::default() && wish.challenge.is_none() {
+        return Ok(());
+    }
+    let problem = "this identity is the host's own, which takes no claims and no fmi_path";
+    Err(Fault::new(Kind::InvalidRequest, problem, "leave them out"))
+}
+
+/// A status that a host means otherwise than an authority does.
+fn explained(status: u16, mut fault: Fault) -> Fault {
+    match status {
+        // The service is being started or updated (<https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling>).
+        404 | 410 => fault.kind = Kind::Unavailable,
+        508 => {
+            let remedy = "unset IDENTITY_ENDPOINT and AZURE_POD_IDENTITY_AUTHORITY_HOST for this service, or exempt it from what redirects 169.254.169.254 to it";
+            return Fault::new(
+                Kind::Misconfigured,
+                "the host's managed identity endpoint is this service itself",
+                remedy,
+            );
+        }
+        400..=403 => {
+            fault = Fault::new(
+                Kind::Misconfigured,
+                "the host refused a token of its managed identity",
+                "assign the identity to this host, and check its id and the resource",
+            )
+            .with_inward(fault.inward().unwrap_or_default());
+        }
+        _ => {}
+    }
+    fault
+}
+
+fn unreachable(fault: Fault) -> Fault {
+    let remedy = "ask again in a moment; if it stays so, the operator should check that this host has managed identities, and that its endpoint can be reached from here";
+    let inward = fault.inward().unwrap_or_default().to_owned();
+    Fault::new(Kind::Unavailable, "the host's managed identity endpoint does not answer", remedy).with_inward(inward)
+}
+
+/// The header by which our own listeners know a request of ours.
+pub const MARK: &str = "x-bursar-instance";

@@ -1,0 +1,101 @@
+//! What an authority wants to be left alone about, for one client: scopes, each until a time.
+//!
+//! A slot remembers what was said of its own key. An authority that throttles means all keys of the scope,
+//! whatever else their tokens are to be.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::clock::Timestamp;
+use crate::fault::{Fault, Kind};
+use crate::freshness::cool_down;
+use crate::name::Scope;
+
+/// The scopes that are throttled now.
+#[derive(Debug, Default)]
+pub struct Throttle(Mutex<HashMap<Scope, Patience>>);
+
+#[derive(Debug)]
+struct Patience {
+    fault: Fault,
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Patience {
+    /// Whether it still counts; not when the clock was set back behind its beginning.
+    fn stands(&self, now: Timestamp) -> bool {
+        (self.since..self.until).contains(&now)
+    }
+}
+
+impl Throttle {
+    /// Until when the authority is to be left alone about `scope`, and what it said.
+    #[must_use]
+    pub fn stands(&self, scope: &Scope, now: Timestamp) -> Option<(Timestamp, Fault)> {
+        let scopes = self.lock();
+        scopes.get(scope).filter(|held| held.stands(now)).map(|held| (held.until, held.fault.clone()))
+    }
+
+    /// Remembers a fault with which the authority asked for patience; any other says nothing of the scope.
+    pub fn remember(&self, scope: &Scope, fault: &Fault, now: Timestamp) {
+        let wishes =
+            fault.kind == Kind::Throttled || (fault.kind == Kind::Unavailable && fault.retry_after().is_some());
+        if !wishes {
+            return;
+        }
+        let mut scopes = self.lock();
+        if scopes.len() >= MOST {
+            scopes.retain(|_, held| held.stands(now));
+        }
+        if scopes.len() < MOST {
+            let patience = Patience { fault: fault.clone(), since: now, until: now + cool_down(fault, 1, 0.0) };
+            scopes.insert(scope.clone(), patience);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Scope, Patience>> {
+        // Invariant: no code panics while it holds this lock, and the map is whole between statements.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// So many scopes of one client are remembered; what is beyond them cools in its slot alone.
+const MOST: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::name::{Resource, ScopeForm};
+
+    fn scope(n: usize) -> Scope {
+        Scope::of(&Resource::parse(&format!("r{n}")).unwrap(), ScopeForm::Default)
+    }
+
+    #[test]
+    fn patience_holds_for_its_scope_and_its_time() {
+        let throttle = Throttle::default();
+        let now = Timestamp::from_secs(1000);
+        let fault = Fault::new(Kind::Throttled, "p", "r").with_retry_after(Some(Duration::from_secs(60)));
+        throttle.remember(&scope(1), &fault, now);
+        throttle.remember(&scope(2), &Fault::new(Kind::Unavailable, "p", "r"), now);
+        throttle.remember(&scope(3), &Fault::new(Kind::InvalidRequest, "p", "r"), now);
+        assert!(throttle.stands(&scope(1), now + Duration::from_secs(59)).is_some());
+        assert!(throttle.stands(&scope(1), now + Duration::from_secs(60)).is_none());
+        assert!(throttle.stands(&scope(1), now - Duration::from_secs(1)).is_none(), "the clock was set back");
+        assert!(throttle.stands(&scope(2), now).is_none() && throttle.stands(&scope(3), now).is_none());
+    }
+
+    #[test]
+    fn it_does_not_grow_without_bound() {
+        let throttle = Throttle::default();
+        let now = Timestamp::from_secs(1000);
+        (0..2 * MOST).for_each(|n| throttle.remember(&scope(n), &Fault::new(Kind::Throttled, "p", "r"), now));
+        assert_eq!(throttle.lock().len(), MOST);
+        let later = now + Duration::from_mins(1);
+        throttle.remember(&scope(MOST + 1), &Fault::new(Kind::Throttled, "p", "r"), later);
+        assert_eq!(throttle.lock().len(), 1);
+    }
+}

@@ -1,0 +1,57 @@
+//! An exchange in progress, as those see it who wait for its end.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::claims::ClaimsRequest;
+use crate::fault::{Fault, Kind};
+use crate::token::Token;
+
+/// How a flight ended; everybody aboard gets the same.
+pub type Landing = Result<Arc<Token>, Fault>;
+
+/// A seat in a flight.
+#[derive(Clone, Debug)]
+pub struct Flight {
+    challenge: Option<ClaimsRequest>,
+    landing: watch::Receiver<Option<Landing>>,
+}
+
+impl Flight {
+    /// A flight that answers `challenge`, if there is one, and the means to end it.
+    #[must_use]
+    pub fn new(challenge: Option<&ClaimsRequest>) -> (Self, watch::Sender<Option<Landing>>) {
+        let (sender, landing) = watch::channel(None);
+        (Self { challenge: challenge.cloned(), landing }, sender)
+    }
+
+    /// Whether somebody still flies it.
+    #[must_use]
+    pub fn is_flown(&self) -> bool {
+        self.landing.has_changed().is_ok()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// The exchange's fault, or [`lost_flight`].
+    pub async fn landed(mut self) -> Landing {
+        let landing = self.landing.wait_for(Option::is_some).await.map_err(|_| lost_flight())?;
+        landing.clone().unwrap_or_else(|| Err(lost_flight()))
+    }
+
+    /// Whether its end is an answer to somebody with `challenge`. Any token is one for a caller without; the
+    /// failure of another's challenge is none, and a token that no challenge was sent for is none for a
+    /// caller with one.
+    #[must_use]
+    pub fn answers(&self, challenge: Option<&ClaimsRequest>, landing: &Landing) -> bool {
+        self.challenge.as_ref() == challenge || (challenge.is_none() && landing.is_ok())
+    }
+}
+
+/// What callers get when the task of their flight died.
+#[must_use]
+pub fn lost_flight() -> Fault {
+    Fault::new(Kind::Internal, "the exchange was lost inside Bursar", "report this; asking again starts a new one")
+}
