@@ -135,8 +135,13 @@ impl Authority {
         let region = host.region.region(now, request_id).await;
         let url = self.nearby(place.configuration_url(), region.as_ref());
         let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned(), headers: Vec::new() };
-        let incoming = self.wire.send(outgoing).await?;
-        let configuration: Configuration = answer::document(&incoming, now, Step::Configuration)?;
+        let read = |incoming| answer::document::<Configuration>(&incoming, now, Step::Configuration);
+        let configuration = self.wire.send(outgoing).await.and_then(read);
+        // A region that does not exist looks like a network that fails.
+        let configuration = configuration.map_err(|fault| match &region {
+            Some(region) => fault.about(&format!("in region {}", region.as_str())),
+            None => fault,
+        })?;
         let endpoint = self.checked(&configuration, &aliases)?;
         let life = host.region.pause(region.as_ref()).unwrap_or(DISCOVERY_LIFE);
         Ok((self.nearby(endpoint, region.as_ref()), life))

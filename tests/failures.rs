@@ -249,6 +249,47 @@ async fn a_host_is_confirmed_once_for_all_who_wait() {
     assert_eq!(asked(&world, INSTANCE).await, 0, "also when discovery is old");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_is_confirmed_once_for_all_its_tenants() {
+    let any = "[tenants.\"*\"]\nauthority = \"@authority@\"\ninstance_discovery = \"@authority@\"\n[identities.first]";
+    let config = TWO_IDENTITIES.replacen("[identities.first]", any, 1);
+    let world = World::with(&config.replacen("tenants = [\"one\", \"two\"]", "tenants = [\"one\", \"*\"]", 1)).await;
+    for n in ["a", "b", "c"] {
+        world.ask(&format!("{NATIVE}&tenant=b0b00000-0000-4000-8000-0000000000{n}{n}")).await.token();
+    }
+    let requests = support::journal(&world.http, world.sts.url()).await;
+    let count = |part: &str| requests.iter().filter(|request| request["path"].as_str().unwrap().contains(part)).count();
+    assert_eq!((count(INSTANCE), count(CONFIGURATION), count(TOKEN)), (1, 3, 3));
+}
+
+/// A credential goes to a name that only instance discovery vouches for, and to no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_names_of_a_host_are_the_same_authority() {
+    for (is_vouched_for, status) in [(true, 200), (false, 403)] {
+        let world = world(INSTANCE).await;
+        let other = world.sts.url().replace("127.0.0.1", "localhost");
+        let name = |url: &str| url.strip_prefix("http://").unwrap().to_owned();
+        let mut aliases = vec![name(world.sts.url())];
+        aliases.extend(is_vouched_for.then(|| name(&other)));
+        let instance =
+            json!({ "tenant_discovery_endpoint": "https://evil.example", "metadata": [{ "aliases": aliases }] });
+        let configuration = json!({
+            "issuer": format!("{other}/{{tenantid}}/v2.0"), "token_endpoint": format!("{other}/{{tenant}}/oauth2/v2.0/token"),
+        });
+        world
+            .break_sts(json!([
+                { "match": { "path": INSTANCE }, "body": instance },
+                { "match": { "path": CONFIGURATION }, "body": configuration },
+            ]))
+            .await;
+        let reply = world.ask(NATIVE).await;
+        assert_eq!(reply.status, status, "{reply:?}");
+        let exchanges = support::exchanges(&world.http, world.sts.url()).await;
+        let hosts: Vec<&str> = exchanges.iter().map(|exchange| exchange["headers"]["host"].as_str().unwrap()).collect();
+        assert_eq!(hosts, if is_vouched_for { vec![name(&other)] } else { Vec::new() });
+    }
+}
+
 /// The page is the table. Where it is not, what it should be is left beside the test's other files.
 #[test]
 fn the_page_shows_the_table() {

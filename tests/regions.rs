@@ -154,6 +154,16 @@ async fn discovery_and_exchange_go_to_the_named_region() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_fails_is_named() {
+    let (world, _) = world("region = \"westeurope\"", &[]).await;
+    let rule = serde_json::json!([{ "match": { "path": "openid-configuration" }, "status": 503 }]);
+    world.break_sts(rule).await;
+    let reply = world.ask(NATIVE).await;
+    assert_eq!(reply.status, 503);
+    assert!(reply.description().starts_with("in region westeurope: the authority has a failure"), "{reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_region_the_central_endpoint_is_asked() {
     let (world, heard) = world("", &[]).await;
     world.ask(NATIVE).await.token();
