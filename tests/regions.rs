@@ -13,7 +13,7 @@ use bursar::clock::{Clock, ManualClock, Timestamp};
 use bursar::config::Config;
 use bursar::sts::{Settings, Sts};
 use serde_json::Value;
-use support::{APP, NATIVE, TENANT, World};
+use support::{APP, OTHER_TENANT, TENANT, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -54,11 +54,13 @@ async fn metadata(body: &'static str) -> (String, Heard) {
     let (url, heard) = (format!("http://{}", listener.local_addr().unwrap()), Heard::default());
     let told = Arc::clone(&heard);
     tokio::spawn(async move {
+        let mut silent = Vec::new();
         while let Ok((mut socket, _)) = listener.accept().await {
             let head = head(&mut socket).await;
             told.lock().unwrap().push(head);
             if body.is_empty() {
-                std::future::pending::<()>().await;
+                silent.push(socket);
+                continue;
             }
             let length = body.len();
             let answer = format!(
@@ -70,7 +72,7 @@ async fn metadata(body: &'static str) -> (String, Heard) {
     (url, heard)
 }
 
-/// A service whose tenant is in the public cloud, and the proxy that leads it to an STS.
+/// A service for all tenants of the public cloud, and the proxy that leads it to an STS.
 async fn world(region: &str, variables: &[(&str, &str)]) -> (World, Heard) {
     let directory = support::directory();
     certify(directory.path());
@@ -87,13 +89,12 @@ async fn world(region: &str, variables: &[(&str, &str)]) -> (World, Heard) {
 listen = ["127.0.0.1:0"]
 admin_listen = "127.0.0.1:0"
 drain = "0s"
-[tenants.one]
-id = "{TENANT}"
+[tenants."*"]
 ca_file = "ca.pem"
 proxy = "http://{proxy}"
 {region}
 [identities.first]
-tenants = ["one"]
+tenants = ["*"]
 client_id = "{APP}"
 resources = ["*"]
 credentials = [{{ kind = "certificate", file = "app.pem" }}]
@@ -123,6 +124,10 @@ fn certify(directory: &Path) {
     std::fs::write(directory.join("sts.toml"), settings).unwrap();
 }
 
+fn target(resource: &str, tenant: &str) -> String {
+    format!("/token?resource={resource}&tenant={tenant}")
+}
+
 fn take(heard: &Heard) -> Vec<String> {
     std::mem::take(&mut *heard.lock().unwrap())
 }
@@ -144,13 +149,22 @@ async fn discovery_and_exchange_go_to_the_named_region() {
     let (metadata, probed) = metadata("{}").await;
     let variables = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", metadata.as_str()), ("REGION_NAME", "eastus")];
     let (world, heard) = world("region = \"westeurope\"", &variables).await;
-    world.ask(NATIVE).await.token();
+    world.ask(&target("vault", TENANT)).await.token();
     let hosts = connects(&heard);
     assert!(!hosts.is_empty() && hosts.iter().all(|host| host == "westeurope.login.microsoft.com:443"), "{hosts:?}");
     let (hosts, audience) = seen(&world).await;
     assert_eq!(hosts, ["westeurope.login.microsoft.com"; 2]);
     assert_eq!(audience, format!("https://westeurope.login.microsoft.com/{TENANT}/oauth2/v2.0/token"));
     assert!(take(&probed).is_empty(), "a named region is not looked for");
+
+    let central = format!("https://login.microsoftonline.com/{OTHER_TENANT}");
+    let document = serde_json::json!({
+        "issuer": format!("{central}/v2.0"), "token_endpoint": format!("{central}/oauth2/v2.0/token"),
+    });
+    let rule = serde_json::json!([{ "match": { "path": "openid-configuration" }, "body": document }]);
+    world.break_sts(rule).await;
+    world.ask(&target("vault", OTHER_TENANT)).await.token();
+    assert_eq!(seen(&world).await.0, ["westeurope.login.microsoft.com"; 2], "whatever the document says");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,7 +172,7 @@ async fn a_region_that_fails_is_named() {
     let (world, _) = world("region = \"westeurope\"", &[]).await;
     let rule = serde_json::json!([{ "match": { "path": "openid-configuration" }, "status": 503 }]);
     world.break_sts(rule).await;
-    let reply = world.ask(NATIVE).await;
+    let reply = world.ask(&target("vault", TENANT)).await;
     assert_eq!(reply.status, 503);
     assert!(reply.description().starts_with("in region westeurope: the authority has a failure"), "{reply:?}");
 }
@@ -166,7 +180,7 @@ async fn a_region_that_fails_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_region_the_central_endpoint_is_asked() {
     let (world, heard) = world("", &[]).await;
-    world.ask(NATIVE).await.token();
+    world.ask(&target("vault", TENANT)).await.token();
     assert_eq!(connects(&heard)[0], "login.microsoftonline.com:443");
     assert_eq!(seen(&world).await.0, ["login.microsoftonline.com"; 2]);
 }
@@ -175,10 +189,10 @@ async fn without_a_region_the_central_endpoint_is_asked() {
 async fn the_region_of_this_machine_is_asked_for_once() {
     let (url, probed) = metadata(r#"{"location":"West Europe","name":"vm"}"#).await;
     let (world, _) = world("region = \"auto\"", &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", &url)]).await;
-    world.ask(NATIVE).await.token();
+    world.ask(&target("vault", TENANT)).await.token();
     assert_eq!(seen(&world).await.0, ["westeurope.login.microsoft.com"; 2]);
     world.hand.advance(Duration::from_hours(25));
-    world.ask("/token?resource=other").await.token();
+    world.ask(&target("other", TENANT)).await.token();
     let probed = take(&probed);
     assert_eq!(probed.len(), 1);
     assert!(probed[0].starts_with("GET /metadata/instance/compute?api-version=2021-02-01 HTTP/1.1\r\n"), "{probed:?}");
@@ -193,7 +207,7 @@ async fn the_platforms_variable_goes_before_the_metadata() {
     {
         let variables = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", url.as_str()), ("REGION_NAME", named)];
         let (world, _) = world("region = \"auto\"", &variables).await;
-        world.ask(NATIVE).await.token();
+        world.ask(&target("vault", TENANT)).await.token();
         assert_eq!(seen(&world).await.0, [host; 2]);
         assert_eq!(take(&probed).len(), probes, "{named}");
     }
@@ -204,13 +218,13 @@ async fn a_region_that_is_not_found_is_looked_for_again_later() {
     for body in [r#"{"location":"evil.example/"}"#, "{}", "[]"] {
         let (url, probed) = metadata(body).await;
         let (world, _) = world("region = \"auto\"", &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", &url)]).await;
-        world.ask(NATIVE).await.token();
+        world.ask(&target("vault", TENANT)).await.token();
         world.hand.advance(Duration::from_mins(30));
-        world.ask("/token?resource=other").await.token();
+        world.ask(&target("other", TENANT)).await.token();
         assert_eq!(take(&probed).len(), 1, "{body}");
         assert!(seen(&world).await.0.iter().all(|host| host == "login.microsoftonline.com"), "{body}");
         world.hand.advance(Duration::from_mins(31));
-        world.ask("/token?resource=third").await.token();
+        world.ask(&target("third", TENANT)).await.token();
         for _ in 0..250 {
             if !probed.lock().unwrap().is_empty() {
                 break;
@@ -226,8 +240,9 @@ async fn metadata_that_does_not_answer_costs_two_seconds_once() {
     let (url, probed) = metadata("").await;
     let (world, _) = world("region = \"auto\"", &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", &url)]).await;
     let watch = bursar::clock::Stopwatch::start();
-    world.ask(NATIVE).await.token();
+    world.ask(&target("vault", TENANT)).await.token();
     assert!((1900..5000).contains(&watch.elapsed().as_millis()), "{:?}", watch.elapsed());
-    world.ask("/token?resource=other").await.token();
-    assert_eq!(take(&probed).len(), 1);
+    world.hand.advance(Duration::from_mins(59));
+    world.ask(&target("vault", OTHER_TENANT)).await.token();
+    assert_eq!(take(&probed).len(), 1, "tenants of one host share what is known of it");
 }
