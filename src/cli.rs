@@ -14,6 +14,7 @@ pub mod check;
 pub mod dev;
 pub mod env;
 pub mod http;
+pub mod named;
 pub mod probe;
 pub mod serve;
 pub mod sts;

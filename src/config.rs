@@ -25,11 +25,12 @@ pub mod region;
 pub mod secret;
 pub mod section;
 pub mod server;
+pub mod syntax;
 pub mod tenant;
 
 use file::Written;
 use identity::Identity;
-use mistake::{Mistakes, Report};
+use mistake::{Mistake, Mistakes, Report};
 use secret::Surroundings;
 use section::{Section, count, duration, parsed, size};
 use server::Server;
@@ -50,6 +51,8 @@ pub struct Config {
     pub bounds: Bounds,
     /// How to log.
     pub log: Log,
+    /// What may be meant, and rarely is.
+    pub warnings: Vec<Mistake>,
 }
 
 /// How to log.
@@ -88,14 +91,10 @@ impl Config {
             Some(path) => file::read(path, variables, &report),
             None => azure::written(variables, &report),
         };
-        let read = match written {
+        match written {
             Some(written) => Self::resolve(&written, report, now),
             // Where nothing can be read, everything would be missing.
-            None => Err(Mistakes(report.into_mistakes())),
-        };
-        match path {
-            Some(_) => read,
-            None => read.map_err(|mistakes| Mistakes(azure::translated(mistakes.0))),
+            None => Err(report.into()),
         }
     }
 
@@ -105,8 +104,9 @@ impl Config {
     /// Every mistake at once, those that `report` holds already included.
     pub fn resolve(written: &Written, report: Report, now: Timestamp) -> Result<Self, Mistakes> {
         let config = Self::believe(written, &report, now);
-        let mistakes = report.into_mistakes();
-        if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
+        let Mistakes { mistakes, warnings } = report.into();
+        let (mistakes, warnings) = (written.by_variable(mistakes), written.by_variable(warnings));
+        if mistakes.is_empty() { Ok(Self { warnings, ..config }) } else { Err(Mistakes { mistakes, warnings }) }
     }
 
     /// Reads everything there is, noting what is wrong and going on with defaults.
@@ -126,7 +126,7 @@ impl Config {
         let bounds = cache(root.section("cache"));
         let log = log(root.section("log"));
         root.end();
-        Self { server, identities, windows, refresh_rate, bounds, log }
+        Self { server, identities, windows, refresh_rate, bounds, log, warnings: Vec::new() }
     }
 }
 

@@ -111,7 +111,8 @@ impl Policy {
         match selector {
             Selector::None => self.default_identity(),
             selector => {
-                self.identities.iter().find(|identity| identity.is_selected(selector)).ok_or_else(unknown_identity)
+                let found = self.identities.iter().find(|identity| identity.is_selected(selector));
+                found.ok_or_else(|| unknown_identity(selector))
             }
         }
     }
@@ -132,12 +133,13 @@ impl Policy {
 }
 
 /// The words `Identity not found` are what VM IMDS says; clients look for them.
-fn unknown_identity() -> Fault {
-    Fault::new(
-        Kind::InvalidRequest,
-        "Identity not found: no configured identity has this id",
-        "correct the id, or have the operator configure the identity",
-    )
+fn unknown_identity(selector: &Selector) -> Fault {
+    let (problem, remedy) = if matches!(selector, Selector::Name(_)) {
+        ("Identity not found: no configured identity has this name", "correct the name, or have the operator add it")
+    } else {
+        ("Identity not found: no configured identity has this id", "correct the id, or have the operator add it")
+    };
+    Fault::new(Kind::InvalidRequest, problem, remedy)
 }
 
 #[cfg(test)]

@@ -228,8 +228,21 @@ pub fn late() -> Fault {
 }
 
 fn lost(error: reqwest::Error) -> Fault {
-    let event = if error.is_connect() { Event::Unreachable } else { Event::Broken };
+    let event = match error.is_connect() {
+        _ if is_untrusted(&error) => Event::Untrusted,
+        true => Event::Unreachable,
+        false => Event::Broken,
+    };
     of_event(event).fault().with_inward(chain(&error.without_url()))
+}
+
+/// Whether nobody who is trusted signed the certificate that was shown: waiting does not mend that.
+fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
+    const UNTRUSTED: rustls::Error = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+    // An I/O error gives the cause of what it wraps, and not that itself.
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    let is_it = error.downcast_ref() == Some(&UNTRUSTED);
+    is_it || wrapped.is_some_and(|wrapped| is_untrusted(wrapped)) || error.source().is_some_and(is_untrusted)
 }
 
 /// An error and its causes in one line.
@@ -254,7 +267,20 @@ const POOL_IDLE: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use rustls::{CertificateError, Error};
+
     use super::*;
+
+    #[test]
+    fn an_untrusted_certificate_is_found_however_deep_it_lies() {
+        let wrapped = |error: CertificateError| io::Error::other(io::Error::other(Error::InvalidCertificate(error)));
+        assert!(is_untrusted(&Error::InvalidCertificate(CertificateError::UnknownIssuer)));
+        assert!(is_untrusted(&wrapped(CertificateError::UnknownIssuer)));
+        assert!(!is_untrusted(&wrapped(CertificateError::Expired)));
+        assert!(!is_untrusted(&io::Error::other("UnknownIssuer")));
+    }
 
     #[test]
     fn credentials_travel_over_https_or_not_at_all() {

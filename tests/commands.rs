@@ -39,7 +39,10 @@ async fn dev_prints_what_works_when_pasted() {
     ] {
         assert!(text.contains(words), "{words} is missing in\n{text}");
     }
-    let exports: String = lines.iter().filter(|line| line.trim_start().starts_with("export ")).cloned().collect();
+    // What stands there instead of the pair is a comment.
+    let bare = lines.iter().map(|line| line.trim().trim_start_matches("# ")).filter(|line| line.starts_with("export "));
+    let exports = bare.collect::<Vec<_>>().join("\n");
+    assert!(text.contains("\n  export IDENTITY_ENDPOINT=") && text.contains("\n  # export AZURE_POD_"), "{text}");
     let host = format!(
         "{exports}\ncurl -sSf -H 'Metadata: true' \"$AZURE_POD_IDENTITY_AUTHORITY_HOST/metadata/identity/oauth2/token?api-version=2018-02-01&resource=r\"
 curl -sSf -H \"X-IDENTITY-HEADER: $IDENTITY_HEADER\" \"$IDENTITY_ENDPOINT?api-version=2019-08-01&resource=r\""
@@ -77,23 +80,70 @@ async fn token_asks_a_service_or_the_authority_itself() {
         );
         let (code, stdout, stderr) = token(&["--identity", "nobody"]);
         assert!(code == 64 && stdout.is_empty() && stderr.contains("Identity not found"), "{code} {stderr}");
-        // The second tenant does not trust the STS's certificate.
+        // Who holds the configuration may know what else there is; who asks a service may not.
+        assert_eq!(stderr.contains("Name one with --identity: first, second."), origin[0] == "--config", "{stderr}");
+        assert_eq!(stderr.contains("no configured identity has this name"), origin[0] == "--endpoint", "{stderr}");
+        // The second tenant does not trust the STS's certificate, and waiting would not mend that.
         let (code, _, stderr) = token(&["--tenant", "two"]);
-        assert!(code == 69 && stderr.contains("no connection to the authority can be made"), "{code} {stderr}");
+        assert!(code == 77 && stderr.contains("For the operator: set the tenant's 'ca_file'"), "{code} {stderr}");
+        let hint = "belongs to scopes: leave it out.";
+        let scope = ["token", "--resource", "https://vault.azure.net/.default", "--identity", "second"];
+        let (code, _, stderr) = out(&run(&[&scope[..], &origin].concat()));
+        assert!(code == 77 && stderr.contains(hint), "{code} {stderr}");
         let refused =
             ["token", "--resource", "https://graph.microsoft.com", "--identity", "second", origin[0], origin[1]];
         assert_eq!(out(&run(&refused)).0, 77);
     }
-    let (code, _, stderr) = out(&run(&["token", "--resource", "r", "--endpoint", "http://127.0.0.1:1"]));
+    let (code, _, stderr) = out(&run(&["token", "--resource", "r", "--endpoint", "127.0.0.1:1"]));
     assert!(code == 69 && stderr.contains("is it running there?"), "{code} {stderr}");
+    let several = TWO_IDENTITIES.replace("default = true\n", "");
+    let several = write_config(directory.path(), &several, "http://127.0.0.1:1");
+    let (code, _, stderr) = out(&run(&["token", "--resource", "r", "--config", several.to_str().unwrap()]));
+    assert!(code == 64 && stderr.contains("none is the default. Name one with --identity: first, second."), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_asks_the_wrong_listener_says_so() {
+    let directory = directory();
+    let config = TWO_IDENTITIES.replace("workers = 2", "dialects = [\"app-service\"]");
+    let config = write_config(directory.path(), &config, "http://127.0.0.1:1");
+    let (_serve, tokens, admin) = start_serve(&config, &[]).await;
+    let token = |endpoint: &str| out(&run(&["token", "--resource", "r", "--endpoint", endpoint]));
+    let (code, _, stderr) = token(&tokens);
+    assert!(code == 64 && stderr.contains("does not serve the native dialect"), "{code} {stderr}");
+    let (code, _, stderr) = token(&admin);
+    assert!(code == 64 && stderr.contains("the admin listener is there"), "{code} {stderr}");
+    let (code, _, stderr) = out(&run(&["probe", &tokens]));
+    assert!(code == 69 && stderr.contains("it is no admin listener"), "{code} {stderr}");
+    let nothing = client().get(format!("{tokens}/nothing")).send().await.unwrap().text().await.unwrap();
+    assert!(nothing.contains("For the caller: ask for a token at /msi/token."), "{nothing}");
+}
+
+#[test]
+fn dev_says_how_to_choose_another_address() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, stdout, stderr) = out(&run(&["dev", "--listen", &address, "--admin-listen", "127.0.0.1:0"]));
+    assert!(code == 69 && stdout.is_empty(), "{code} {stdout}");
+    assert!(stderr.contains("cannot listen on") && stderr.contains("--listen and --admin-listen"), "{stderr}");
+}
+
+#[test]
+fn help_is_plain_text() {
+    for command in ["check", "dev", "env", "probe", "serve", "sts", "token"] {
+        let (code, stdout, _) = out(&run(&[command, "--help"]));
+        assert!(code == 0 && !stdout.contains('`'), "{stdout}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn probe_tells_readiness_by_its_exit_code() {
     let directory = directory();
     let config = write_config(directory.path(), TWO_IDENTITIES, "http://127.0.0.1:1");
-    let (_serve, _, admin) = start_serve(&config, &[]).await;
+    let (serve, _, admin) = start_serve(&config, &[("BURSAR_SERVER_LISTEN", "127.0.0.1:1")]).await;
+    assert!(serve.logged("BURSAR_SERVER_LISTEN: the variable is ignored").await.contains("WARN"));
     assert_eq!(out(&run(&["probe", &admin])).0, 0);
+    assert_eq!(out(&run(&["probe", admin.trim_start_matches("http://")])).0, 0, "the scheme goes without saying");
     assert_eq!(out(&run(&["probe", &format!("{admin}/nothing")])).0, 69);
     assert_eq!(out(&run(&["probe", "http://127.0.0.1:1"])).0, 69);
     let by_variable =
@@ -115,6 +165,17 @@ fn check_tells_all_mistakes_on_stdout() {
     assert!(code == 64 && stdout.starts_with("nowhere.toml: the file cannot be read"), "{stdout}");
     let (code, stdout, _) = out(&run(&["check"]));
     assert!(code == 64 && stdout.contains("AZURE_CLIENT_ID"), "{stdout}");
+    let path = write_config(directory.path(), TWO_IDENTITIES, "https://login.microsoftonline.com");
+    let mut warned = bursar();
+    warned.args(["check", path.to_str().unwrap()]).env("BURSAR_SERVER_LISTEN", "127.0.0.1:1");
+    let (code, stdout, _) = out(&warned.output().unwrap());
+    let expected = "\nwarning: BURSAR_SERVER_LISTEN: the variable is ignored";
+    assert!(code == 0 && stdout.starts_with("no mistakes") && stdout.contains(expected), "{code} {stdout}");
+    let (code, stdout, _) = out(&warned.env("BURSAR__SERVER__DRAIN", "5").output().unwrap());
+    assert!(
+        code == 64 && stdout.starts_with("BURSAR__SERVER__DRAIN: ") && stdout.contains(expected),
+        "{code} {stdout}"
+    );
 }
 
 #[test]
@@ -126,8 +187,14 @@ fn env_prints_lines_that_a_shell_understands() {
     let (code, bash, _) = out(&run(&["env", "--config", config]));
     assert!(code == 0 && !bash.contains(HEADER), "the secret is read when the line runs:\n{bash}");
     let script = format!("{bash}\necho \"$IDENTITY_ENDPOINT $IDENTITY_HEADER $AZURE_POD_IDENTITY_AUTHORITY_HOST\"");
-    let (_, echoed, _) = out(&Command::new("bash").args(["-c", &script]).output().unwrap());
-    assert_eq!(echoed.trim(), format!("http://127.0.0.1:5151/msi/token {HEADER} http://127.0.0.1:5151"));
+    let mut shell = Command::new("bash");
+    let shell = shell.args(["-c", &script]).env_remove("AZURE_POD_IDENTITY_AUTHORITY_HOST");
+    let (_, echoed, _) = out(&shell.output().unwrap());
+    assert_eq!(echoed.trim(), format!("http://127.0.0.1:5151/msi/token {HEADER}"), "the pair goes alone");
+    assert!(bash.contains("\n# export AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:5151\n"), "{bash}");
+    for shell in ["sh", "zsh"] {
+        assert_eq!(out(&run(&["env", config, "--shell", shell])).1, bash);
+    }
     let (_, dotenv, _) = out(&run(&["env", "--config", config, "--shell", "dotenv"]));
     assert!(dotenv.contains(&format!("IDENTITY_HEADER={HEADER}\n")), "{dotenv}");
     let (_, dev, _) = out(&run(&["env"]));

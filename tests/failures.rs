@@ -1,11 +1,13 @@
 //! Every row of the table of failures, produced by an authority over a socket; and the page that shows it.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
 use std::time::Duration;
 
+use bursar::clock::Clock;
 use bursar::fault::{Kind, Rest};
+use bursar::sts::{Settings, Sts};
 use bursar::wire::failure::table::ROWS;
 use bursar::wire::failure::{Event, Row, Sign};
 use serde_json::{Value, json};
@@ -15,6 +17,7 @@ use support::{NATIVE, Reply, TWO_IDENTITIES, World};
 /// that one ask causes, seconds that the first failure rests.
 const EXPECTED: &[(&str, u16, &str, usize, u64)] = &[
     ("unreachable", 503, "It is the authority's turn", 0, 1),
+    ("untrusted", 403, "For the operator", 0, 60),
     ("broken", 503, "It is the authority's turn", 2, 1),
     ("late", 503, "It is the authority's turn", 1, 1),
     ("unusable", 503, "It is the authority's turn", 2, 1),
@@ -60,11 +63,15 @@ const ID: &str = "5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a1";
 const TRACE: &str = "5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a2";
 const CLAIMS: &str = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#;
 
+/// In place of a path: another authority, whose certificate nobody trusts.
+const UNTRUSTED: &str = "https://";
+
 /// How an authority comes to show `sign`: at which path, and what it does there. Nothing at all is no path.
 fn produce(sign: Sign) -> Vec<(&'static str, Value)> {
     let token = |rule| vec![(TOKEN, rule)];
     match sign {
         Sign::Event(Event::Unreachable) => vec![("", json!({}))],
+        Sign::Event(Event::Untrusted) => vec![(UNTRUSTED, json!({}))],
         Sign::Event(Event::Broken) => vec![(TOKEN, json!({ "reset": true })), (TOKEN, json!({ "truncate_at": 40 }))],
         Sign::Event(Event::Late) => token(json!({ "delay_ms": 3000 })),
         Sign::Event(Event::Unusable) => vec![
@@ -112,15 +119,29 @@ fn error(code: &str) -> Value {
     json!({ "status": 400, "body": { "error": code, "error_description": "words", "correlation_id": "no guid" } })
 }
 
-/// An authority whose host must be confirmed, which it does itself.
+/// A service whose authority can fail at `path`.
 async fn world(path: &str) -> World {
     let discovery = format!("instance_discovery = {}", if path == INSTANCE { "\"@authority@\"" } else { "false" });
     let config = TWO_IDENTITIES.replacen("instance_discovery = false", &discovery, 1);
-    if path.is_empty() {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        return World::with(&config.replace("@authority@", &format!("http://{free}"))).await;
-    }
-    World::with(&config).await
+    let authority = match path {
+        "" => format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()),
+        UNTRUSTED => untrusted().await,
+        _ => "@authority@".to_owned(),
+    };
+    World::with(&config.replace("@authority@", &authority)).await
+}
+
+/// The URL of an authority with a certificate of its own making, which lives as long as the test's runtime.
+async fn untrusted() -> String {
+    let directory = support::directory();
+    let settings = Settings::read(&directory.path().join("sts.toml")).unwrap();
+    let sts = Sts::start(settings, &[support::loopback()], Some(directory.path()), Clock::System).await.unwrap();
+    let url = sts.url().to_owned();
+    tokio::spawn(async move {
+        std::future::pending::<()>().await;
+        drop(sts);
+    });
+    url
 }
 
 async fn asked(world: &World, path: &str) -> usize {
@@ -146,7 +167,7 @@ async fn check(row: &Row, path: &str, rule: Value) {
     world.hand.advance(Duration::from_secs(rest).mul_f64(0.89));
     assert_eq!(world.ask(NATIVE).await.status, status, "{about}: it rests");
     assert_eq!(asked(&world, path).await, 0, "{about}: it rests");
-    if path.is_empty() {
+    if path.is_empty() || path == UNTRUSTED {
         return;
     }
     world.hand.advance(Duration::from_secs(rest).mul_f64(0.11) + Duration::from_millis(1));

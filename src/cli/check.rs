@@ -1,9 +1,8 @@
 //! `bursar check`: reads a configuration and says what is wrong with it.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
+use super::named::ConfigFile;
 use super::{Failure, print, variables};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -11,14 +10,13 @@ use crate::fault::EX_USAGE;
 
 /// Read the configuration and print every mistake with its path and remedy
 ///
-/// Exits with 0 when there is none and with 64 otherwise. Without a file the AZURE_* variables are the
-/// configuration.
+/// Exits with 0 when there is none and with 64 otherwise. Warnings keep nothing from starting. Without a file
+/// the AZURE_* variables are the configuration.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Check {
-    /// The configuration, in TOML, YAML or JSON
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 impl Check {
@@ -27,7 +25,7 @@ impl Check {
     /// # Errors
     /// There are mistakes.
     pub fn run(self) -> Result<(), Failure> {
-        match Config::read(self.config.as_deref(), variables(), Clock::System.now()) {
+        match Config::read(self.file.path(), variables(), Clock::System.now()) {
             Ok(config) => print(&summary(&config)),
             Err(mistakes) => {
                 print(&mistakes.to_string())?;
@@ -47,6 +45,9 @@ fn summary(config: &Config) -> String {
         let credentials: Vec<&str> = identity.credentials.iter().map(|credential| credential.kind()).collect();
         let (name, tenants, credentials) = (&identity.rules.name, tenants.join(", "), credentials.join(", "));
         text += &format!("identity {name}: in {tenants}, proved by {credentials}\n");
+    }
+    for warning in &config.warnings {
+        text += &format!("warning: {warning}\n");
     }
     text
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 
 use super::env::{Setting, Shell, base_url, exports};
+use super::named::address;
 use super::serve::until_told;
 use super::{Failure, print, variables};
 use crate::app::App;
@@ -18,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::mistake::Report;
 use crate::config::{Config, file};
 use crate::dialect::table::DIALECTS;
-use crate::fault::EX_SOFTWARE;
+use crate::fault::{EX_SOFTWARE, EX_UNAVAILABLE, Fault};
 use crate::server::Server;
 use crate::sts::{Announcement, DEFAULT_OBJECT_ID, Settings, Sts};
 use crate::telemetry;
@@ -32,10 +33,10 @@ use crate::telemetry;
 #[command(verbatim_doc_comment)]
 pub struct Dev {
     /// Where to serve tokens; may be repeated
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4141")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4141", value_parser = address)]
     listen: Vec<SocketAddr>,
     /// Where to serve health and metrics
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4142")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4142", value_parser = address)]
     admin_listen: SocketAddr,
     /// What App Service callers show in X-IDENTITY-HEADER
     #[arg(long, value_name = "S", default_value = HEADER_SECRET)]
@@ -53,7 +54,7 @@ impl Dev {
         let announcement = sts.announcement();
         let config = self.config(&announcement)?;
         let _log = telemetry::start(config.log).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
-        let server = App::build(config, Clock::System, Handle::current())?.start()?;
+        let server = App::build(config, Clock::System, Handle::current())?.start().map_err(unstartable)?;
         print(&self.banner(&server, &announcement))?;
         until_told(server).await?;
         sts.stop().await;
@@ -115,7 +116,7 @@ impl Dev {
                   object_id {DEFAULT_OBJECT_ID}
                   resource_id {RESOURCE_ID}
 
-Point an SDK at it with the first pair (every SDK), or with the last line (Python, Node, Java, .NET):
+Point an SDK at it:
 
 ",
             authority = announcement.authority,
@@ -123,8 +124,9 @@ Point an SDK at it with the first pair (every SDK), or with the last line (Pytho
             client_id = announcement.client_id.as_deref().unwrap_or_default(),
         )
         .ok();
-        for (name, setting) in exports(DIALECTS, &base, Some(&Setting::Text(self.header_secret.clone()))) {
-            writeln!(text, "  {}", Shell::Bash.line(name, &setting)).ok();
+        let lines = Shell::Bash.lines(&exports(DIALECTS, &base, Some(&Setting::Text(self.header_secret.clone()))));
+        for line in lines.lines() {
+            writeln!(text, "  {line}").ok();
         }
         writeln!(
             text,
@@ -133,6 +135,15 @@ Point an SDK at it with the first pair (every SDK), or with the last line (Pytho
         .ok();
         text
     }
+}
+
+/// A developer has no configuration to change.
+fn unstartable(fault: Fault) -> Failure {
+    let mut failure = Failure::from(fault);
+    if failure.code == EX_UNAVAILABLE {
+        failure.text += " Other addresses are chosen with --listen and --admin-listen, such as --listen 127.0.0.1:4241 --admin-listen 127.0.0.1:4242.";
+    }
+    failure
 }
 
 /// The documented header secret of `bursar dev`; it opens nothing but the emulator.

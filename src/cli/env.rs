@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
 use super::dev::HEADER_SECRET;
+use super::named::ConfigFile;
 use super::{Failure, print, variables};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -17,13 +18,12 @@ use crate::fault::{EX_UNAVAILABLE, EX_USAGE};
 
 /// Print the lines that point an SDK at a running service
 ///
-/// Without a configuration they are those of 'bursar dev'. In a shell: eval "$(bursar env)"
+/// Without the configuration of the service they are those of 'bursar dev'. In a shell: eval "$(bursar env)"
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Env {
-    /// The configuration of the running service
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    file: ConfigFile,
     /// Whose syntax to print
     #[arg(long, value_enum, default_value = "bash")]
     shell: Shell,
@@ -33,12 +33,14 @@ pub struct Env {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
     /// Also sh and zsh.
+    #[value(aliases = ["sh", "zsh"])]
     Bash,
     /// A file of NAME=value lines, with the header secret in it.
     Dotenv,
     /// Fish.
     Fish,
-    /// `PowerShell`.
+    /// PowerShell.
+    #[value(alias = "pwsh")]
     Powershell,
 }
 
@@ -57,7 +59,7 @@ impl Env {
     /// # Errors
     /// Mistakes in the configuration, or a secret that cannot be read for a dotenv file.
     pub fn run(self) -> Result<(), Failure> {
-        let lines = match &self.config {
+        let lines = match self.file.path() {
             None => exports(DIALECTS, DEV, Some(&Setting::Text(HEADER_SECRET.to_owned()))),
             Some(path) => {
                 let config = Config::read(Some(path), variables(), Clock::System.now())?;
@@ -71,13 +73,8 @@ impl Env {
                 "no dialect that an SDK can be pointed at is served; serve imds, or app-service with a header_secret";
             return Err(Failure::new(EX_USAGE, text));
         }
-        let mut text = String::new();
-        for (name, setting) in &lines {
-            let line = self.shell.line(name, &self.shown(setting)?);
-            // Writing into a String cannot fail.
-            writeln!(text, "{line}").ok();
-        }
-        print(&text)
+        let lines = lines.iter().map(|(name, setting)| Ok((*name, self.shown(setting)?)));
+        print(&self.shell.lines(&lines.collect::<Result<Vec<_>, Failure>>()?))
     }
 
     /// A dotenv file runs nothing, so the secret itself has to go into it.
@@ -96,6 +93,24 @@ impl Env {
 }
 
 impl Shell {
+    /// The lines that set `settings`. An SDK goes by the pair of App Service while that is set, so what points at
+    /// the host of IMDS beside it is told as a comment.
+    #[must_use]
+    pub fn lines(self, settings: &[(&str, Setting)]) -> String {
+        let has_pair = settings.iter().any(|(name, _)| *name == "IDENTITY_ENDPOINT");
+        let (second, first): (Vec<_>, Vec<_>) = settings.iter().partition(|(name, _)| has_pair && *name == IMDS_HOST);
+        let mut text = String::new();
+        // Writing into a String cannot fail.
+        for (name, setting) in first {
+            writeln!(text, "{}", self.line(name, setting)).ok();
+        }
+        for (name, setting) in second {
+            writeln!(text, "# instead of the pair, which goes first (Python, Node, Java, .NET):").ok();
+            writeln!(text, "# {}", self.line(name, setting)).ok();
+        }
+        text
+    }
+
     /// One line that sets `name`.
     #[must_use]
     pub fn line(self, name: &str, setting: &Setting) -> String {
@@ -103,19 +118,19 @@ impl Shell {
             (Self::Bash, Setting::Text(text)) => format!("export {name}={}", bash(text)),
             (Self::Bash, Setting::From(Origin::Env(variable))) => format!("export {name}=\"${variable}\""),
             (Self::Bash, Setting::From(Origin::File(path))) => {
-                format!("export {name}=\"$(cat {})\"", bash(&path.to_string_lossy()))
+                format!("export {name}=\"$(cat {})\"", bash(&absolute(path)))
             }
             (Self::Dotenv, Setting::Text(text)) => format!("{name}={text}"),
             (Self::Dotenv, Setting::From(_)) => format!("{name}="),
             (Self::Fish, Setting::Text(text)) => format!("set -gx {name} {}", fish(text)),
             (Self::Fish, Setting::From(Origin::Env(variable))) => format!("set -gx {name} \"${variable}\""),
             (Self::Fish, Setting::From(Origin::File(path))) => {
-                format!("set -gx {name} (cat {})", fish(&path.to_string_lossy()))
+                format!("set -gx {name} (cat {})", fish(&absolute(path)))
             }
             (Self::Powershell, Setting::Text(text)) => format!("$env:{name} = {}", powershell(text)),
             (Self::Powershell, Setting::From(Origin::Env(variable))) => format!("$env:{name} = $env:{variable}"),
             (Self::Powershell, Setting::From(Origin::File(path))) => {
-                format!("$env:{name} = (Get-Content -Raw {}).TrimEnd()", powershell(&path.to_string_lossy()))
+                format!("$env:{name} = (Get-Content -Raw {}).TrimEnd()", powershell(&absolute(path)))
             }
         }
     }
@@ -152,6 +167,11 @@ pub fn base_url(addresses: &[SocketAddr]) -> String {
     addresses.first().map(|address| format!("http://{}", reachable(address))).unwrap_or_default()
 }
 
+/// The lines may be run in another directory.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+}
+
 fn bash(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._/:@%+=,".contains(&b);
     if !text.is_empty() && text.bytes().all(plain) {
@@ -168,11 +188,14 @@ fn powershell(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+const IMDS_HOST: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
 /// Where `bursar dev` serves tokens unless it is told otherwise.
 const DEV: &str = "http://127.0.0.1:4141";
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
@@ -212,6 +235,25 @@ mod tests {
         assert_eq!(names(None), ["AZURE_POD_IDENTITY_AUTHORITY_HOST"]);
         let secret = Setting::Text("s".to_owned());
         assert_eq!(names(Some(&secret)), ["IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_POD_IDENTITY_AUTHORITY_HOST"]);
+    }
+
+    #[test]
+    fn the_host_of_imds_is_a_comment_beside_the_pair() {
+        let secret = Setting::Text("s".to_owned());
+        let lines = |secret| Shell::Bash.lines(&exports(DIALECTS, "http://h", secret));
+        assert_eq!(lines(None), "export AZURE_POD_IDENTITY_AUTHORITY_HOST=http://h\n");
+        let both = lines(Some(&secret));
+        let both: Vec<&str> = both.lines().collect();
+        assert_eq!(both[..2], ["export IDENTITY_ENDPOINT=http://h/msi/token", "export IDENTITY_HEADER=s"]);
+        assert_eq!(both[3], "# export AZURE_POD_IDENTITY_AUTHORITY_HOST=http://h");
+        assert!(both[2].starts_with("# instead of the pair") && both.len() == 4);
+    }
+
+    #[test]
+    fn a_relative_file_is_found_from_anywhere() {
+        let here = std::env::current_dir().unwrap();
+        let line = Shell::Bash.line("X", &Setting::From(Origin::File(PathBuf::from("secrets/h"))));
+        assert_eq!(line, format!("export X=\"$(cat {}/secrets/h)\"", here.display()));
     }
 
     #[test]

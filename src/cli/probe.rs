@@ -10,6 +10,7 @@ use url::Url;
 
 use super::env::base_url;
 use super::http::get;
+use super::named::service_url;
 use super::{Failure, variables};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -23,6 +24,7 @@ use crate::fault::{EX_UNAVAILABLE, EX_USAGE};
 #[command(verbatim_doc_comment)]
 pub struct Probe {
     /// What to ask instead; without a path, its /readyz
+    #[arg(value_parser = service_url)]
     url: Option<Url>,
     /// The configuration of the service
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
@@ -42,11 +44,13 @@ impl Probe {
         if url.path() == "/" {
             url.set_path("/readyz");
         }
+        let is_readiness = url.path() == "/readyz";
         let (status, body) = get(url, HeaderMap::new(), PATIENCE).await?;
-        if status == 200 {
-            return Ok(());
+        match status {
+            200 => Ok(()),
+            404 if is_readiness => Err(Failure::new(EX_UNAVAILABLE, NO_ADMIN)),
+            _ => Err(Failure::new(EX_UNAVAILABLE, format!("not ready: HTTP {status} {body}"))),
         }
-        Err(Failure::new(EX_UNAVAILABLE, format!("not ready: HTTP {status} {body}")))
     }
 }
 
@@ -66,5 +70,6 @@ fn of_service(address: SocketAddr) -> Result<Url, Failure> {
     Url::parse(&base_url(&[address])).map_err(|error| Failure::new(EX_USAGE, error.to_string()))
 }
 
+const NO_ADMIN: &str = "there is no /readyz at this address: it is no admin listener. Ask where 'admin_listen' says, 127.0.0.1:4142 by default; tokens are served elsewhere.";
 /// Health checks give up after a second or a few.
 const PATIENCE: Duration = Duration::from_secs(2);

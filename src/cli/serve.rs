@@ -1,10 +1,9 @@
 //! `bursar serve`: the service.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use tokio::runtime::Handle;
 
+use super::named::ConfigFile;
 use super::{Failure, told_to_end, variables};
 use crate::app::App;
 use crate::clock::Clock;
@@ -21,9 +20,8 @@ use crate::telemetry;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Serve {
-    /// The configuration, in TOML, YAML or JSON
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 impl Serve {
@@ -32,8 +30,11 @@ impl Serve {
     /// # Errors
     /// Mistakes in the configuration, or an address that cannot be bound.
     pub async fn run(self) -> Result<(), Failure> {
-        let config = Config::read(self.config.as_deref(), variables(), Clock::System.now())?;
+        let config = Config::read(self.file.path(), variables(), Clock::System.now())?;
         let _log = telemetry::start(config.log).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
         if config.server.allow_unauthenticated {
             tracing::warn!("allow_unauthenticated is on: whoever reaches a token listener gets tokens");
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::named::address;
 use super::{Failure, print, told_to_end};
 use crate::clock::Clock;
 use crate::config::Log;
@@ -19,12 +20,12 @@ use crate::telemetry;
 #[command(verbatim_doc_comment)]
 pub struct Sts {
     /// Where to listen; port 0 lets the system choose
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = address)]
     listen: SocketAddr,
-    /// Serve https, and leave ca.pem in this directory
+    /// Serve https, and leave ca.pem in this directory, which is made if it is not there
     #[arg(long, value_name = "DIR")]
     tls_dir: Option<PathBuf>,
-    /// Applications and lifetimes, in TOML
+    /// Applications and lifetimes, in TOML; docs/sts.md has every key
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

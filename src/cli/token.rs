@@ -11,6 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::http::get;
+use super::named::service_url;
 use super::{Failure, print, variables};
 use crate::app::App;
 use crate::clock::Clock;
@@ -35,7 +36,7 @@ pub struct Token {
     #[arg(long, value_name = "T")]
     tenant: Option<String>,
     /// The running service to ask
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4141", conflicts_with = "config")]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4141", conflicts_with = "config", value_parser = service_url)]
     endpoint: Url,
     /// Ask the authority itself, with this configuration
     #[arg(long, value_name = "FILE")]
@@ -48,7 +49,7 @@ pub struct Token {
 /// What to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// `Authorization: Bearer ...`, for `curl -H @-`.
+    /// Authorization: Bearer ..., for curl -H @-
     Header,
     /// The whole answer.
     Json,
@@ -63,9 +64,10 @@ impl Token {
     /// The fault of the service or of the authority.
     pub async fn run(self) -> Result<(), Failure> {
         let body = match &self.config {
-            Some(path) => self.directly(path).await?,
-            None => self.ask_service().await?,
+            Some(path) => self.directly(path).await,
+            None => self.ask_service().await,
         };
+        let body = body.map_err(|failure| self.hinted(failure))?;
         let token = || -> Result<String, Failure> {
             let body: Value = serde_json::from_str(&body).unwrap_or_default();
             let token = body["access_token"].as_str().map(str::to_owned);
@@ -80,6 +82,7 @@ impl Token {
 
     async fn directly(&self, path: &Path) -> Result<String, Failure> {
         let config = Config::read(Some(path), variables(), Clock::System.now())?;
+        self.check_identity(&config)?;
         let _log = telemetry::start(crate::config::Log { level: tracing::Level::ERROR, ..config.log });
         let app = App::build(config, Clock::System, Handle::current())?;
         let resource = Resource::parse(&self.resource).map_err(Fault::from)?;
@@ -88,6 +91,27 @@ impl Token {
         let (client_id, token) = app.token(&ask, &Uuid::new_v4().to_string()).await?;
         let Reply { body, .. } = NATIVE.reply(&ask, &client_id, &token, Clock::System.now());
         Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// Whoever holds the configuration may be told the names in it, as callers may not.
+    fn check_identity(&self, config: &Config) -> Result<(), Failure> {
+        let rules = || config.identities.iter().map(|identity| &identity.rules);
+        let problem = match &self.identity {
+            Some(name) if rules().any(|rules| rules.name.as_str() == name) => return Ok(()),
+            None if rules().count() == 1 || rules().any(|rules| rules.default) => return Ok(()),
+            Some(_) => "Identity not found: the configuration has none of this name",
+            None => "several identities exist and none is the default",
+        };
+        let names: Vec<&str> = rules().map(|rules| rules.name.as_str()).collect();
+        Err(Failure::new(EX_USAGE, format!("{problem}. Name one with --identity: {}.", names.join(", "))))
+    }
+
+    /// `/.default` is what scopes end in, and SDKs take scopes.
+    fn hinted(&self, mut failure: Failure) -> Failure {
+        if self.resource.ends_with("/.default") {
+            failure.text += " The resource ends in '/.default', which belongs to scopes: leave it out.";
+        }
+        failure
     }
 
     async fn ask_service(&self) -> Result<String, Failure> {
@@ -106,9 +130,16 @@ impl Token {
         headers.insert("metadata", HeaderValue::from_static("true"));
         match get(url, headers, PATIENCE).await? {
             (200, body) => Ok(body),
+            (404, body) if body.contains("/readyz") => Err(Failure::new(EX_USAGE, ADMIN)),
+            (404, body) if is_ours(&body) => Err(Failure::new(EX_USAGE, NOT_NATIVE)),
             (status, body) => Err(refusal(status, &body)),
         }
     }
+}
+
+/// Whether a body is that of Bursar where it serves nothing.
+fn is_ours(body: &str) -> bool {
+    serde_json::from_str::<Value>(body).is_ok_and(|body| body["error"] == "not_found")
 }
 
 fn refusal(status: u16, body: &str) -> Failure {
@@ -125,5 +156,7 @@ fn refusal(status: u16, body: &str) -> Failure {
     }
 }
 
+const ADMIN: &str = "the admin listener is there, and no tokens. Ask where 'listen' says, 127.0.0.1:4141 by default.";
+const NOT_NATIVE: &str = "the service does not serve the native dialect, which this command speaks. Have the operator add \"native\" to 'server.dialects', ask as an SDK does with what 'bursar env' prints, or ask the authority itself with --config.";
 /// Longer than a flight takes with the timeouts that are the default.
 const PATIENCE: Duration = Duration::from_secs(45);

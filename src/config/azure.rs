@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use config::FileFormat;
 use serde_json::json;
 
-use super::file::{Written, parse};
-use super::mistake::{Mistake, Report};
+use super::file::{FromVariable, Written, parse};
+use super::mistake::Report;
 
 /// Writes the configuration that the variables mean: one identity in one tenant, with one credential.
 pub fn written(variables: HashMap<String, String>, report: &Report) -> Option<Written> {
@@ -52,22 +52,14 @@ pub fn written(variables: HashMap<String, String>, report: &Report) -> Option<Wr
             "credentials": credentials,
         } },
     });
-    parse("the AZURE_* variables", &tree.to_string(), FileFormat::Json, std::path::PathBuf::new(), variables, report)
-}
-
-/// Names a mistake after the variable that it comes from, and drops what was told of that variable before.
-#[must_use]
-pub fn translated(mistakes: Vec<Mistake>) -> Vec<Mistake> {
-    let mut told: Vec<Mistake> = Vec::new();
-    for mistake in mistakes {
-        let origin = ORIGINS.iter().find(|(path, _)| mistake.path.starts_with(path));
-        match origin {
-            Some((_, variable)) if told.iter().any(|other| other.path == *variable) => {}
-            Some((_, variable)) => told.push(Mistake { path: (*variable).to_owned(), ..mistake }),
-            None => told.push(mistake),
-        }
-    }
-    told
+    let file = CREDENTIALS.iter().find(|(name, _, key)| *key == "file" && get(name).is_some());
+    let file = file.map(|(name, _, _)| ("identities.default.credentials[0].file", *name));
+    let parts = WRITTEN_OF.into_iter().chain(file).chain(REST);
+    let from_variables: Vec<FromVariable> = parts.map(|(path, name)| FromVariable::new(path, name)).collect();
+    let base = std::path::PathBuf::new();
+    let mut written = parse("the AZURE_* variables", &tree.to_string(), FileFormat::Json, base, variables, report)?;
+    written.from_variables.extend(from_variables);
+    Some(written)
 }
 
 /// Variable, kind of credential, and the key that takes its value.
@@ -80,12 +72,17 @@ const CREDENTIALS: [(&str, &str, &str); 3] = [
 /// As the SDKs call it.
 const PASSPHRASE: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
 
-const ORIGINS: [(&str, &str); 6] = [
+/// What is written of a variable.
+const WRITTEN_OF: [(&str, &str); 4] = [
     ("tenants.default.id", "AZURE_TENANT_ID"),
     ("tenants.default.authority", "AZURE_AUTHORITY_HOST"),
     ("identities.default.client_id", "AZURE_CLIENT_ID"),
     ("identities.default.credentials[0].passphrase", PASSPHRASE),
-    ("identities.default.credentials[0].file", "AZURE_CLIENT_CERTIFICATE_PATH"),
+];
+
+/// What else is wrong with the credential.
+const REST: [(&str, &str); 2] = [
+    ("identities.default.credentials[0]", "AZURE_CLIENT_SECRET"),
     ("identities.default.credentials", "AZURE_CLIENT_SECRET"),
 ];
 

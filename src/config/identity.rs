@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::credential;
 use super::mistake::Report;
 use super::secret::Surroundings;
-use super::section::{Section, flag, parsed, texts};
+use super::section::{Section, flag, parsed};
 use super::tenant::{ANY, Tenant};
+use crate::authority::place::Kind;
 use crate::credential::Credential;
 use crate::name::{ClientId, FmiPath, Malformed, Name, Resource, is_guid};
 use crate::policy::{self, Resources};
@@ -40,12 +41,17 @@ pub fn read(
     let object_id = section.optional("object_id", parsed(guid));
     let resource_id = section.optional("resource_id", parsed(arm_id));
     let default = section.or("default", false, flag);
-    let fmi_paths = section.or("fmi_paths", Vec::new(), each(FmiPath::parse));
-    let client_capabilities = section.or("client_capabilities", Vec::new(), each(capability)).into();
+    let fmi_paths = section.items("fmi_paths", "correct the path", FmiPath::parse).unwrap_or_default();
+    let client_capabilities =
+        section.items("client_capabilities", "correct the word", capability).unwrap_or_default().into();
     let (listed, tenants, any_tenant) = read_tenants(&mut section, tenants);
-    let resources = section.required("resources", "list the resources it may be used for, or [\"*\"]", some_texts);
-    let resources = resources.and_then(|written| read_resources(&section, &written));
+    let resources = read_resources(&mut section);
     let credentials = read_credentials(&mut section, surroundings);
+    let in_entra = tenants.iter().chain(&any_tenant).any(|tenant| tenant.place.kind() == Kind::Entra);
+    if in_entra && client_id.as_ref().is_some_and(|id: &ClientId| !is_guid(id.as_str())) {
+        let remedy = "copy the application (client) id from the overview page of the app registration";
+        section.warn("client_id", "this is no GUID, and Entra ID knows applications by a GUID", remedy);
+    }
     section.end();
     let rules = policy::Identity {
         name: parsed_name.ok()?,
@@ -94,25 +100,22 @@ type Found = (Vec<String>, Vec<Arc<Tenant>>, Option<Arc<Tenant>>);
 /// The names as they are listed, the tenants that they mean, and how any other is reached. `"*"` means every
 /// configured tenant, and any other if there is a section for it.
 fn read_tenants(section: &mut Section<'_>, known: &HashMap<String, Option<Arc<Tenant>>>) -> Found {
-    let remedy = "list names from [tenants]; the first is the default";
-    let names = section.required("tenants", remedy, some_texts).unwrap_or_default();
-    let find = |name: &String| match known.get(name) {
-        _ if name == ANY => None,
-        // A tenant with mistakes of its own has already been told about.
-        Some(tenant) => tenant.clone(),
-        None => {
-            section.note(
-                "tenants",
-                "a name in the list is no tenant",
-                "add a section for it under [tenants], or correct the name",
-            );
-            None
+    let missing = "list names from [tenants]; the first is the default";
+    let remedy = "name each tenant once, and add a section [tenants.NAME] for one that is not there";
+    let mut names: Vec<String> = Vec::new();
+    let find = |name: &str| {
+        if names.iter().any(|other| other == name) {
+            return Err(Malformed("this tenant is listed already"));
         }
+        if name != ANY && !known.contains_key(name) {
+            return Err(Malformed("no tenant has this name"));
+        }
+        names.push(name.to_owned());
+        // A tenant with mistakes of its own has already been told about.
+        Ok(known.get(name).filter(|_| name != ANY).cloned().flatten())
     };
-    let mut found: Vec<Arc<Tenant>> = names.iter().filter_map(find).collect();
-    if names.iter().enumerate().any(|(n, name)| names[..n].contains(name)) {
-        section.note("tenants", "a tenant is listed twice", "list it once");
-    }
+    let found = section.some_items("tenants", Some(missing), remedy, find).unwrap_or_default();
+    let mut found: Vec<Arc<Tenant>> = found.into_iter().flatten().collect();
     if !names.iter().any(|name| name == ANY) {
         return (names, found, None);
     }
@@ -125,19 +128,26 @@ fn read_tenants(section: &mut Section<'_>, known: &HashMap<String, Option<Arc<Te
     (names, found, known.get(ANY).cloned().flatten())
 }
 
-fn read_resources(section: &Section<'_>, written: &[String]) -> Option<Resources> {
-    if written == ["*"] {
-        return Some(Resources::Any);
+fn read_resources(section: &mut Section<'_>) -> Option<Resources> {
+    let missing = "list the resources it may be used for, or [\"*\"]";
+    let remedy = "write an App ID URI or a GUID, and leave out what stands behind it";
+    let listed = section.some_items("resources", Some(missing), remedy, resource)?;
+    match &listed[..] {
+        [any] if any.as_str() == ANY => return Some(Resources::Any),
+        listed if listed.iter().any(|resource| resource.as_str() == ANY) => {
+            section.note("resources", "\"*\" stands beside others", "write it alone, or not at all");
+        }
+        _ => {}
     }
-    if written.iter().any(|resource| resource == "*") {
-        section.note("resources", "\"*\" stands beside others", "write it alone, or not at all");
+    Some(Resources::Listed(listed))
+}
+
+/// What callers name, and never the scope that is made of it: nobody would ask for that by its name.
+fn resource(text: &str) -> Result<Resource, Malformed> {
+    if text.ends_with("/.default") {
+        return Err(Malformed("a resource is written without '/.default', which belongs to scopes"));
     }
-    let parse = |resource: &String| {
-        Resource::parse(resource)
-            .map_err(|malformed| section.note("resources", malformed.to_string(), "correct it"))
-            .ok()
-    };
-    Some(Resources::Listed(written.iter().filter_map(parse).collect()))
+    Resource::parse(text)
 }
 
 fn read_credentials(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Vec<Arc<Credential>> {
@@ -147,23 +157,26 @@ fn read_credentials(section: &mut Section<'_>, surroundings: Surroundings<'_>) -
     if listed.is_empty() {
         section.note_none("credentials", problem, remedy);
     }
-    let read = |one| credential::read(one, surroundings).map(Arc::new);
+    let read = |one| {
+        warn_of_absence(&one, surroundings);
+        credential::read(one, surroundings).map(Arc::new)
+    };
     listed.into_iter().filter_map(read).collect()
 }
 
-/// A list of what `parse` understands.
-fn each<T>(parse: fn(&str) -> Result<T, Malformed>) -> impl FnOnce(config::Value) -> Result<Vec<T>, Malformed> {
-    move |value| texts(value)?.iter().map(|text| parse(text)).collect()
+/// An assertion's file may come later than we do, or never.
+fn warn_of_absence(credential: &Section<'_>, surroundings: Surroundings<'_>) {
+    let is_assertion = credential.peek("kind").as_deref() == Some("assertion");
+    let file = credential.peek("file").filter(|_| is_assertion).map(|file| surroundings.path(&file));
+    if file.is_some_and(|file| !file.exists()) {
+        let remedy = "check the path; the file is read for every exchange, and may still come";
+        credential.warn("file", "the file is not there now", remedy);
+    }
 }
 
 fn capability(text: &str) -> Result<String, Malformed> {
     let fits = (1..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
     if fits { Ok(text.to_owned()) } else { Err(Malformed("a client capability is a short word such as \"cp1\"")) }
-}
-
-fn some_texts(value: config::Value) -> Result<Vec<String>, Malformed> {
-    let list = texts(value)?;
-    if list.is_empty() { Err(Malformed("the list is empty")) } else { Ok(list) }
 }
 
 fn guid(text: &str) -> Result<String, Malformed> {

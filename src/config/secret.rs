@@ -29,12 +29,13 @@ impl Surroundings<'_> {
         self.base.join(written)
     }
 
-    /// The bytes of the file under `key`. Its path is not repeated: it may be a secret in the wrong place.
+    /// The bytes of the file under `key`. Its path is not repeated, since it may be a secret in the wrong place:
+    /// only the part of it that exists is, which no secret does.
     pub fn bytes(&self, section: &mut Section<'_>, key: &'static str, remedy: &str) -> Option<Zeroizing<Vec<u8>>> {
         let path = self.path(&section.required(key, remedy, text)?);
         let unreadable = |error: std::io::Error| {
             let remedy = "name a file that exists and is readable by this process; relative paths start at the configuration's directory";
-            section.note(key, format!("the file cannot be read: {error}"), remedy);
+            section.note(key, format!("the file cannot be read: {error}{}", existing(&path)), remedy);
         };
         file::read(&path, file::MOST).map_err(unreadable).ok()
     }
@@ -54,6 +55,17 @@ impl Surroundings<'_> {
         }
         let bytes = self.bytes(section, "file", "name the file that holds the secret, or a variable with 'env'")?;
         noted(section, "file", &String::from_utf8_lossy(&bytes))
+    }
+}
+
+/// `; its path is /run/secrets/x` of a path that exists, and of one that does not the directory that it was looked for in.
+fn existing(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_default();
+    match absolute.ancestors().find(|part| part.exists()) {
+        Some(whole) if whole == absolute => format!("; its path is {}", whole.display()),
+        Some(part) if Some(part) == absolute.parent() => format!("; it was looked for in {}", part.display()),
+        Some(part) => format!("; of its path only {} exists", part.display()),
+        None => String::new(),
     }
 }
 

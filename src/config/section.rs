@@ -10,6 +10,8 @@ use config::{Map, Value, ValueKind};
 use super::mistake::Report;
 use crate::name::Malformed;
 
+mod inline;
+
 /// A table of the tree, with the path that leads to it.
 pub struct Section<'a> {
     path: String,
@@ -45,6 +47,11 @@ impl<'a> Section<'a> {
     /// Notes a mistake at `key`.
     pub fn note(&self, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
         self.report.note(self.path(key), problem, remedy);
+    }
+
+    /// Notes what may be meant at `key`, and rarely is.
+    pub fn warn(&self, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.report.warn(self.path(key), problem, remedy);
     }
 
     /// Whether `key` was written.
@@ -86,16 +93,44 @@ impl<'a> Section<'a> {
         self.optional(key, read)
     }
 
+    /// What each text in the list under `key` means, if that is written. One that means nothing is told of with
+    /// its place in the list and `remedy`, and left out.
+    pub fn items<T>(
+        &mut self,
+        key: &'static str,
+        remedy: &str,
+        mut read: impl FnMut(&str) -> Result<T, Malformed>,
+    ) -> Option<Vec<T>> {
+        let items = self.optional(key, list)?;
+        let item = |(n, value): (usize, Value)| {
+            let read = text(value).and_then(|text| read(&text));
+            read.map_err(|malformed| self.note(&format!("{key}[{n}]"), malformed.to_string(), remedy)).ok()
+        };
+        Some(items.into_iter().enumerate().filter_map(item).collect())
+    }
+
+    /// The same of a list that has to have something in it, and to be there if `missing` says what to write.
+    pub fn some_items<T>(
+        &mut self,
+        key: &'static str,
+        missing: Option<&str>,
+        remedy: &str,
+        read: impl FnMut(&str) -> Result<T, Malformed>,
+    ) -> Option<Vec<T>> {
+        if let (Some(missing), false) = (missing, self.has(key)) {
+            return self.required(key, missing, |_| Ok(Vec::new()));
+        }
+        let items = self.items(key, remedy, read)?;
+        if items.is_empty() {
+            self.note_none(key, "the list is empty", missing.unwrap_or(remedy));
+        }
+        Some(items)
+    }
+
     /// The section under `key`; an empty one when it is not written.
     pub fn section(&mut self, key: &'static str) -> Self {
         let keys = self.or(key, Map::new(), plain_table);
         Self::new(self.path(key), keys, self.report)
-    }
-
-    /// The section under `key`, if it is written: one that names a secret, which must not stand there itself.
-    pub fn naming(&mut self, key: &'static str) -> Option<Self> {
-        let keys = self.optional(key, table)?;
-        Some(Self::new(self.path(key), keys, self.report))
     }
 
     /// The values under `key` by their names, in alphabetical order.
@@ -117,24 +152,16 @@ impl<'a> Section<'a> {
         named.into_iter().map(section).collect()
     }
 
-    /// The sections in the list under `key`.
-    pub fn list(&mut self, key: &'static str) -> Vec<Self> {
-        let items = self.or(key, Vec::new(), array);
-        let path = self.path(key);
-        let section = |(n, value): (usize, Value)| {
-            let path = format!("{path}[{n}]");
-            let keys = table(value).map_err(|malformed| self.report.note(&path, malformed.to_string(), REMEDY)).ok()?;
-            Some(Self::new(path, keys, self.report))
-        };
-        items.into_iter().enumerate().filter_map(section).collect()
-    }
-
     /// Notes every key that nobody asked for.
     pub fn end(self) {
         let known = self.known.borrow();
         let mut left: Vec<&String> = self.keys.keys().collect();
         left.sort();
         for key in left {
+            if self.is_inline_secret(key) {
+                self.note_inline(key);
+                continue;
+            }
             let near = known.iter().find(|known| strsim::damerau_levenshtein(known, key) <= 2);
             let remedy = match near {
                 Some(near) => format!("did you mean '{near}'?"),
@@ -166,17 +193,14 @@ pub fn parsed<T>(parse: impl FnOnce(&str) -> Result<T, Malformed>) -> impl FnOnc
     move |value| parse(&text(value)?)
 }
 
-/// A list of texts; a single text is a list too, with commas between, as variables write it.
-///
-/// # Errors
-/// Anything else.
-pub fn texts(value: Value) -> Result<Vec<String>, Malformed> {
+/// A list; a single text is a list too, with commas between, as variables write it.
+fn list(value: Value) -> Result<Vec<Value>, Malformed> {
     match value.kind {
-        ValueKind::Array(items) => items.into_iter().map(text).collect(),
+        ValueKind::Array(items) => Ok(items),
         ValueKind::String(list) => {
-            Ok(list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+            Ok(list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect())
         }
-        _ => Err(Malformed("this must be a list of texts")),
+        _ => Err(Malformed("this must be a list of texts such as [\"one\", \"two\"]")),
     }
 }
 
@@ -217,9 +241,9 @@ pub fn count(range: std::ops::RangeInclusive<u32>) -> impl FnOnce(Value) -> Resu
 /// Anything else.
 pub fn duration(least: Duration) -> impl FnOnce(Value) -> Result<Duration, Malformed> {
     move |value| {
-        let span: Option<jiff::SignedDuration> = text(value)?.parse().ok();
+        let span: Option<jiff::SignedDuration> = text(value).ok().and_then(|text| text.parse().ok());
         let span = span.and_then(|span| Duration::try_from(span).ok()).filter(|span| (least..=LONGEST).contains(span));
-        span.ok_or(Malformed("this must be a duration such as \"30s\" or \"5m\", positive and of at most a day"))
+        span.ok_or(Malformed("this must be a duration such as \"5s\" or \"2m\", not too short and of at most a day"))
     }
 }
 
@@ -228,7 +252,7 @@ pub fn duration(least: Duration) -> impl FnOnce(Value) -> Result<Duration, Malfo
 /// # Errors
 /// Anything else.
 pub fn size(value: Value) -> Result<u64, Malformed> {
-    let size: Option<ByteSize> = text(value)?.parse().ok();
+    let size: Option<ByteSize> = text(value).ok().and_then(|text| text.parse().ok());
     size.map(|size| size.as_u64())
         .filter(|size| *size >= 1 << 20)
         .ok_or(Malformed("this must be a size such as \"256MiB\", of at least 1MiB"))
@@ -244,20 +268,6 @@ pub fn address(text: &str) -> Result<SocketAddr, Malformed> {
 
 fn plain_table(value: Value) -> Result<Map<String, Value>, Malformed> {
     value.into_table().map_err(|_| Malformed("this must be a table"))
-}
-
-/// An inline secret is the likeliest thing to stand where a table belongs.
-fn table(value: Value) -> Result<Map<String, Value>, Malformed> {
-    value
-        .into_table()
-        .map_err(|_| Malformed("this must be a table; a secret is named with { file = \"...\" }, never written here"))
-}
-
-fn array(value: Value) -> Result<Vec<Value>, Malformed> {
-    match value.kind {
-        ValueKind::Array(items) => Ok(items),
-        _ => Err(Malformed("this must be a list")),
-    }
 }
 
 const REMEDY: &str = "correct the value";

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::secret::Surroundings;
-use super::section::{Section, address, count, duration, flag, parsed, texts};
+use super::section::{Section, address, count, duration, flag, parsed};
 use crate::dialect::Dialect;
 use crate::dialect::Guard;
 use crate::dialect::table::{DIALECTS, names};
@@ -50,9 +50,9 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Server 
     let has_secret = !listed.is_empty();
     let (header_secrets, header_secret_origins) = header_secrets(listed, surroundings);
     let server = Server {
-        listen: section.or("listen", vec![TOKENS.into()], addresses),
+        listen: section.some_items("listen", None, ADDRESS, address).unwrap_or_else(|| vec![TOKENS.into()]),
         admin_listen: section.or("admin_listen", ADMIN.into(), parsed(address)),
-        hosts: section.or("hosts", Vec::new(), host_names),
+        hosts: section.items("hosts", "write the name alone", host_name).unwrap_or_default(),
         dialects: dialects(&mut section, has_secret),
         workers: section.optional("workers", count(1..=1024)).map(|workers| workers as usize),
         header_secrets,
@@ -83,17 +83,14 @@ fn check_reach(section: &Section<'_>, server: &Server) {
 /// What is served: what is listed, else everything that can be.
 fn dialects(section: &mut Section<'_>, has_secret: bool) -> Vec<&'static Dialect> {
     let can_serve = |dialect: &&Dialect| has_secret || dialect.guard == Guard::Metadata;
-    let Some(listed) = section.optional("dialects", texts) else {
+    let find = |name: &str| {
+        let found = DIALECTS.iter().find(|dialect| dialect.name == name);
+        found.ok_or(Malformed("no dialect has this name"))
+    };
+    let choice = format!("choose from {}", names().collect::<Vec<_>>().join(", "));
+    let Some(found) = section.some_items("dialects", None, &choice, find) else {
         return DIALECTS.iter().filter(can_serve).collect();
     };
-    let find = |name: &String| DIALECTS.iter().find(|dialect| dialect.name == name);
-    let found: Vec<&'static Dialect> = listed.iter().filter_map(find).collect();
-    let choice = format!("choose from {}", names().collect::<Vec<_>>().join(", "));
-    if found.len() < listed.len() {
-        section.note("dialects", "a name in the list is no dialect", &choice);
-    } else if found.is_empty() {
-        section.note("dialects", "the list is empty", &choice);
-    }
     if let Some(dialect) = found.iter().find(|dialect| !can_serve(dialect)) {
         let problem = format!("{} needs a header secret, and none is configured", dialect.name);
         section.note("dialects", problem, "set header_secret = [{ file = \"...\" }]");
@@ -112,16 +109,11 @@ fn header_secrets(listed: Vec<Section<'_>>, surroundings: Surroundings<'_>) -> (
     listed.into_iter().filter_map(read).unzip()
 }
 
-fn addresses(value: config::Value) -> Result<Vec<SocketAddr>, Malformed> {
-    let addresses: Vec<SocketAddr> = texts(value)?.iter().map(|text| address(text)).collect::<Result<_, _>>()?;
-    if addresses.is_empty() { Err(Malformed("the list is empty")) } else { Ok(addresses) }
+fn host_name(name: &str) -> Result<String, Malformed> {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    if plain { Ok(name.to_owned()) } else { Err(Malformed("a host is a name without scheme, port and path")) }
 }
 
-fn host_names(value: config::Value) -> Result<Vec<String>, Malformed> {
-    let names = texts(value)?;
-    let plain = |name: &String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-    if names.iter().all(plain) { Ok(names) } else { Err(Malformed("a host is a name without scheme, port and path")) }
-}
-
+const ADDRESS: &str = "correct the address";
 const TOKENS: ([u8; 4], u16) = ([127, 0, 0, 1], 4141);
 const ADMIN: ([u8; 4], u16) = ([127, 0, 0, 1], 4142);

@@ -185,3 +185,31 @@ fn retry_after_is_one_to_five_whole_seconds_and_only_when_waiting_helps() {
         assert_eq!(dialect("imds").refuse(&fault, "").retry_after, expected, "{kind:?} {wish:?}");
     }
 }
+
+#[test]
+fn every_dialect_has_its_row_in_the_documentation() {
+    let page = include_str!("../../docs/endpoints.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).take(DIALECTS.len() + 1).collect();
+    for dialect in DIALECTS {
+        let guard = match dialect.guard {
+            Guard::HeaderSecret(header) => format!("`{}`: a header secret", header.to_ascii_uppercase()),
+            Guard::Metadata => "`Metadata: true`".to_owned(),
+        };
+        let version = match dialect.version {
+            Version::From(oldest) => format!("`{oldest}` or later"),
+            Version::Optional => "not needed".to_owned(),
+        };
+        let also =
+            if dialect.is_native { "also `identity`, `tenant`, `claims`, `client_claims`, `fmi_path`" } else { "" };
+        let errors = match dialect.envelope {
+            Envelope::OAuth => "`error`, `error_description`",
+            Envelope::Union => "these, `statusCode`, `message`, `correlationId`",
+        };
+        let exports: Vec<String> = dialect.exports.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let (name, path, exports) = (dialect.name, dialect.path, exports.join(", "));
+        let row = format!("| `{name}` | `{path}` | {guard} | {version} | {also} | {errors} | {exports} |");
+        assert!(rows.contains(&row.replace("  ", " ").as_str()), "docs/endpoints.md has no row\n{row}");
+    }
+    let documented = rows.iter().take_while(|row| row.matches('|').count() == 8).count();
+    assert_eq!(documented, DIALECTS.len(), "a row of docs/endpoints.md is of no dialect");
+}

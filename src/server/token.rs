@@ -54,13 +54,16 @@ fn route<'a>(request: &HttpRequest, service: &'a Service) -> Result<&'a Dialect,
     check_host(request, &service.hosts)?;
     let path = plain(request.path());
     let dialect = service.dialects.iter().find(|dialect| dialect.path == path);
-    let dialect = dialect.ok_or_else(|| {
-        Fault::new(Kind::NotFound, "there is nothing at this path", "see 'bursar env' for the paths that are served")
-    })?;
+    let dialect = dialect.ok_or_else(|| nothing_there(&service.dialects))?;
     if request.method() != Method::GET {
         return Err(Fault::new(Kind::MethodNotAllowed, "this path takes GET", "send a GET"));
     }
     Ok(dialect)
+}
+
+fn nothing_there(served: &[&Dialect]) -> Fault {
+    let paths: Vec<&str> = served.iter().map(|dialect| dialect.path).collect();
+    Fault::new(Kind::NotFound, "there is nothing at this path", format!("ask for a token at {}", paths.join(" or ")))
 }
 
 /// The header and, in an absolute-form target, the authority must both be ours.

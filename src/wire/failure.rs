@@ -62,6 +62,8 @@ pub enum Event {
     Unconfirmed,
     /// No connection was made.
     Unreachable,
+    /// Nobody who is trusted signed the certificate that was shown.
+    Untrusted,
     /// A success that holds no token, or a redirection.
     Unusable,
 }
@@ -144,6 +146,7 @@ impl fmt::Display for Sign {
             Self::Event(Event::Late) => f.write_str("no answer within `timeout`"),
             Self::Event(Event::Unconfirmed) => f.write_str("instance discovery fails in passing"),
             Self::Event(Event::Unreachable) => f.write_str("no connection (DNS, TCP, TLS)"),
+            Self::Event(Event::Untrusted) => f.write_str("a certificate that nobody who is trusted has signed"),
             Self::Event(Event::Unusable) => f.write_str("a success that is no JSON or no token, a redirection"),
             Self::Status(first, last) if first == last => write!(f, "HTTP {first}"),
             Self::Status(first, last) => write!(f, "HTTP {first} to {last}"),

@@ -228,7 +228,7 @@ fn syntax_mistake(file: &str, error: &ConfigError) -> Mistake {
     // The parser leaves out the dot behind an index.
     let dotted = |key: &str| key.replace(']', "].").trim_end_matches('.').replace("..", ".");
     let path = key.map_or_else(|| file.to_owned(), |key| format!("{file}: {}", dotted(key)));
-    Mistake::new(path, problem, "see the documentation of the STS for its settings")
+    Mistake::new(path, problem, "docs/sts.md has every setting")
 }
 
 fn located(error: &ConfigError) -> (Option<&str>, String) {
@@ -351,7 +351,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_and_an_absent_file_are_mistakes() {
-        assert!(mistakes("tokens = 1")[0].contains("unknown field `tokens`"));
+        let unknown = &mistakes("tokens = 1")[0];
+        assert!(unknown.contains("unknown field `tokens`") && unknown.contains("docs/sts.md"), "{unknown}");
         assert!(mistakes("[[apps]]\nsecrets = []")[0].starts_with("F: apps[0].client_id: is missing"));
         assert!(mistakes("")[0].contains("apps: is empty"));
         let absent = read(Path::new("absent.toml")).err().unwrap();

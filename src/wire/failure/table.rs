@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::Event::{Broken, Late, Unconfirmed, Unreachable, Unusable};
+use super::Event::{Broken, Late, Unconfirmed, Unreachable, Untrusted, Unusable};
 use super::Row;
 use super::Sign::{self, Claims, Error, Event, NoConfiguration, NoError, Number, Otherwise, Status};
 use crate::fault::Kind::{InvalidRequest, Misconfigured, RejectedCredential, Throttled, Unavailable};
@@ -16,6 +16,8 @@ pub const ROWS: &[Row] = &[
     // What happens on the way, and what anybody may answer.
     row("unreachable", Unavailable, &[Event(Unreachable)], "no connection to the authority can be made",
         "ask again in a moment; if it stays so, the operator should check the network, the proxy and the trusted certificates"),
+    row("untrusted", Misconfigured, &[Event(Untrusted)], "the certificate of the authority's host is not trusted",
+        "set the tenant's 'ca_file' to a PEM file with the authority that signed its certificate, or install that on this machine"),
     row("broken", Unavailable, &[Event(Broken)], "the connection to the authority broke",
         "ask again in a moment; if it stays so, the operator should check the network, the proxy and the trusted certificates"),
     row("late", Unavailable, &[Event(Late)], "the authority did not answer in time",

@@ -61,7 +61,7 @@ def outward_words(said: dict | str) -> str:
 
 def exported(said: str) -> dict[str, str]:
     """The variables in lines such as a shell, or a file of them, would have."""
-    lines = re.findall(r"^\s*(?:export )?([A-Z_]+)=(.*)$", said, re.MULTILINE)
+    lines = re.findall(r"^\s*(?:# )?(?:export )?([A-Z_]+)=(.*)$", said, re.MULTILINE)
     return {name: value.strip().strip("'\"") for name, value in lines}
 
 
