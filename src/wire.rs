@@ -181,7 +181,12 @@ async fn receive(mut response: Response) -> Result<Incoming, Fault> {
 fn log_answer(response: &Response, request_id: &str) {
     let id = text(response.headers(), HeaderName::from_static("x-ms-request-id")).filter(|id| is_guid(id));
     if let Some(id) = id {
-        tracing::info!(request_id, status = response.status().as_u16(), authority_request_id = id, "answered");
+        tracing::info!(
+            request_id,
+            status = response.status().as_u16(),
+            authority_request_id = id,
+            "the authority answered"
+        );
     }
 }
 

@@ -257,6 +257,19 @@ async fn ids_and_claims_come_back_to_the_caller() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn claims_that_were_wanted_are_shown_at_once() {
+    let world = World::start().await;
+    let body = json!({ "error": "interaction_required", "claims": CLAIMS });
+    world.break_sts(support::on_token(json!({ "status": 400, "body": body, "times": 1 }))).await;
+    let wanted = world.ask(NATIVE).await.body["claims"].as_str().unwrap().to_owned();
+    let wanted: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
+    assert_eq!(world.ask(NATIVE).await.status, 403, "without them it rests");
+    let token = world.ask(&format!("{NATIVE}&claims={wanted}")).await.token().to_owned();
+    assert_eq!(world.ask(NATIVE).await.token(), token, "what came of it is for all");
+    assert_eq!(support::exchanges(&world.http, world.sts.url()).await[1]["form"]["claims"], CLAIMS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_is_confirmed_once_for_all_who_wait() {
     let world = world(INSTANCE).await;
     world.break_sts(json!([{ "match": { "path": INSTANCE }, "delay_ms": 100 }])).await;
