@@ -32,8 +32,8 @@ pub(super) fn build(config: &Config, clock: &Clock) -> Sources {
 }
 
 fn authority(tenant: &Tenant, clock: &Clock) -> Arc<Authority> {
-    let (place, discovery) = (tenant.place.clone(), tenant.instance_discovery.clone());
-    Arc::new(Authority::new(place, discovery, tenant.wire.clone(), clock.clone()))
+    let (place, host) = (tenant.place.clone(), Arc::clone(&tenant.host));
+    Arc::new(Authority::new(place, host, tenant.wire.clone(), clock.clone()))
 }
 
 fn parts(config: &Config, identity: &Identity, tenant: &Tenant, authority: &Arc<Authority>, clock: &Clock) -> Parts {

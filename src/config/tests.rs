@@ -105,6 +105,36 @@ fn with(section: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_region_is_named_or_looked_for_nearby() {
+    let text =
+        |region: &str| GOOD.replace("[identities.payroll]", &format!("region = '{region}'\n[identities.payroll]"));
+    let choice = |region: &str, variables: &[(&str, &str)]| {
+        let config = read_in(Path::new("/nonexistent"), &text(region), variables);
+        config.map(|config| format!("{:?}", config.identities[0].tenants[0].host.region))
+    };
+    assert_eq!(choice("westeurope", &[]).unwrap(), r#"Here(Region("westeurope"))"#);
+    assert!(choice("auto", &[("REGION_NAME", "East US")]).unwrap().contains("East US"));
+    assert!(choice("auto", &[]).unwrap().contains("169.254.169.254"));
+    for (host, fine) in [
+        ("http://127.0.0.1:8080/", true),
+        ("http://localhost:8080", true),
+        ("http://[fe80::1]:80", true),
+        ("", true),
+        ("http://10.0.0.1", false),
+        ("https://169.254.169.254", false),
+        ("http://u:p@127.0.0.1", false),
+        ("http://localhost:4141", false),
+        ("nonsense", false),
+    ] {
+        let told = choice("auto", &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", host)]);
+        assert_eq!(told.is_ok(), fine, "{host}: {told:?}");
+        let path = told.map_err(|mistakes| mistakes.mistakes[0].path.clone()).err();
+        assert!(path.is_none_or(|path| path == "tenants.contoso.region"), "{host}");
+        assert!(choice("westeurope", &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", host)]).is_ok(), "it is not looked at");
+    }
+}
+
+#[test]
 fn what_is_not_written_has_its_default() {
     let config = read(GOOD).unwrap();
     assert_eq!(config.server.listen, ["127.0.0.1:4141".parse().unwrap()]);
@@ -152,7 +182,8 @@ fn every_key_is_read() {
         (tenants[0].tenant.id.as_str(), tenants[0].place.url().as_str()),
         ("contoso.com", "https://login.corp:8443/")
     );
-    assert_eq!(tenants[0].instance_discovery, InstanceDiscovery::At("https://idp.corp".parse().unwrap()));
+    let asked = InstanceDiscovery::At("https://idp.corp".parse().unwrap());
+    assert_eq!(*tenants[0].host.instance.discovery(), asked);
     assert_eq!(tenants[0].timeout, Duration::from_secs(9));
     assert_eq!(tenants[0].extra_body[..], [("audience".to_owned(), "x".to_owned())]);
     let secs = Duration::from_secs;
