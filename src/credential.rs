@@ -20,6 +20,7 @@ pub mod watch;
 
 pub use assertion::AssertionFile;
 pub use certificate::Certificate;
+use delegate::Delegate;
 pub use secret::ClientSecret;
 
 /// A credential of an identity.
@@ -29,6 +30,8 @@ pub enum Credential {
     Assertion(AssertionFile),
     /// A certificate with its key.
     Certificate(Box<Certificate>),
+    /// Another identity's token.
+    Delegate(Delegate),
     /// A client secret.
     Secret(ClientSecret),
 }

@@ -23,6 +23,17 @@ pub fn of(host: &str) -> Option<Cloud> {
     HOSTS.iter().find(|(known, _)| known.eq_ignore_ascii_case(host)).map(|(_, cloud)| *cloud)
 }
 
+/// What a token must be for that another directory's application shows as its proof
+/// (<https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust>).
+#[must_use]
+pub const fn exchange_audience(cloud: Option<Cloud>) -> &'static str {
+    match cloud {
+        Some(Cloud::China) => "api://AzureADTokenExchangeChina",
+        Some(Cloud::UsGov) => "api://AzureADTokenExchangeUSGov",
+        _ => "api://AzureADTokenExchange",
+    }
+}
+
 const HOSTS: &[(&str, Cloud)] = &[
     ("login.microsoftonline.com", Cloud::Public),
     ("login.microsoft.com", Cloud::Public),

@@ -52,6 +52,15 @@ pub struct Selector {
     pub id: String,
 }
 
+impl Selector {
+    /// The one of these ids that is given: of client, object and resource, in this order.
+    #[must_use]
+    pub fn of(ids: [Option<&str>; 3]) -> Option<Self> {
+        let named = ["client_id", "object_id", "msi_res_id"].into_iter().zip(ids);
+        named.filter_map(|(parameter, id)| Some(Self { parameter, id: id?.to_owned() })).next()
+    }
+}
+
 /// Where a host pays out tokens, and how it is asked.
 #[derive(Clone, Debug)]
 pub struct Address {
