@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
-    process_collector::ProcessCollector,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, process_collector::ProcessCollector,
 };
 
+use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::name::Name;
 
@@ -21,6 +22,9 @@ pub struct Metrics {
     flight_waiters: IntCounter,
     refreshes: IntCounterVec,
     tokens: IntGauge,
+    credential_expiry: IntGaugeVec,
+    credential_rejections: IntCounterVec,
+    credential_preferences: IntCounterVec,
 }
 
 impl Metrics {
@@ -59,6 +63,23 @@ impl Metrics {
             )?,
             refreshes: counters("bursar_refreshes_total", "Renewals ahead of expiry.", &["identity", "outcome"])?,
             tokens: IntGauge::new("bursar_tokens", "Live tokens in the cache.")?,
+            credential_expiry: IntGaugeVec::new(
+                Opts::new(
+                    "bursar_credential_expiry_timestamp_seconds",
+                    "When a credential ends, where that is known, since the Unix epoch.",
+                ),
+                CREDENTIAL,
+            )?,
+            credential_rejections: counters(
+                "bursar_credential_rejections_total",
+                "Credentials that authorities rejected.",
+                CREDENTIAL,
+            )?,
+            credential_preferences: counters(
+                "bursar_credential_preferences_total",
+                "Times that a credential became the one that is used first.",
+                CREDENTIAL,
+            )?,
         };
         metrics.register()?;
         Ok(metrics)
@@ -76,6 +97,9 @@ impl Metrics {
         self.registry.register(Box::new(self.flight_waiters.clone()))?;
         self.registry.register(Box::new(self.refreshes.clone()))?;
         self.registry.register(Box::new(self.tokens.clone()))?;
+        self.registry.register(Box::new(self.credential_expiry.clone()))?;
+        self.registry.register(Box::new(self.credential_rejections.clone()))?;
+        self.registry.register(Box::new(self.credential_preferences.clone()))?;
         self.registry.register(Box::new(ProcessCollector::for_self()))
     }
 
@@ -101,6 +125,28 @@ impl Metrics {
         self.refreshes.with_label_values(&[identity.as_str(), outcome(result)]).inc();
     }
 
+    /// A credential ends at that time, or nobody knows when it does.
+    pub fn credential_ends(&self, identity: &Name, credential: &str, at: Option<Timestamp>) {
+        let labels = [identity.as_str(), credential];
+        match at {
+            Some(at) => {
+                self.credential_expiry.with_label_values(&labels).set(i64::try_from(at.as_secs()).unwrap_or(i64::MAX));
+            }
+            // There may be none, which is what is wanted.
+            None => drop(self.credential_expiry.remove_label_values(&labels)),
+        }
+    }
+
+    /// An authority rejected a credential.
+    pub fn credential_rejected(&self, identity: &Name, credential: &str) {
+        self.credential_rejections.with_label_values(&[identity.as_str(), credential]).inc();
+    }
+
+    /// A credential is used first from now on.
+    pub fn credential_preferred(&self, identity: &Name, credential: &str) {
+        self.credential_preferences.with_label_values(&[identity.as_str(), credential]).inc();
+    }
+
     /// The page for `/metrics`; `tokens` is how many live ones the cache holds now.
     #[must_use]
     pub fn page(&self, tokens: usize) -> Vec<u8> {
@@ -120,6 +166,7 @@ fn outcome<T>(result: &Result<T, Fault>) -> &'static str {
     }
 }
 
+const CREDENTIAL: &[&str] = &["identity", "credential"];
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const REQUEST_BUCKETS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 30.0];
 const EXCHANGE_BUCKETS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -136,13 +183,22 @@ mod tests {
         metrics.exchanged(&payroll, &Err::<(), _>(Fault::new(crate::fault::Kind::Throttled, "p", "r")), Duration::ZERO);
         metrics.refreshed(&payroll, &Ok(()));
         metrics.waits();
+        metrics.credential_rejected(&payroll, "secret");
+        metrics.credential_preferred(&payroll, "secret#2");
+        metrics.credential_ends(&payroll, "secret", Some(Timestamp::from_secs(1_800_000_000)));
+        metrics.credential_ends(&payroll, "assertion", Some(Timestamp::from_secs(1)));
+        metrics.credential_ends(&payroll, "assertion", None);
         let page = String::from_utf8(metrics.page(3)).unwrap();
+        assert!(!page.contains("credential=\"assertion\""), "what is not known is not there");
         for line in [
             r#"bursar_requests_total{dialect="imds",outcome="ok"} 1"#,
             r#"bursar_exchanges_total{identity="payroll",outcome="too_many_requests"} 1"#,
             r#"bursar_refreshes_total{identity="payroll",outcome="ok"} 1"#,
             "bursar_flight_waiters_total 1",
             "bursar_tokens 3",
+            r#"bursar_credential_expiry_timestamp_seconds{credential="secret",identity="payroll"} 1800000000"#,
+            r#"bursar_credential_rejections_total{credential="secret",identity="payroll"} 1"#,
+            r#"bursar_credential_preferences_total{credential="secret#2",identity="payroll"} 1"#,
             "bursar_build_info{version=",
             "process_resident_memory_bytes",
         ] {

@@ -12,11 +12,13 @@ use uuid::Uuid;
 
 use crate::claims::ClaimsRequest;
 use crate::clock::Clock;
+use crate::credential::Delegate;
+use crate::credential::calendar::Calendar;
 use crate::credential::watch::Watch;
 use crate::freshness::{Patience, Windows};
 use crate::metrics::Metrics;
 use crate::policy::Permit;
-use crate::source::{Source, Wish};
+use crate::source::{Handover, Source, Vouch, Wish};
 
 pub mod cache;
 pub mod flight;
@@ -148,17 +150,17 @@ impl Vend {
         self.0.cache.tokens(self.0.clock.now())
     }
 
-    /// Takes new credentials as they appear, for as long as the core is in use.
+    /// Takes new credentials as they appear, and warns before they end, for as long as the core is in use.
     pub fn watch_credentials(&self) {
-        let watch = Watch::over(self.0.sources.files());
+        let mut watch = Watch::over(self.0.sources.files());
         let parts = Arc::downgrade(&self.0);
         self.0.runtime.spawn(async move {
-            loop {
-                watch.change().await;
-                let Some(parts) = parts.upgrade() else { return };
+            let mut calendar = Calendar::default();
+            // The first look finds what changed between the reading of the configuration and the watch.
+            while let Some(parts) = parts.upgrade() {
                 // Reading may block; flights must not wait for it.
-                let reload = move || parts.sources.all().for_each(|source| source.reload());
-                tokio::task::spawn_blocking(reload).await.ok();
+                calendar = tokio::task::spawn_blocking(move || parts.reload(calendar)).await.unwrap_or_default();
+                watch.change().await;
             }
         });
     }
@@ -187,7 +189,9 @@ impl Vend {
         self.0.runtime.spawn(async move {
             let jitter = fastrand::f64();
             let (key, challenge) = (slot.key(), departure.challenge());
-            let wish = Wish { scope: &key.scope, extras: &key.extras, challenge, request_id: &request_id, jitter };
+            let (scope, extras, request_id) = (&key.scope, &key.extras, &*request_id);
+            let vouch = &Vouching { vend: &vend, source: &source, request_id };
+            let wish = Wish { scope, extras, challenge, request_id, jitter, vouch };
             let result = source.fetch(wish, &vend.0.metrics).await;
             if purpose == Purpose::Renewal {
                 vend.0.metrics.refreshed(source.identity(), &result);
@@ -196,6 +200,33 @@ impl Vend {
             vend.0.cache.weigh(slot).await;
             drop(hold);
         });
+    }
+}
+
+/// Hands over the tokens that prove an application. They leave for its authority alone, so no policy is asked.
+struct Vouching<'a> {
+    vend: &'a Vend,
+    source: &'a Source,
+    request_id: &'a str,
+}
+
+impl Vouch for Vouching<'_> {
+    fn token<'a>(&'a self, delegate: &'a Delegate) -> Handover<'a> {
+        Box::pin(async {
+            let parts = &self.vend.0;
+            let source = parts.sources.vouching(&delegate.identity, self.source.tenant()).await?;
+            let slot = parts.cache.slot(&source.key(&delegate.resource, &delegate.extras)).await;
+            self.vend.obtain(&source, &slot, None, self.request_id).await
+        })
+    }
+}
+
+impl Parts {
+    fn reload(&self, mut calendar: Calendar) -> Calendar {
+        // The sources of an identity have the same credentials, and a caller may have had thousands made.
+        self.sources.each_identity().for_each(|source| source.reload(&mut calendar, &self.metrics));
+        self.sources.all().for_each(|source| source.follow_all());
+        calendar
     }
 }
 

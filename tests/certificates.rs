@@ -161,6 +161,33 @@ fn a_certificate_that_does_not_hold_is_refused_with_its_date() {
     assert!(early.contains("file: the certificate is not valid before 20") && early.contains("clock"), "{early}");
 }
 
+#[test]
+fn a_pfx_and_its_passphrase_are_replaced_one_after_the_other() {
+    let directory = chain();
+    openssl(
+        directory.path(),
+        "openssl pkcs12 -export -inkey other.key -in other.crt -out other.pfx -passout file:wrong
+         cp modern.pfx app.pfx
+         cp pass app.pass",
+    );
+    let credential = r#"[{ kind = "certificate", file = "app.pfx", passphrase = { file = "app.pass" } }]"#;
+    let text = TWO_IDENTITIES.replacen(FIRST, credential, 1);
+    let path = support::write_config(directory.path(), &text, "http://127.0.0.1:1");
+    let now = Clock::System.now();
+    let config = Config::read(Some(&path), HashMap::new(), now).unwrap();
+    let credential = &config.identities[0].credentials[0];
+    assert_eq!(credential.files(), ["app.pfx", "app.pass"].map(|name| directory.path().join(name)));
+    credential.reload(now).unwrap();
+    openssl(directory.path(), "cp other.pfx app.pfx");
+    let fault = credential.reload(now).unwrap_err();
+    assert!(fault.inward().unwrap().contains("the passphrase does not open the key"), "{fault:?}");
+    credential.reload(now).unwrap();
+    assert_eq!(credential.generation(), 0);
+    openssl(directory.path(), "cp wrong app.pass");
+    credential.reload(now).unwrap();
+    assert_eq!(credential.generation(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pfx_gets_a_token_and_its_chain_goes_along_in_order() {
     let directory = chain();

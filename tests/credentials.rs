@@ -1,60 +1,15 @@
 //! Each kind of credential against an authority that verifies it in earnest.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
-use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
-use support::{APP, NATIVE, SECRET, STS_SETTINGS, TWO_IDENTITIES, World};
+use support::proof::{assertion, world};
+use support::{APP, NATIVE, TWO_IDENTITIES, World};
 
 const FIRST: &str = r#"[{ kind = "secret", file = "secret" }]"#;
-
-fn with_credentials(credentials: &str) -> String {
-    assert!(TWO_IDENTITIES.contains(FIRST));
-    TWO_IDENTITIES.replacen(FIRST, credentials, 1)
-}
-
-/// Writes a certificate with its key to `app.pem`, and what the STS needs to `public.pem` and `jwks.json`.
-fn issue(directory: &Path) -> EncodingKey {
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["app".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
-    std::fs::write(directory.join("app.pem"), format!("{}{certificate}", key.serialize_pem())).unwrap();
-    std::fs::write(directory.join("public.pem"), &certificate).unwrap();
-    let signing = EncodingKey::from_rsa_pem(key.serialize_pem().as_bytes()).unwrap();
-    let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&signing, Algorithm::RS256).unwrap()).unwrap();
-    jwk["kid"] = json!("one");
-    std::fs::write(directory.join("jwks.json"), json!({ "keys": [jwk] }).to_string()).unwrap();
-    signing
-}
-
-fn assertion(key: &EncodingKey, expires: u64) -> String {
-    let header = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::RS256) };
-    let claims = json!({
-        "iss": "https://cluster", "sub": "system:serviceaccount:pay:roll", "aud": "api://AzureADTokenExchange",
-        "iat": 1_799_999_000, "exp": expires,
-    });
-    jsonwebtoken::encode(&header, &claims, key).unwrap()
-}
-
-/// A world whose first application is known by a certificate and a federation as well.
-async fn world(credentials: &str) -> (World, EncodingKey) {
-    let directory = support::directory();
-    let key = issue(directory.path());
-    let proofs = r#"
-certificates = ["public.pem"]
-federated = [{ issuer = "https://cluster", subject = "system:serviceaccount:pay:roll", jwks_file = "jwks.json" }]
-"#;
-    let secrets = format!("secrets = [\"{SECRET}\"]");
-    let settings = STS_SETTINGS.replacen(&secrets, &format!("{secrets}{proofs}"), 1);
-    std::fs::write(directory.path().join("sts.toml"), settings).unwrap();
-    std::fs::write(directory.path().join("wrong"), "wrong-secret").unwrap();
-    (World::within(directory, &with_credentials(credentials)).await, key)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_signs_a_fresh_assertion_for_every_exchange() {
@@ -145,45 +100,6 @@ async fn an_outage_does_not_make_an_unknown_secret_trusted() {
     let targets: Vec<String> = (0..50).map(|n| format!("/token?resource=https://r{n}")).collect();
     join_all(targets.iter().map(|target| world.ask(target))).await;
     assert_eq!(world.exchanges().await, 3, "two in the outage and one that is rejected");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_credential_that_cannot_be_used_gives_way_to_the_next() {
-    let (world, _) = world(r#"[{ kind = "assertion", file = "missing" }, { kind = "secret", file = "secret" }]"#).await;
-    world.ask(NATIVE).await.token();
-    assert_eq!(world.exchanges().await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_new_secret_is_taken_within_moments_and_tokens_stay() {
-    let (world, _) = world(r#"[{ kind = "secret", file = "wrong" }]"#).await;
-    for target in [NATIVE, "/token?resource=https://vault.azure.net&tenant=two"] {
-        assert_eq!(world.ask(target).await.status, 403);
-    }
-    let file = world.directory.path().join("wrong");
-    std::fs::write(world.directory.path().join("new"), SECRET).unwrap();
-    std::fs::rename(world.directory.path().join("new"), &file).unwrap();
-    let watch = bursar::clock::Stopwatch::start();
-    while world.ask(NATIVE).await.status != 200 {
-        assert!(watch.elapsed() < Duration::from_secs(2), "the rejection ends with the secret, on a clock that stands");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    world.ask("/token?resource=https://vault.azure.net&tenant=two").await.token();
-    let token = world.ask(NATIVE).await.token().to_owned();
-    std::fs::write(&file, "").unwrap();
-    tokio::time::sleep(Duration::from_millis(600)).await;
-    world.ask("/token?resource=another").await.token();
-    assert_eq!(world.ask(NATIVE).await.token(), token, "a broken file changes nothing");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rejected_credential_gives_way_to_the_next() {
-    let (world, _) =
-        world(r#"[{ kind = "secret", file = "wrong" }, { kind = "certificate", file = "app.pem" }]"#).await;
-    world.ask(NATIVE).await.token();
-    assert_eq!(world.exchanges().await, 2);
-    world.ask("/token?resource=other").await.token();
-    assert_eq!(world.exchanges().await, 1, "the rejected one rests");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,10 +3,13 @@
 
 mod support;
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bursar::clock::Stopwatch;
 use serde_json::Value;
-use support::{NATIVE, OTHER_TENANT, TENANT, TWO_IDENTITIES, World};
+use support::{NATIVE, OTHER_TENANT, SECRET, TENANT, TWO_IDENTITIES, World};
 
 const THIRD: &str = "b0b00000-0000-4000-8000-00000000000c";
 const ANY: &str = "[tenants.\"*\"]\nauthority = \"@authority@\"\ninstance_discovery = false\n\n[identities.first]";
@@ -51,6 +54,22 @@ async fn any_alone_is_no_default() {
     let reply = world.ask(NATIVE).await;
     assert!(reply.status == 400 && reply.description().contains("say which one with tenant="), "{reply:?}");
     world.ask(&format!("{NATIVE}&tenant=one")).await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_secret_reaches_tenants_that_callers_named() {
+    let config = config("[\"*\"]").replacen("file = \"secret\"", "file = \"wrong\"", 1);
+    let directory = support::directory();
+    std::fs::write(directory.path().join("wrong"), "wrong").unwrap();
+    let world = World::within(directory, &config).await;
+    let target = format!("{NATIVE}&identity=first&tenant={THIRD}");
+    assert_eq!(world.ask(&target).await.status, 403);
+    std::fs::write(world.directory.path().join("wrong"), SECRET).unwrap();
+    let watch = Stopwatch::start();
+    while world.ask(&target).await.status != 200 {
+        assert!(watch.elapsed() < Duration::from_secs(2), "the rejection ends with the secret");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[test]

@@ -55,8 +55,9 @@ default = true
 resources = ["https://vault.azure.net", "api://x/"]
 credentials = [
   { kind = "certificate", file = "app.pem", key = "app.key", passphrase = { env = "SECRET" }, send_x5c = true, claims = { tier = 3 } },
-  { kind = "secret", file = "header" },
+  { kind = "secret", file = "header", expires = 2027-01-31 },
   { kind = "assertion", file = "not-there-yet" },
+  { kind = "assertion", url = "https://sts.corp/token", bearer = { env = "SECRET" } },
 ]
 [freshness]
 late = "10m"
@@ -143,7 +144,10 @@ fn every_key_is_read() {
     assert_eq!(rules.object_id.as_deref(), Some("11111111-2222-3333-4444-555555555555"));
     assert_eq!(rules.resource_id.as_deref(), Some("/subscriptions/x"));
     assert!(matches!(&rules.resources, policy::Resources::Listed(listed) if listed.len() == 2));
-    assert_eq!(credentials.iter().map(|one| one.kind()).collect::<Vec<_>>(), ["certificate", "secret", "assertion"]);
+    assert_eq!(
+        credentials.iter().map(|one| one.kind()).collect::<Vec<_>>(),
+        ["certificate", "secret", "assertion", "assertion"]
+    );
     assert_eq!(
         (tenants[0].tenant.id.as_str(), tenants[0].place.url().as_str()),
         ("contoso.com", "https://login.corp:8443/")

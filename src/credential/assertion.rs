@@ -1,78 +1,91 @@
-//! An assertion in a file, such as a projected Kubernetes token, that its issuer renews.
-//!
-//! It is read for every exchange: such files live for an hour, and whoever holds the text of an old one
-//! is refused with AADSTS700024.
+//! An assertion that another issuer signs and renews, such as a projected Kubernetes token. It comes from a
+//! file or a URL, anew for every exchange: whoever holds the text of an old one is refused with AADSTS700024.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::file;
-use crate::fault::{Fault, Kind};
-use crate::secret::Secret;
-use crate::wire::request::ClientProof;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
 
-/// A file that holds a signed assertion.
-#[derive(Debug)]
-pub struct AssertionFile(PathBuf);
+use super::expiry::{Expiry, Renewal};
+use crate::clock::Timestamp;
 
-impl AssertionFile {
-    /// The assertion in the file at `path`, whether it is there yet or not.
-    #[must_use]
-    pub const fn new(path: PathBuf) -> Self {
-        Self(path)
-    }
+pub mod file;
+pub mod url;
 
-    /// Reads the file as it is now.
-    ///
-    /// # Errors
-    /// The file cannot be read or holds no assertion.
-    pub async fn prove(&self) -> Result<ClientProof, Fault> {
-        let path = self.0.clone();
-        let read = tokio::task::spawn_blocking(move || file::read(&path, MAX_ASSERTION)).await;
-        let read = read.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
-        let bytes = read.map_err(|error| self.fault("the assertion file cannot be read", &error.to_string()))?;
-        let text = std::str::from_utf8(&bytes).map(str::trim).unwrap_or_default();
-        if !is_compact_jws(text) {
-            return Err(self.fault("the assertion file holds no signed assertion", "not three base64url parts"));
-        }
-        Ok(ClientProof::Assertion(Secret::from(text.to_owned())))
-    }
-
-    fn fault(&self, problem: &'static str, why: &str) -> Fault {
-        Fault::new(Kind::UnusableCredential, problem, "check the 'file' of the identity's assertion credential")
-            .with_inward(format!("{}: {why}", self.0.display()))
-            // Whoever projects the file may be slower than we are, and looking again costs nothing.
-            .with_retry_after(Some(Duration::from_secs(1)))
-    }
-}
-
-/// Three base64url parts with dots between (RFC 7515 section 3.1).
-fn is_compact_jws(text: &str) -> bool {
+/// The text of an assertion: three base64url parts with dots between (RFC 7515 section 3.1), and perhaps a
+/// line break around them.
+fn compact_jws(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?.trim();
     let part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b));
-    text.split('.').count() == 3 && text.split('.').all(part)
+    (text.split('.').count() == 3 && text.split('.').all(part)).then_some(text)
 }
 
-const MAX_ASSERTION: u64 = 64 << 10;
+/// When an assertion ends, as far as it says so itself; nobody verifies that here. `renewal` is made of what
+/// should be left of its life at least.
+fn expiry(jws: &str, renewal: impl FnOnce(Duration) -> Renewal) -> Option<Expiry> {
+    let claims = URL_SAFE_NO_PAD.decode(jws.split('.').nth(1)?.trim_end_matches('=')).ok()?;
+    let claims: Times = serde_json::from_slice(&claims).ok()?;
+    let at = moment(claims.exp?)?;
+    let life = claims.iat.and_then(moment).map(|issued_at| at.since(issued_at));
+    let least = life.map_or(LEAST, |life| LEAST.min(life / 6));
+    Some(Expiry { at, renewal: renewal(least) })
+}
+
+/// A NumericDate, which may have a fraction (RFC 7519 section 2).
+fn moment(date: f64) -> Option<Timestamp> {
+    Some(Timestamp::default() + Duration::try_from_secs_f64(date).ok()?)
+}
+
+#[derive(Deserialize)]
+struct Times {
+    exp: Option<f64>,
+    iat: Option<f64>,
+}
+
+/// More than any assertion has.
+const MOST: u64 = 64 << 10;
+/// What a token of an hour still has when Kubernetes renews it is more than this; a shorter one has as much
+/// less.
+const LEAST: Duration = Duration::from_mins(10);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn the_file_is_read_each_time() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("token");
-        let assertion = AssertionFile::new(path.clone());
-        assert_eq!(assertion.prove().await.unwrap_err().status(), 403);
-        for text in ["a.b.c", "d.e.f\n"] {
-            std::fs::write(&path, text).unwrap();
-            assert_eq!(assertion.prove().await.unwrap().secret().expose(), text.trim());
+    fn with_claims(claims: &str) -> String {
+        format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    #[test]
+    fn the_end_is_what_the_assertion_says() {
+        let (end, ten) = (1_800_003_600, Duration::from_mins(10));
+        for (claims, expected) in [
+            (r#"{"exp": 1800003600, "iat": 1800000000}"#, Some((end, ten))),
+            (r#"{"exp": 1800003600, "iat": 1800003300}"#, Some((end, Duration::from_secs(50)))),
+            (r#"{"exp": 1800003600}"#, Some((end, ten))),
+            (r#"{"exp": 1800003600.5, "iat": 9e18}"#, Some((end, Duration::ZERO))),
+            (r#"{"exp": -1}"#, None),
+            (r#"{"exp": 1e300}"#, None),
+            (r#"{"exp": "soon"}"#, None),
+            (r#"{"iat": 1800000000}"#, None),
+            ("[]", None),
+            ("no JSON", None),
+        ] {
+            let told = expiry(&with_claims(claims), Renewal::Written).map(|expiry| match expiry.renewal {
+                Renewal::Written(least) => (expiry.at.as_secs(), least),
+                _ => unreachable!("it is written"),
+            });
+            assert_eq!(told, expected, "{claims}");
         }
-        for text in ["", "a.b", "a.b.c.d", "a.b c.d", "a..c"] {
-            std::fs::write(&path, text).unwrap();
-            let fault = assertion.prove().await.unwrap_err();
-            assert_eq!(fault.kind, Kind::UnusableCredential, "{text:?}");
-            assert!(!fault.to_string().contains(&*path.to_string_lossy()));
+        assert_eq!(expiry("a.b.c", Renewal::Written), None);
+    }
+
+    #[test]
+    fn only_a_compact_jws_is_an_assertion() {
+        assert_eq!(compact_jws(b" a.b-_.c=\n"), Some("a.b-_.c="));
+        for text in ["", "a.b", "a.b.c.d", "a.b c.d", "a..c", "\u{feff}a.b.c"] {
+            assert_eq!(compact_jws(text.as_bytes()), None, "{text:?}");
         }
     }
 }

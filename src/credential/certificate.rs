@@ -22,6 +22,7 @@ use crate::secret::Secret;
 use crate::wire::request::ClientProof;
 
 pub mod chain;
+pub mod client;
 pub mod material;
 mod pem;
 mod pfx;
@@ -202,6 +203,8 @@ mod tests {
             now: Timestamp::from_secs(1_000_000),
             jti: "one",
             algorithm,
+            request_id: "request",
+            deadline: crate::clock::Deadline::after(Duration::ZERO),
         };
         let jwt = certificate.prove(&occasion).unwrap().secret().expose().to_owned();
         let part = |n: usize| {

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 
 use super::file;
+use super::sight::{Lookout, Sight};
+use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
 use crate::name::Malformed;
 use crate::secret::Secret;
@@ -17,14 +19,34 @@ use crate::wire::request::ClientProof;
 pub struct ClientSecret {
     value: ArcSwap<Secret>,
     file: Option<PathBuf>,
+    expires: Option<Timestamp>,
     generation: AtomicU64,
+    lookout: Lookout,
 }
 
 impl ClientSecret {
     /// A credential of this value. One that came from a file can change with it.
     #[must_use]
     pub fn new(value: Secret, file: Option<PathBuf>) -> Self {
-        Self { value: ArcSwap::from_pointee(value), file, generation: AtomicU64::default() }
+        Self {
+            value: ArcSwap::from_pointee(value),
+            file,
+            expires: None,
+            generation: AtomicU64::default(),
+            lookout: Lookout::default(),
+        }
+    }
+
+    /// The same, with what the operator says of its end.
+    #[must_use]
+    pub fn with_expiry(self, expires: Option<Timestamp>) -> Self {
+        Self { expires, ..self }
+    }
+
+    /// When it ends, as far as the operator said; nothing else knows.
+    #[must_use]
+    pub const fn expires(&self) -> Option<Timestamp> {
+        self.expires
     }
 
     /// Where a new value would appear.
@@ -42,21 +64,24 @@ impl ClientSecret {
     /// Reads the file again, and takes a new value.
     ///
     /// # Errors
-    /// The file holds no secret; the old value stays.
+    /// The file holds no secret; the old value stays. Each state of the file is told about once.
     pub fn reload(&self) -> Result<(), Fault> {
         let Some(path) = &self.file else { return Ok(()) };
-        let broken = |why: String| {
-            let problem = "the file of a client secret changed and cannot be used; the old secret stays in use";
-            Fault::new(Kind::UnusableCredential, problem, "mend the file")
-                .with_inward(format!("{}: {why}", path.display()))
-        };
-        let bytes = file::read(path, file::MOST).map_err(|error| broken(error.to_string()))?;
-        let value = one_line(&String::from_utf8_lossy(&bytes)).map_err(|malformed| broken(malformed.to_string()))?;
+        self.lookout.look(|| {
+            let read = file::read(path, file::MOST);
+            let sight = Sight::of(&[read.as_ref().ok().map(|bytes| &bytes[..])]);
+            let value = read.map_err(|error| error.to_string()).and_then(|bytes| {
+                one_line(&String::from_utf8_lossy(&bytes)).map_err(|malformed| malformed.to_string())
+            });
+            (sight, value.map(|value| self.take(value)).map_err(|why| broken(path, &why)))
+        })
+    }
+
+    fn take(&self, value: Secret) {
         if !self.value.load().matches(value.expose().as_bytes()) {
             self.value.store(Arc::new(value));
             self.generation.fetch_add(1, Ordering::AcqRel);
         }
-        Ok(())
     }
 
     /// The present value.
@@ -70,6 +95,11 @@ impl ClientSecret {
     pub fn prove(&self) -> ClientProof {
         ClientProof::Secret(Secret::clone(&self.value.load()))
     }
+}
+
+fn broken(path: &Path, why: &str) -> Fault {
+    let problem = "the file of a secret changed and cannot be used; the old secret stays in use";
+    Fault::new(Kind::UnusableCredential, problem, "mend the file").with_inward(format!("{}: {why}", path.display()))
 }
 
 /// Reads a secret: one line of text, since anything else would be sent as something that nobody sees. A
@@ -103,6 +133,7 @@ mod tests {
         for broken in ["", "two\nlines"] {
             std::fs::write(&path, broken).unwrap();
             assert_eq!(secret.reload().unwrap_err().kind, Kind::UnusableCredential);
+            secret.reload().unwrap();
         }
         std::fs::remove_file(&path).unwrap();
         secret.reload().unwrap_err();

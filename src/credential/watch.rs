@@ -13,8 +13,9 @@ use tokio::sync::Notify;
 
 /// A watch over the directories of some files.
 pub struct Watch {
-    /// Dropped with the watch, which ends it.
-    _watcher: Option<RecommendedWatcher>,
+    watcher: Option<RecommendedWatcher>,
+    /// Those that cannot be watched yet, perhaps because they are not there.
+    missing: HashSet<PathBuf>,
     changed: Arc<Notify>,
 }
 
@@ -23,32 +24,41 @@ impl Watch {
     #[must_use]
     pub fn over<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
         let changed = Arc::new(Notify::new());
-        let directories: HashSet<PathBuf> = files.into_iter().filter_map(Path::parent).map(named).collect();
-        let watcher = watcher(&directories, &changed).inspect_err(|error| {
+        let watcher = watcher(&changed).inspect_err(|error| {
             tracing::warn!(%error, "credentials cannot be watched; they are looked at each minute");
         });
-        Self { _watcher: watcher.ok(), changed }
+        let missing = files.into_iter().filter_map(Path::parent).map(named).collect();
+        let mut watch = Self { watcher: watcher.ok(), missing, changed };
+        watch.extend();
+        for directory in &watch.missing {
+            tracing::warn!(directory = %directory.display(), "the directory of a credential cannot be watched yet; it is looked at each minute");
+        }
+        watch
     }
 
     /// Waits until something may have changed, and a moment longer, because files come in groups.
-    pub async fn change(&self) {
+    pub async fn change(&mut self) {
         tokio::time::timeout(PAUSE, self.changed.notified()).await.ok();
         tokio::time::sleep(SETTLING).await;
+        self.extend();
+    }
+
+    /// Watches what can be watched by now.
+    fn extend(&mut self) {
+        if let Some(watcher) = &mut self.watcher {
+            self.missing.retain(|directory| watcher.watch(directory, RecursiveMode::NonRecursive).is_err());
+        }
     }
 }
 
-fn watcher(directories: &HashSet<PathBuf>, changed: &Arc<Notify>) -> notify::Result<RecommendedWatcher> {
+fn watcher(changed: &Arc<Notify>) -> notify::Result<RecommendedWatcher> {
     let changed = Arc::clone(changed);
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+    notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Reading a file is an event too, and reading is what a change leads to.
         if !event.is_ok_and(|event| event.kind.is_access()) {
             changed.notify_one();
         }
-    })?;
-    for directory in directories {
-        watcher.watch(directory, RecursiveMode::NonRecursive)?;
-    }
-    Ok(watcher)
+    })
 }
 
 /// The directory of a bare file name is the present one.
@@ -75,7 +85,8 @@ mod tests {
         }
         symlink("one", path("..data")).unwrap();
         symlink("..data/secret", path("secret")).unwrap();
-        let watch = Watch::over([path("secret").as_path()]);
+        let missing = path("not-there/token");
+        let mut watch = Watch::over([missing.as_path(), path("secret").as_path()]);
         symlink("two", path("..data_tmp")).unwrap();
         std::fs::rename(path("..data_tmp"), path("..data")).unwrap();
         tokio::time::timeout(Duration::from_secs(2), watch.change()).await.unwrap();

@@ -28,6 +28,7 @@ pub struct Host {
 }
 
 /// What it is made of.
+#[derive(Clone)]
 pub struct Parts {
     /// The identity that it mints for.
     pub identity: Name,
@@ -129,6 +130,12 @@ impl Host {
     pub fn new(parts: Parts) -> Self {
         let renewals = RateLimiter::direct(Quota::per_second(parts.refresh_rate));
         Self { parts, throttle: Throttle::default(), renewals }
+    }
+
+    /// The same with nothing remembered.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        Self::new(self.parts.clone())
     }
 
     /// The identity that it mints for.

@@ -1,18 +1,19 @@
-//! How one credential stands with its authority: trusted, unknown, or rejected until a time.
+//! How one credential stands with its authority: trusted, unknown, or at rest until a time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::Timestamp;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::freshness::cool_down;
 
 /// What the authority last said of a credential.
 #[derive(Debug, Default)]
 pub struct Standing {
-    rejection: Mutex<Option<Rejection>>,
+    rest: Mutex<Option<Rest>>,
     /// Whether the last exchange that told anything of it gave a token.
     trusted: AtomicBool,
     /// Of which credential all this was said.
@@ -32,14 +33,15 @@ impl Default for Lanes {
 }
 
 #[derive(Debug)]
-struct Rejection {
+struct Rest {
+    /// Why: the authority rejected it, or it could not be applied.
     fault: Fault,
     failures: u32,
     since: Timestamp,
     until: Timestamp,
 }
 
-impl Rejection {
+impl Rest {
     /// Whether it still counts; not when the clock was set back behind its beginning.
     fn stands(&self, now: Timestamp) -> bool {
         (self.since..self.until).contains(&now)
@@ -47,24 +49,51 @@ impl Rejection {
 }
 
 impl Standing {
+    /// Nothing is known yet of the credential's present `generation`.
+    #[must_use]
+    pub fn of(generation: u64) -> Self {
+        Self { generation: AtomicU64::new(generation), ..Self::default() }
+    }
+
     /// Until when it stands rejected, and why.
     #[must_use]
     pub fn rejected(&self, now: Timestamp) -> Option<(Timestamp, Fault)> {
-        let rejection = self.lock();
-        rejection.as_ref().filter(|rejection| rejection.stands(now)).map(|held| (held.until, held.fault.clone()))
+        let rest = self.lock();
+        let stands = |rest: &&Rest| rest.stands(now) && rest.fault.kind == Kind::RejectedCredential;
+        rest.as_ref().filter(stands).map(|rest| (rest.until, rest.fault.clone()))
+    }
+
+    /// Whether it failed lately, so that others go first.
+    #[must_use]
+    pub fn rests(&self, now: Timestamp) -> bool {
+        self.lock().as_ref().is_some_and(|rest| rest.stands(now))
     }
 
     /// The authority rejected it; it rests, longer each time. Exchanges that were under way together are
     /// one time.
     pub fn reject(&self, fault: &Fault, now: Timestamp, jitter: f64) {
-        let mut rejection = self.lock();
+        self.rest(fault, now, |failures| cool_down(fault, failures, jitter));
+    }
+
+    /// It could not be applied. Others go first for a while, which is no reason not to use it when they fail.
+    pub fn pass_over(&self, fault: &Fault, now: Timestamp, jitter: f64) {
+        // As long as a rejection: the fault's own patience is about asking again, not about preference.
+        let alike = Fault::new(Kind::RejectedCredential, "", "");
+        self.rest(fault, now, |failures| cool_down(&alike, failures, jitter));
+    }
+
+    fn rest(&self, fault: &Fault, now: Timestamp, length: impl FnOnce(u32) -> Duration) {
+        let mut rest = self.lock();
         self.trusted.store(false, Ordering::Release);
-        if rejection.as_ref().is_some_and(|before| before.stands(now)) {
+        let is_rejection = fault.kind == Kind::RejectedCredential;
+        // What the authority said weighs more than what we found ourselves.
+        let is_alike = |before: &&Rest| (before.fault.kind == Kind::RejectedCredential) == is_rejection;
+        if rest.as_ref().is_some_and(|before| before.stands(now) && (is_alike(&before) || !is_rejection)) {
             return;
         }
-        let failures = rejection.as_ref().map_or(1, |before| before.failures.saturating_add(1));
-        let until = now + cool_down(fault, failures, jitter);
-        *rejection = Some(Rejection { fault: fault.clone(), failures, since: now, until });
+        let before = rest.as_ref().filter(is_alike);
+        let failures = before.map_or(1, |before| before.failures.saturating_add(1));
+        *rest = Some(Rest { fault: fault.clone(), failures, since: now, until: now + length(failures) });
     }
 
     /// Whether this is a new credential, of which the authority has said nothing yet.
@@ -83,6 +112,13 @@ impl Standing {
         self.trusted.store(true, Ordering::Release);
     }
 
+    /// A turn, if nobody is in the way.
+    #[must_use]
+    pub fn try_enter(&self) -> Option<SemaphorePermit<'_>> {
+        let wanted = if self.trusted.load(Ordering::Acquire) { 1 } else { LANES };
+        self.lanes.0.try_acquire_many(wanted).ok()
+    }
+
     /// Waits for a turn, which ends when the answer is dropped.
     pub async fn enter(&self) -> Option<SemaphorePermit<'_>> {
         let wanted = if self.trusted.load(Ordering::Acquire) { 1 } else { LANES };
@@ -94,9 +130,9 @@ impl Standing {
         Some(turn)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Rejection>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Rest>> {
         // Invariant: no code panics while it holds this lock, and the value is whole at every moment.
-        self.rejection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -106,10 +142,7 @@ const LANES: u32 = 8;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::fault::Kind;
 
     fn at(secs: u64) -> Timestamp {
         Timestamp::from_secs(1000) + Duration::from_secs(secs)
@@ -134,6 +167,29 @@ mod tests {
         standing.reject(&fault, at(31), 0.0);
         standing.trust();
         assert!(standing.rejected(at(31)).is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_applied_rests_and_is_not_rejected() {
+        let (standing, now) = (Standing::default(), at(0));
+        let unusable = Fault::new(Kind::UnusableCredential, "p", "r").with_retry_after(Some(Duration::from_secs(1)));
+        standing.pass_over(&unusable, now, 0.0);
+        assert!(standing.rests(at(9)) && standing.rejected(now).is_none());
+        assert!(!standing.rests(at(10)));
+        standing.reject(&Fault::new(Kind::RejectedCredential, "p", "r"), at(1), 0.0);
+        assert!(standing.rejected(at(10)).is_some(), "the authority's word weighs more");
+        assert!(standing.rejected(at(11)).is_none(), "and is the first of its kind");
+        standing.pass_over(&unusable, at(2), 0.0);
+        assert!(standing.rejected(at(3)).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_trial_does_not_wait() {
+        let standing = Standing::default();
+        let turn = standing.enter().await;
+        assert!(standing.try_enter().is_none());
+        drop(turn);
+        assert!(standing.try_enter().is_some());
     }
 
     #[tokio::test]

@@ -78,12 +78,12 @@ impl Sources {
     ///
     /// # Errors
     /// Only a bug of ours: the configuration has seen to it that there is one.
-    pub async fn vouching(&self, identity: &Name, id: &TenantId) -> Result<Arc<Source>, Fault> {
+    pub async fn vouching(&self, identity: &Name, id: Option<&TenantId>) -> Result<Arc<Source>, Fault> {
         let places = self.0.get(identity).ok_or_else(missing)?;
         if let Some(there) = places.listed.values().find(|source| source.tenant() == id) {
             return Ok(Arc::clone(there));
         }
-        if let Some(any) = &places.any {
+        if let (Some(any), Some(id)) = (&places.any, id) {
             return Ok(any.find(id).await);
         }
         places.first.as_ref().and_then(|first| places.listed.get(first)).cloned().ok_or_else(missing)
@@ -97,12 +97,17 @@ impl Sources {
         })
     }
 
+    /// One of each identity: what is true of its credentials is true of those of the others.
+    pub fn each_identity(&self) -> impl Iterator<Item = &Source> {
+        self.0.values().filter_map(|places| {
+            let pattern = places.any.as_ref().map(|any| &any.pattern);
+            places.listed.values().next().map(Arc::as_ref).or(pattern)
+        })
+    }
+
     /// The files in which new credentials would appear.
     pub fn files(&self) -> impl Iterator<Item = &std::path::Path> {
-        self.0.values().flat_map(|places| {
-            let pattern = places.any.iter().flat_map(|any| any.pattern.files());
-            places.listed.values().flat_map(|source| source.files()).chain(pattern)
-        })
+        self.each_identity().flat_map(Source::files)
     }
 }
 
@@ -123,7 +128,8 @@ mod tests {
     use crate::authority::{Authority, InstanceDiscovery};
     use crate::clock::Clock;
     use crate::name::ClientId;
-    use crate::source::Parts;
+    use crate::source::Application;
+    use crate::source::application::Parts;
     use crate::wire::{Reach, Trust, Wire};
 
     fn pattern() -> Source {
@@ -136,7 +142,7 @@ mod tests {
         };
         let place = Place::pattern("https://login.microsoftonline.com", None).unwrap();
         let authority = Authority::new(place, InstanceDiscovery::Off, Wire::new(trust).unwrap(), Clock::System);
-        Source::new(Parts {
+        let parts = Parts {
             identity: Name::parse("app").unwrap(),
             client_id: ClientId::parse("app").unwrap(),
             authority: Arc::new(authority),
@@ -146,7 +152,8 @@ mod tests {
             timeout: Duration::from_secs(1),
             refresh_rate: NonZeroU32::MIN,
             clock: Clock::System,
-        })
+        };
+        Source::Application(Box::new(Application::new(parts)))
     }
 
     #[tokio::test]
@@ -156,7 +163,7 @@ mod tests {
         let tenant = |n: u32| Tenant { name: None, id: TenantId::parse(&format!("t{n}.example")).unwrap() };
         for n in 0..25_000 {
             let source = sources.find(&app, &tenant(n)).await.unwrap();
-            assert_eq!(source.tenant(), &tenant(n).id);
+            assert_eq!(source.tenant(), Some(&tenant(n).id));
         }
         sources.0[&app].any.as_ref().unwrap().made.run_pending_tasks().await;
         assert!(sources.all().count() <= 10_000);

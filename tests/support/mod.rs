@@ -18,6 +18,8 @@ use bursar::sts::{Settings, Sts};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub mod proof;
+
 pub const TENANT: &str = "b0b00000-0000-4000-8000-000000000001";
 pub const OTHER_TENANT: &str = "b0b00000-0000-4000-8000-00000000000a";
 pub const APP: &str = "b0b00000-0000-4000-8000-000000000002";
@@ -115,12 +117,18 @@ impl World {
 
     /// A service of this configuration, with the files of `directory` beside it.
     pub async fn within(directory: TempDir, config: &str) -> Self {
+        Self::interrupted(directory, config, |_| {}).await
+    }
+
+    /// The same, and what happens in the directory after the configuration was read and before it is used.
+    pub async fn interrupted(directory: TempDir, config: &str, between: impl FnOnce(&Path)) -> Self {
         let hand = ManualClock::at(Timestamp::from_secs(1_800_000_000));
         let clock = Clock::Manual(hand.clone());
         let settings = Settings::read(&directory.path().join("sts.toml")).unwrap();
         let sts = Sts::start(settings, &[loopback()], None, clock.clone()).await.unwrap();
         let path = write_config(directory.path(), config, sts.url());
         let config = Config::read(Some(&path), std::collections::HashMap::new(), hand.now()).unwrap();
+        between(directory.path());
         let server = App::build(config, clock, tokio::runtime::Handle::current()).unwrap().start().unwrap();
         let http = client();
         Self { sts, hand, server, http, directory }

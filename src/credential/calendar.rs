@@ -1,0 +1,46 @@
+//! Keeps the ends of all credentials: on the metrics page, and as warnings in the log.
+
+use std::collections::HashMap;
+
+use super::expiry::{Expiry, Stage, due};
+use crate::clock::Timestamp;
+use crate::metrics::Metrics;
+use crate::name::Name;
+
+/// What was warned of, for each credential of each identity.
+#[derive(Debug, Default)]
+pub struct Calendar(HashMap<(Name, Box<str>), (Timestamp, Stage)>);
+
+impl Calendar {
+    /// Notes when a credential ends, and warns when that is due. `label` is its name among those of the
+    /// identity.
+    pub fn note(&mut self, identity: &Name, label: &str, expiry: Option<Expiry>, now: Timestamp, metrics: &Metrics) {
+        metrics.credential_ends(identity, label, expiry.map(|expiry| expiry.at));
+        let Some(expiry) = expiry else { return };
+        let key = (identity.clone(), Box::from(label));
+        if let Some(stage) = due(&expiry, now, self.0.get(&key).copied()) {
+            warn(identity, label, &expiry, stage, now);
+            self.0.insert(key, (expiry.at, stage));
+        }
+    }
+}
+
+fn warn(identity: &Name, credential: &str, expiry: &Expiry, stage: Stage, now: Timestamp) {
+    let (identity, expires_at, days_left) = (identity.as_str(), expiry.at, expiry.at.since(now).as_secs() / 86_400);
+    match stage {
+        Stage::Month | Stage::Week | Stage::Day => {
+            tracing::warn!(identity, credential, %expires_at, days_left, "the credential expires soon: renew it");
+        }
+        Stage::Past => {
+            tracing::warn!(identity, credential, %expires_at, "the credential has expired: renew it, or correct 'expires'");
+        }
+        Stage::Late => {
+            tracing::warn!(
+                identity,
+                credential,
+                %expires_at,
+                "the assertion has expired or is about to: look why its file or URL is not renewed"
+            );
+        }
+    }
+}
