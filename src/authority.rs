@@ -11,33 +11,30 @@ use url::Url;
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::fault::{Fault, Kind};
 use crate::name::TenantId;
+use crate::wire::failure::Step;
 use crate::wire::{self, Outgoing, Wire, answer};
 
 pub mod cloud;
+pub mod host;
+pub mod instance;
 pub mod place;
+pub mod region;
 
+use host::Host;
 use place::Place;
+use region::Region;
+
+pub use instance::InstanceDiscovery;
 
 /// An authority in one tenant, and the connection to it.
 #[derive(Debug)]
 pub struct Authority {
     place: Place,
-    instance_discovery: InstanceDiscovery,
+    host: Arc<Host>,
     wire: Wire,
     clock: Clock,
     knowledge: Mutex<Knowledge>,
     turn: tokio::sync::Mutex<()>,
-}
-
-/// Whether a host that is not well known is confirmed before it is trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum InstanceDiscovery {
-    /// Ask this host about it.
-    At(Url),
-    /// Trust it as it stands: a private cloud, the STS.
-    Off,
-    /// Ask the public cloud about it.
-    Public,
 }
 
 /// What discovery has found so far.
@@ -50,17 +47,18 @@ struct Knowledge {
 }
 
 impl Authority {
-    /// An authority at `place`, reached over `wire`.
+    /// An authority at `place`, reached over `wire`. Tenants of one host share `host`.
     #[must_use]
-    pub fn new(place: Place, instance_discovery: InstanceDiscovery, wire: Wire, clock: Clock) -> Self {
+    pub fn new(place: Place, host: Arc<Host>, wire: Wire, clock: Clock) -> Self {
         let (knowledge, turn) = Default::default();
-        Self { place, instance_discovery, wire, clock, knowledge, turn }
+        Self { place, host, wire, clock, knowledge, turn }
     }
 
-    /// The same authority in another directory, of which nothing is known yet. Both share connections.
+    /// The same authority in another directory, of which nothing is known yet. Both share connections, and
+    /// what is known of the host.
     #[must_use]
     pub fn in_tenant(&self, id: &TenantId) -> Self {
-        Self::new(self.place.in_tenant(id), self.instance_discovery.clone(), self.wire.clone(), self.clock.clone())
+        Self::new(self.place.in_tenant(id), Arc::clone(&self.host), self.wire.clone(), self.clock.clone())
     }
 
     /// Where it is, and of what kind.
@@ -121,28 +119,39 @@ impl Authority {
         let mut knowledge = self.knowledge();
         knowledge.attempts += 1;
         match &found {
-            Ok(endpoint) => {
+            Ok((endpoint, life)) => {
                 knowledge.endpoint = Some(endpoint.clone());
-                knowledge.ask_again_at = self.clock.now() + DISCOVERY_LIFE;
+                knowledge.ask_again_at = self.clock.now() + *life;
             }
             Err(fault) => knowledge.failed = Some(fault.clone()),
         }
-        found
+        found.map(|(endpoint, _)| endpoint)
     }
 
-    async fn discover(&self, request_id: &str) -> Result<Url, Fault> {
-        let get = async |url: Url| {
-            let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned(), headers: Vec::new() };
-            self.wire.send(outgoing).await
-        };
-        if let Some(url) = self.instance_url() {
-            let incoming = get(url).await?;
-            answer::success::<Instance>(&incoming, self.clock.now(), &[]).map_err(about_discovery)?;
+    /// The token endpoint, and for how long it is believed.
+    async fn discover(&self, request_id: &str) -> Result<(Url, Duration), Fault> {
+        let (place, host, now) = (&self.place, &self.host, self.clock.now());
+        let aliases = host.instance.aliases(place, &self.wire, now, request_id).await?;
+        let region = host.region.region(now, request_id).await;
+        let url = self.nearby(place.configuration_url(), region.as_ref());
+        let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned(), headers: Vec::new() };
+        let read = |incoming| answer::document::<Configuration>(&incoming, now, Step::Configuration);
+        let configuration = self.wire.send(outgoing).await.and_then(read);
+        // A region that does not exist looks like a network that fails.
+        let configuration = configuration.map_err(|fault| match &region {
+            Some(region) => fault.about(&format!("in region {}", region.as_str())),
+            None => fault,
+        })?;
+        let endpoint = self.checked(&configuration, &aliases)?;
+        let life = host.region.pause(region.as_ref()).unwrap_or(DISCOVERY_LIFE);
+        Ok((self.nearby(endpoint, region.as_ref()), life))
+    }
+
+    fn nearby(&self, url: Url, region: Option<&Region>) -> Url {
+        match region {
+            Some(region) => self.place.in_region(url, region),
+            None => url,
         }
-        let incoming = get(self.place.configuration_url()).await?;
-        let configuration: Configuration =
-            answer::success(&incoming, self.clock.now(), &[]).map_err(about_discovery)?;
-        self.checked(&configuration)
     }
 
     fn knowledge(&self) -> MutexGuard<'_, Knowledge> {
@@ -150,45 +159,28 @@ impl Authority {
         self.knowledge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where to ask whether the host is an authority at all; none when it is known or trusted. The public
-    /// cloud knows nothing of this machine, so it is not asked about loopback.
-    fn instance_url(&self) -> Option<Url> {
-        let mut url = match &self.instance_discovery {
-            _ if !self.place.is_doubtful() => return None,
-            InstanceDiscovery::Off => return None,
-            InstanceDiscovery::Public if wire::is_loopback(self.place.url()) => return None,
-            InstanceDiscovery::At(url) => url.clone(),
-            InstanceDiscovery::Public => Url::parse(PUBLIC).ok()?,
-        };
-        url.set_path("/common/discovery/instance");
-        url.query_pairs_mut()
-            .append_pair("api-version", "1.1")
-            .append_pair("authorization_endpoint", self.place.authorize_url().as_str());
-        Some(url)
-    }
-
-    /// The token endpoint, if the document stays with the authority.
-    fn checked(&self, document: &Configuration) -> Result<Url, Fault> {
-        if !self.place.has_issuer(&document.issuer) {
+    /// The token endpoint, if the document stays with the authority under any of its names.
+    fn checked(&self, document: &Configuration, aliases: &[Place]) -> Result<Url, Fault> {
+        let is_ours = |fits: &dyn Fn(&Place) -> bool| std::iter::once(&self.place).chain(aliases).any(fits);
+        let issuer = self.filled(&document.issuer);
+        if !is_ours(&|place| place.has_issuer(&issuer)) {
             return Err(astray("the authority's configuration names an issuer of another host or cloud"));
         }
-        let endpoint = Url::parse(&document.token_endpoint).ok().filter(|url| self.place.has_endpoint(url));
-        endpoint.ok_or_else(|| {
+        let endpoint = Url::parse(&self.filled(&document.token_endpoint)).ok();
+        endpoint.filter(|url| is_ours(&|place| place.has_endpoint(url))).ok_or_else(|| {
             astray("the authority's configuration names a token endpoint outside its own host and cloud")
         })
+    }
+
+    /// `text` with the tenant where some documents leave a place for it.
+    fn filled(&self, text: &str) -> String {
+        let tenant = self.place.tenant().as_str();
+        text.replace("{tenantid}", tenant).replace("{tenant}", tenant)
     }
 }
 
 fn astray(problem: &'static str) -> Fault {
     Fault::new(Kind::Misconfigured, problem, "check the tenant's 'authority'; no credential is sent there")
-}
-
-/// No credential was sent yet, so none can have been rejected, whatever the answer says.
-fn about_discovery(mut fault: Fault) -> Fault {
-    if fault.kind == Kind::RejectedCredential {
-        fault.kind = Kind::Misconfigured;
-    }
-    fault
 }
 
 #[derive(Deserialize)]
@@ -197,15 +189,6 @@ struct Configuration {
     token_endpoint: String,
 }
 
-/// Only its success matters: an unknown host is answered with `invalid_instance`.
-#[derive(Deserialize)]
-struct Instance {
-    #[serde(rename = "tenant_discovery_endpoint")]
-    _tenant_discovery_endpoint: String,
-}
-
-/// Where unknown hosts are asked about.
-const PUBLIC: &str = "https://login.microsoftonline.com";
 /// How long an endpoint is believed, as in MSAL.
 const DISCOVERY_LIFE: Duration = Duration::from_hours(24);
 /// How long an old endpoint is used before it is looked for again.
@@ -218,46 +201,44 @@ mod tests {
     use crate::name::TenantId;
     use crate::wire::Trust;
 
-    fn authority(url: &str, instance_discovery: InstanceDiscovery) -> Authority {
+    fn authority(url: &str) -> Authority {
         let tenant = TenantId::parse("contoso.com").unwrap();
         let place = Place::parse(url, None, Some(&tenant)).unwrap();
         let reach = wire::Reach::Authority;
         let trust = Trust { roots: None, connect_timeout: Duration::from_secs(1), proxy: None, loopback: false, reach };
-        Authority::new(place, instance_discovery, Wire::new(trust).unwrap(), Clock::System)
-    }
-
-    #[test]
-    fn only_unknown_hosts_are_asked_about() {
-        let at = InstanceDiscovery::At(Url::parse("https://idp.corp").unwrap());
-        for (url, discovery, asks) in [
-            ("https://login.microsoftonline.com", InstanceDiscovery::Public, None),
-            ("https://login.microsoftonline.us", at.clone(), None),
-            ("https://foo.ciamlogin.com", InstanceDiscovery::Public, None),
-            ("https://login.corp", InstanceDiscovery::Off, None),
-            ("http://127.0.0.1:9", InstanceDiscovery::Public, None),
-            ("https://login.corp", InstanceDiscovery::Public, Some("login.microsoftonline.com")),
-            ("https://login.corp", at, Some("idp.corp")),
-        ] {
-            let asked = authority(url, discovery).instance_url();
-            assert_eq!(asked.as_ref().and_then(Url::host_str), asks, "{url}");
-        }
-        let url = authority("https://login.corp:8443", InstanceDiscovery::Public).instance_url().unwrap();
-        assert_eq!(
-            url.as_str(),
-            "https://login.microsoftonline.com/common/discovery/instance?api-version=1.1&authorization_endpoint=https%3A%2F%2Flogin.corp%3A8443%2Fcontoso.com%2Foauth2%2Fv2.0%2Fauthorize"
-        );
+        let host = Arc::new(Host::new(InstanceDiscovery::Off, region::Choice::Central));
+        Authority::new(place, host, Wire::new(trust).unwrap(), Clock::System)
     }
 
     #[test]
     fn a_document_that_leads_astray_is_refused() {
-        let authority = authority("https://login.corp", InstanceDiscovery::Off);
-        let document = |issuer: &str, endpoint: &str| {
+        let authority = authority("https://login.corp");
+        let alias = authority.place.known_as("sts.corp").unwrap();
+        let checked = |issuer: &str, endpoint: &str, aliases: &[Place]| {
             let document = Configuration { issuer: issuer.to_owned(), token_endpoint: endpoint.to_owned() };
-            authority.checked(&document).map_err(|fault| fault.kind)
+            authority.checked(&document, aliases).map_err(|fault| fault.kind)
         };
+        let document = |issuer: &str, endpoint: &str| checked(issuer, endpoint, &[]);
         assert!(document("https://login.corp/t", "https://login.corp/t/token").is_ok());
         assert_eq!(document("https://evil.example", "https://login.corp/t/token"), Err(Kind::Misconfigured));
         assert_eq!(document("https://login.corp/t", "https://evil.example/token"), Err(Kind::Misconfigured));
         assert_eq!(document("https://login.corp/t", "nonsense"), Err(Kind::Misconfigured));
+        assert_eq!(document("https://login.corp/t", "https://sts.corp/t/token"), Err(Kind::Misconfigured));
+        let known = std::slice::from_ref(&alias);
+        assert!(checked("https://sts.corp/t", "https://sts.corp/t/token", known).is_ok());
+        assert!(checked("https://sts.corp/t", "https://evil.example/token", known).is_err());
+    }
+
+    #[test]
+    fn the_tenant_goes_where_it_belongs() {
+        let authority = authority("https://login.corp");
+        for name in ["{tenantid}", "{tenant}"] {
+            let document = Configuration {
+                issuer: format!("https://login.corp/{name}/v2.0"),
+                token_endpoint: format!("https://login.corp/{name}/oauth2/v2.0/token"),
+            };
+            let endpoint = authority.checked(&document, &[]).unwrap();
+            assert_eq!(endpoint.as_str(), "https://login.corp/contoso.com/oauth2/v2.0/token");
+        }
     }
 }

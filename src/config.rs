@@ -4,6 +4,7 @@
 //! wrong is told at once, and then nothing starts. [`crate::app`] consumes the result.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub mod file;
 pub mod host;
 pub mod identity;
 pub mod mistake;
+pub mod region;
 pub mod secret;
 pub mod section;
 pub mod server;
@@ -117,7 +119,7 @@ impl Config {
         let surroundings = Surroundings { base: &written.base, variables: &written.variables, now };
         let mut root = Section::new(String::new(), written.tree.clone(), report);
         let server = server::read(root.section("server"), surroundings);
-        let tenants = tenants(&mut root, surroundings);
+        let tenants = tenants(&mut root, surroundings, &server.listen);
         let read = |(name, section): (String, Option<_>)| identity::read(&name, section?, &tenants, surroundings);
         let named = root.sections("identities");
         if named.is_empty() {
@@ -138,9 +140,13 @@ impl Config {
 }
 
 /// The tenants by name; one that was written with mistakes is there, and is none.
-fn tenants(root: &mut Section<'_>, surroundings: Surroundings<'_>) -> HashMap<String, Option<Arc<Tenant>>> {
+fn tenants(
+    root: &mut Section<'_>,
+    surroundings: Surroundings<'_>,
+    own: &[SocketAddr],
+) -> HashMap<String, Option<Arc<Tenant>>> {
     let read = |(name, section): (String, Option<_>)| {
-        let tenant = section.and_then(|section| tenant::read(&name, section, surroundings)).map(Arc::new);
+        let tenant = section.and_then(|section| tenant::read(&name, section, surroundings, own)).map(Arc::new);
         (name, tenant)
     };
     root.sections("tenants").into_iter().map(read).collect()

@@ -38,13 +38,9 @@ pub enum Credential {
     /// An assertion that another issuer signed, fetched from a URL.
     AssertionUrl(Box<AssertionUrl>),
     /// A certificate with its key.
-<<<<<<< HEAD
-    Certificate(Box<Certificate>),
+    Certificate(Box<ClientCertificate>),
     /// Another identity's token.
     Delegate(Delegate),
-=======
-    Certificate(Box<ClientCertificate>),
->>>>>>> main
     /// A client secret.
     Secret(ClientSecret),
 }

@@ -212,6 +212,9 @@ impl Envelope {
             status_code: union.then_some(fault.status()),
             message: union.then_some(&text),
             correlation_id: union.then(|| fault.correlation_id().unwrap_or(request_id)),
+            authority_correlation_id: fault.correlation_id(),
+            authority_trace_id: fault.trace_id(),
+            claims: fault.claims().map(ClaimsRequest::as_str),
         };
         Reply { status: fault.status(), body: json(&body), retry_after: retry_after(fault) }
     }
@@ -252,6 +255,13 @@ struct FaultBody<'a> {
     message: Option<&'a str>,
     #[serde(rename = "correlationId", skip_serializing_if = "Option::is_none")]
     correlation_id: Option<&'a str>,
+    /// These three under Entra's own names, and only when the authority gave them.
+    #[serde(rename = "correlation_id", skip_serializing_if = "Option::is_none")]
+    authority_correlation_id: Option<&'a str>,
+    #[serde(rename = "trace_id", skip_serializing_if = "Option::is_none")]
+    authority_trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims: Option<&'a str>,
 }
 
 /// The query's parameters in their order, decoded.

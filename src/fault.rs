@@ -1,6 +1,6 @@
 //! A failure that knows whose turn it is, whether and when to try again, and what to do.
 //!
-//! Status codes, error codes, log levels, metric labels and exit codes are derived from its kind, so
+//! Status codes, error codes, log levels, metric labels and exit codes are derived from its [`kind`], so
 //! that they cannot contradict each other. It has two texts: `Display` is for any program that can
 //! reach a listener; [`Fault::inward`] is for the log alone.
 
@@ -8,90 +8,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use crate::name::Malformed;
+use crate::claims::ClaimsRequest;
+use crate::name::{Malformed, is_guid};
 
-/// Who acts next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// The authority is slow, down or throttling; waiting helps.
-    Authority,
-    /// The program that asked.
-    Caller,
-    /// Whoever configured Bursar or the directory.
-    Operator,
-    /// Bursar itself: a bug.
-    Us,
-}
+pub mod kind;
 
-impl Turn {
-    /// The word that logs and texts use.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Authority => "authority",
-            Self::Caller => "caller",
-            Self::Operator => "operator",
-            Self::Us => "bursar",
-        }
-    }
-
-    /// How a remedy is addressed.
-    const fn address(self) -> &'static str {
-        match self {
-            Self::Authority => "It is the authority's turn",
-            Self::Caller => "For the caller",
-            Self::Operator => "For the operator",
-            Self::Us => "For Bursar's developers",
-        }
-    }
-}
-
-/// What went wrong, as far as anyone has to act differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The caller is not admitted to what it asked for.
-    AccessDenied,
-    /// A bug of ours.
-    Internal,
-    /// The ask is malformed, names something unknown, or the authority calls it invalid.
-    InvalidRequest,
-    /// The path exists, the method does not.
-    MethodNotAllowed,
-    /// The directory or the configuration must change before this can work.
-    Misconfigured,
-    /// There is nothing at that path.
-    NotFound,
-    /// The authority does not accept the credential.
-    RejectedCredential,
-    /// The authority asks for patience.
-    Throttled,
-    /// The caller did not prove itself.
-    Unauthenticated,
-    /// The authority cannot be reached or does not answer properly.
-    Unavailable,
-    /// Something on this machine is in the way of starting.
-    Unstartable,
-    /// A credential cannot be applied, so that the authority never saw it.
-    UnusableCredential,
-}
-
-/// One row per kind: turn, HTTP status, OAuth error code, exit code.
-const fn row(kind: Kind) -> (Turn, u16, &'static str, u8) {
-    match kind {
-        Kind::AccessDenied => (Turn::Caller, 403, "access_denied", EX_NOPERM),
-        Kind::Internal => (Turn::Us, 500, "server_error", EX_SOFTWARE),
-        Kind::InvalidRequest => (Turn::Caller, 400, "invalid_request", EX_USAGE),
-        Kind::MethodNotAllowed => (Turn::Caller, 405, "method_not_allowed", EX_USAGE),
-        Kind::Misconfigured => (Turn::Operator, 403, "unauthorized_client", EX_NOPERM),
-        Kind::NotFound => (Turn::Caller, 404, "not_found", EX_USAGE),
-        Kind::RejectedCredential => (Turn::Operator, 403, "invalid_client", EX_NOPERM),
-        Kind::Throttled => (Turn::Authority, 429, "too_many_requests", EX_UNAVAILABLE),
-        Kind::Unauthenticated => (Turn::Caller, 401, "access_denied", EX_NOPERM),
-        Kind::Unavailable => (Turn::Authority, 503, "service_unavailable", EX_UNAVAILABLE),
-        Kind::Unstartable => (Turn::Operator, 503, "service_unavailable", EX_UNAVAILABLE),
-        Kind::UnusableCredential => (Turn::Operator, 403, "invalid_client", EX_NOPERM),
-    }
-}
+pub use kind::{Kind, Rest, Turn};
 
 /// A failure and all that is known about it.
 #[derive(Clone, Debug)]
@@ -109,7 +31,10 @@ struct Details {
     inward: Option<String>,
     aadsts: Option<u32>,
     correlation_id: Option<String>,
+    trace_id: Option<String>,
+    claims: Option<ClaimsRequest>,
     retry_after: Option<Duration>,
+    rest: Option<Rest>,
 }
 
 impl Fault {
@@ -121,7 +46,10 @@ impl Fault {
             inward: None,
             aadsts: None,
             correlation_id: None,
+            trace_id: None,
+            claims: None,
             retry_after: None,
+            rest: None,
         };
         Self { kind, details: Box::new(details) }
     }
@@ -151,7 +79,28 @@ impl Fault {
     /// GUID: an id is for looking things up, not a way for an authority to write into answers.
     #[must_use]
     pub fn with_correlation_id(mut self, id: Option<&str>) -> Self {
-        self.details.correlation_id = id.filter(|id| crate::name::is_guid(id)).map(str::to_owned);
+        self.details.correlation_id = id.filter(|id| is_guid(id)).map(str::to_owned);
+        self
+    }
+
+    /// Adds the id of the one answer in the authority's own log, under the same rule.
+    #[must_use]
+    pub fn with_trace_id(mut self, id: Option<&str>) -> Self {
+        self.details.trace_id = id.filter(|id| is_guid(id)).map(str::to_owned);
+        self
+    }
+
+    /// Adds what the authority wants a further request to claim, for whoever can satisfy it.
+    #[must_use]
+    pub fn with_claims(mut self, claims: Option<ClaimsRequest>) -> Self {
+        self.details.claims = claims;
+        self
+    }
+
+    /// Lets this failure rest otherwise than others of its kind.
+    #[must_use]
+    pub const fn with_rest(mut self, rest: Option<Rest>) -> Self {
+        self.details.rest = rest;
         self
     }
 
@@ -165,25 +114,25 @@ impl Fault {
     /// Who acts next.
     #[must_use]
     pub const fn turn(&self) -> Turn {
-        row(self.kind).0
+        self.kind.turn()
     }
 
     /// The HTTP status that says so.
     #[must_use]
     pub const fn status(&self) -> u16 {
-        row(self.kind).1
+        self.kind.status()
     }
 
     /// The OAuth error code; also the label in metrics.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        row(self.kind).2
+        self.kind.code()
     }
 
     /// The exit code of a command that fails with it (sysexits.h).
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
-        row(self.kind).3
+        self.kind.exit_code()
     }
 
     /// What a log must say of it and an answer must not.
@@ -204,6 +153,24 @@ impl Fault {
         self.details.correlation_id.as_deref()
     }
 
+    /// The id of the one answer in the authority's own log.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<&str> {
+        self.details.trace_id.as_deref()
+    }
+
+    /// What the authority wants a further request to claim.
+    #[must_use]
+    pub const fn claims(&self) -> Option<&ClaimsRequest> {
+        self.details.claims.as_ref()
+    }
+
+    /// How long to wait before the same is tried again, unless the authority says how long.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        self.details.rest.unwrap_or_else(|| self.kind.rest())
+    }
+
     /// How long the authority wants to be left alone, as it said.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
@@ -217,15 +184,16 @@ impl Fault {
     }
 }
 
-/// The outward text: problem, number, id, and the remedy for whoever's turn it is.
+/// The outward text: problem, number, ids, and the remedy for whoever's turn it is.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.details.problem)?;
-        match (self.details.aadsts, &self.details.correlation_id) {
-            (Some(number), Some(id)) => write!(f, " (AADSTS{number}, correlation id {id})")?,
-            (Some(number), None) => write!(f, " (AADSTS{number})")?,
-            (None, Some(id)) => write!(f, " (correlation id {id})")?,
-            (None, None) => {}
+        let number = self.details.aadsts.map(|number| format!("AADSTS{number}"));
+        let correlation = self.correlation_id().map(|id| format!("correlation id {id}"));
+        let trace = self.trace_id().map(|id| format!("trace id {id}"));
+        let looked_up: Vec<String> = [number, correlation, trace].into_iter().flatten().collect();
+        if !looked_up.is_empty() {
+            write!(f, " ({})", looked_up.join(", "))?;
         }
         write!(f, ". {}: {}.", self.turn().address(), self.details.remedy)
     }
@@ -267,12 +235,15 @@ mod tests {
             )
         );
         assert_eq!((fault.status(), fault.exit_code()), (403, EX_NOPERM));
+        let traced = fault.with_trace_id(Some(id)).to_string();
+        assert!(traced.contains(&format!("correlation id {id}, trace id {id}). For")), "{traced}");
     }
 
     #[test]
     fn an_id_that_is_no_guid_is_dropped() {
-        let fault = Fault::new(Kind::Unavailable, "p", "r").with_correlation_id(Some("<script>"));
-        assert_eq!(fault.correlation_id(), None);
+        let fault = Fault::new(Kind::Unavailable, "p", "r");
+        let fault = fault.with_correlation_id(Some("<script>")).with_trace_id(Some("1"));
+        assert_eq!((fault.correlation_id(), fault.trace_id()), (None, None));
     }
 
     #[test]
@@ -281,18 +252,5 @@ mod tests {
         assert!(outage.is_transient());
         assert!(!outage.with_retry_after(Some(Duration::from_secs(3))).is_transient());
         assert!(!Fault::new(Kind::Throttled, "p", "r").is_transient());
-    }
-
-    #[test]
-    fn waiting_statuses_are_only_for_the_authority() {
-        for kind in [
-            Kind::AccessDenied,
-            Kind::InvalidRequest,
-            Kind::Misconfigured,
-            Kind::RejectedCredential,
-            Kind::Unauthenticated,
-        ] {
-            assert!((400..404).contains(&row(kind).1), "{kind:?}");
-        }
     }
 }

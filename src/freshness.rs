@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, Rest};
 use crate::token::Token;
 
 /// The windows that the rules go by, from the configuration's `[freshness]`.
@@ -132,13 +132,9 @@ pub fn cool_down(fault: &Fault, failures: u32, jitter: f64) -> Duration {
     if let Some(after) = fault.retry_after().filter(|_| fault.kind != Kind::RejectedCredential) {
         return after.clamp(Duration::from_secs(1), MAX_RETRY_AFTER);
     }
-    match fault.kind {
-        Kind::RejectedCredential => doubling(Duration::from_secs(10), Duration::from_mins(5), failures, jitter),
-        Kind::Throttled => UNNAMED_RETRY_AFTER,
-        Kind::Unavailable | Kind::Internal => {
-            doubling(Duration::from_secs(1), Duration::from_mins(1), failures, jitter)
-        }
-        _ => Duration::from_mins(1),
+    match fault.rest() {
+        Rest::Doubling { first, most } => doubling(first, most, failures, jitter),
+        Rest::Fixed(rest) => rest,
     }
 }
 
@@ -159,8 +155,6 @@ const LONG_LIFE: Duration = Duration::from_hours(2);
 const STEP: Duration = Duration::from_mins(1);
 const MAX_JITTER: f64 = 0.1;
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
-/// For an authority that throttles without saying for how long; MSAL takes the same.
-const UNNAMED_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -272,6 +266,9 @@ mod tests {
         assert_eq!(throttled(secs(17)), secs(17));
         assert_eq!(throttled(secs(7200)), secs(3600));
         assert_eq!(throttled(Duration::ZERO), secs(1));
+        let own = Rest::Doubling { first: secs(10), most: secs(60) };
+        let spreading = fault(Kind::RejectedCredential).with_rest(Some(own));
+        assert_eq!([1, 4, 9].map(|n| cool_down(&spreading, n, 0.0)), [secs(10), secs(60), secs(60)]);
         let rejected = fault(Kind::RejectedCredential).with_retry_after(Some(secs(1)));
         assert_eq!(cool_down(&rejected, 1, 0.0), secs(10));
     }

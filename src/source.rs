@@ -16,7 +16,6 @@ use crate::token::{Extras, Token, TokenKey};
 use crate::wire::late;
 
 pub mod application;
-mod attempt;
 pub mod host;
 pub mod roster;
 pub mod standing;

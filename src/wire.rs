@@ -4,16 +4,19 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, NoProxy, Proxy, Response, redirect};
 use url::{Host, Url};
 
 use crate::fault::{Fault, Kind};
+use crate::name::is_guid;
 use crate::secret::Secret;
 
-pub mod aadsts;
 pub mod answer;
+pub mod failure;
 pub mod request;
+
+use failure::{Event, of_event};
 
 /// What goes out.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Incoming {
     pub status: u16,
     /// The header `Retry-After`, as it was written.
     pub retry_after: Option<String>,
+    /// The header `Content-Type`, as it was written.
+    pub content_type: Option<String>,
     /// The body, of at most one mebibyte.
     pub body: Bytes,
 }
@@ -120,8 +125,10 @@ impl Wire {
             request = request.header(name, sensitive(&value)?);
         }
         let response =
-            request.header(ACCEPT, "application/json").header("client-request-id", outgoing.request_id).send();
-        receive(response.await.map_err(lost)?).await
+            request.header(ACCEPT, "application/json").header("client-request-id", &outgoing.request_id).send();
+        let response = response.await.map_err(lost)?;
+        log_answer(&response, &outgoing.request_id);
+        receive(response).await
     }
 
     fn may_reach(&self, url: &Url) -> bool {
@@ -161,10 +168,29 @@ async fn receive(mut response: Response) -> Result<Incoming, Fault> {
         body.extend_from_slice(&chunk);
     }
     let text = |name| text(response.headers(), name);
-    Ok(Incoming { status: response.status().as_u16(), retry_after: text(RETRY_AFTER), body: body.freeze() })
+    Ok(Incoming {
+        status: response.status().as_u16(),
+        retry_after: text(RETRY_AFTER),
+        content_type: text(CONTENT_TYPE),
+        body: body.freeze(),
+    })
 }
 
-fn text(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<String> {
+/// The id under which the authority's own log has the answer, for successes too. Only a GUID: nobody who
+/// answers in an authority's place writes into our log.
+fn log_answer(response: &Response, request_id: &str) {
+    let id = text(response.headers(), HeaderName::from_static("x-ms-request-id")).filter(|id| is_guid(id));
+    if let Some(id) = id {
+        tracing::info!(
+            request_id,
+            status = response.status().as_u16(),
+            authority_request_id = id,
+            "the authority answered"
+        );
+    }
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
@@ -197,34 +223,22 @@ pub fn is_link_local(url: &Url) -> bool {
 
 /// The authority answered, but not in a way that anyone can use.
 fn unusable(problem: &'static str) -> Fault {
-    Fault::new(
-        Kind::Unavailable,
-        problem,
-        "ask again in a moment; if it stays so, the operator should check the authority's URL and what answers in its place",
-    )
+    failure::Row { problem, ..*of_event(Event::Unusable) }.fault()
 }
 
 /// The authority did not answer before a deadline of ours.
 #[must_use]
 pub fn late() -> Fault {
-    let remedy =
-        "ask again in a moment; if it stays so, the operator should check the network, or raise the tenant's 'timeout'";
-    Fault::new(Kind::Unavailable, "the authority did not answer in time", remedy)
+    of_event(Event::Late).fault()
 }
 
 fn lost(error: reqwest::Error) -> Fault {
-    if is_untrusted(&error) {
-        let remedy = "set the tenant's 'ca_file' to a PEM file with the authority that signed its certificate, or install that on this machine";
-        return Fault::new(Kind::Misconfigured, "the certificate of the authority's host is not trusted", remedy)
-            .with_inward(chain(&error.without_url()));
-    }
-    let problem = if error.is_connect() {
-        "no connection to the authority can be made"
-    } else {
-        "the connection to the authority broke"
+    let event = match error.is_connect() {
+        _ if is_untrusted(&error) => Event::Untrusted,
+        true => Event::Unreachable,
+        false => Event::Broken,
     };
-    let remedy = "ask again in a moment; if it stays so, the operator should check the network, the proxy and the trusted certificates";
-    Fault::new(Kind::Unavailable, problem, remedy).with_inward(chain(&error.without_url()))
+    of_event(event).fault().with_inward(chain(&error.without_url()))
 }
 
 /// Whether nobody who is trusted signed the certificate that was shown: waiting does not mend that.

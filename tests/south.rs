@@ -5,6 +5,8 @@ mod support;
 use support::{NATIVE, TWO_IDENTITIES, World};
 use tokio::io::AsyncReadExt;
 
+const ID: &str = "5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a1";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn extra_parameters_go_along_and_headers_say_who_asks() {
     let config =
@@ -80,4 +82,36 @@ async fn a_certificate_signs_for_adfs_as_it_wants() {
     let exchange = support::exchanges(&world.http, world.sts.url()).await.remove(0);
     assert_eq!(exchange["assertion"]["header"]["alg"], "RS256");
     assert!(exchange["assertion"]["header"]["x5t"].is_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_authoritys_own_id_of_an_answer_is_logged_if_it_is_a_guid() {
+    let (_sts, announced) = support::start_sts(&[]);
+    let sts = announced["authority"].as_str().unwrap();
+    let directory = support::directory();
+    let config = support::write_config(directory.path(), TWO_IDENTITIES, sts);
+    let (serve, tokens, _) = support::start_serve(&config, &[]).await;
+    let http = support::client();
+    let ask = |resource: &str| {
+        let url = format!("{tokens}/token?resource={resource}");
+        http.get(url).header("metadata", "true").header("x-ms-client-request-id", ID).send()
+    };
+    assert_eq!(ask("one").await.unwrap().status(), 200);
+    serve.logged("token issued").await;
+    let logged = |log: &str| log.lines().filter(|line| line.contains("authority_request_id=")).count();
+    let log = serve.log();
+    assert_eq!(logged(&log), 2, "discovery and exchange\n{log}");
+    let line = log.lines().rfind(|line| line.contains("authority_request_id=")).unwrap();
+    assert!(line.contains(&format!("request_id=\"{ID}\"")) || line.contains(&format!("request_id={ID}")), "{line}");
+    let odd = serde_json::json!({ "headers": { "x-ms-request-id": "words of a stranger" } });
+    support::break_sts(&http, sts, &support::on_token(odd)).await;
+    assert_eq!(ask("two").await.unwrap().status(), 200);
+    for _ in 0..250 {
+        if serve.log().matches("token issued").count() == 2 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let log = serve.log();
+    assert_eq!((logged(&log), log.contains("a stranger")), (2, false), "{log}");
 }

@@ -4,7 +4,8 @@
 
 use url::Url;
 
-use super::cloud;
+use super::cloud::{self, is_label};
+use super::region::Region;
 use crate::name::{Malformed, ScopeForm, TenantId};
 use crate::wire;
 
@@ -173,14 +174,48 @@ impl Place {
         self.at(&format!("/{}/oauth2/v2.0/authorize", self.tenant.as_str()))
     }
 
+    /// The same place under another name of its host, such as `login.corp` or `login.corp:8443`; none when
+    /// that is no name.
+    #[must_use]
+    pub fn known_as(&self, name: &str) -> Option<Self> {
+        let url = Url::parse(&format!("{}://{name}", self.url.scheme())).ok()?;
+        let is_bare =
+            url.username().is_empty() && url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let mut place = self.clone();
+        place.url.set_host(url.host_str().filter(|_| is_bare)).ok()?;
+        place.url.set_port(url.port()).ok()?;
+        Some(place)
+    }
+
+    /// Whether both are on the same host and port.
+    #[must_use]
+    pub fn has_host_of(&self, other: &Self) -> bool {
+        self.has_host_and_port_of(&other.url)
+    }
+
+    /// Whether the authority answers in each region too: a well-known host of Entra.
+    #[must_use]
+    pub fn has_regions(&self) -> bool {
+        self.kind == Kind::Entra && cloud::is_central(self.host())
+    }
+
+    /// `url`, which is this authority's, on its host in `region`.
+    #[must_use]
+    pub fn in_region(&self, mut url: Url, region: &Region) -> Url {
+        let host = cloud::regional(self.host(), region).filter(|_| self.has_regions());
+        if host.is_some_and(|host| url.set_host(Some(&host)).is_ok()) {
+            // Invariant: a URL with a host can be without a port.
+            url.set_port(None).ok();
+        }
+        url
+    }
+
     /// Whether a discovered token endpoint may be sent a credential: on the authority's own host, in its
     /// cloud, in a known one when the authority's host is a private name; anywhere for an OpenID Connect
     /// issuer, whose document is the authority on itself once its issuer is right.
     #[must_use]
     pub fn has_endpoint(&self, endpoint: &Url) -> bool {
-        let same_host =
-            self.is_host_of(endpoint) && self.url.port_or_known_default() == endpoint.port_or_known_default();
-        let stays = same_host || self.shares_cloud(endpoint) || self.kind == Kind::Oidc;
+        let stays = self.has_host_and_port_of(endpoint) || self.shares_cloud(endpoint) || self.kind == Kind::Oidc;
         stays && wire::is_confidential(endpoint)
     }
 
@@ -214,6 +249,10 @@ impl Place {
 
     fn is_host_of(&self, url: &Url) -> bool {
         self.url.host_str() == url.host_str()
+    }
+
+    fn has_host_and_port_of(&self, url: &Url) -> bool {
+        self.is_host_of(url) && self.url.port_or_known_default() == url.port_or_known_default()
     }
 
     /// Whether both are Entra hosts of one cloud, or the other is one and ours is a private name.
@@ -264,11 +303,6 @@ fn label(host: &str) -> &str {
     host.split('.').next().unwrap_or_default()
 }
 
-fn is_label(text: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
-}
-
 fn is_b2c(host: &str) -> bool {
     B2C.iter().any(|suffix| host.ends_with(suffix))
 }
@@ -277,104 +311,4 @@ const CIAM: &str = ".ciamlogin.com";
 const B2C: [&str; 4] = [".b2clogin.com", ".b2clogin.cn", ".b2clogin.us", ".b2clogin.de"];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(url: &str, kind: Option<Kind>, id: Option<&str>) -> Result<Place, Malformed> {
-        let id = id.map(|id| TenantId::parse(id).unwrap());
-        Place::parse(url, kind, id.as_ref())
-    }
-
-    #[test]
-    fn kind_and_tenant_follow_from_the_url() {
-        let t = "72f988bf-86f1-41af-91ab-2d7cd011db47";
-        for (url, kind, id, expected, tenant, configuration) in [
-            (
-                "https://login.microsoftonline.com",
-                None,
-                Some(t),
-                Kind::Entra,
-                t,
-                "/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0",
-            ),
-            ("https://login.corp:8443/", None, Some("contoso.com"), Kind::Entra, "contoso.com", "/contoso.com/v2.0"),
-            ("https://foo.ciamlogin.com", None, None, Kind::Ciam, "foo.onmicrosoft.com", "/foo.onmicrosoft.com/v2.0"),
-            ("https://foo.ciamlogin.com", None, Some(t), Kind::Ciam, t, "/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0"),
-            ("https://foo.ciamlogin.com/bar.com", None, None, Kind::Ciam, "bar.com", "/bar.com/v2.0"),
-            ("https://c.b2clogin.com/c.com/B2C_1_x", None, None, Kind::B2c, "c.com", "/c.com/B2C_1_x/v2.0"),
-            ("https://login.corp/c.com/b2c_1_x/", None, Some("c.com"), Kind::B2c, "c.com", "/c.com/b2c_1_x/v2.0"),
-            ("https://adfs.corp/adfs", None, None, Kind::Adfs, "adfs", "/adfs"),
-            ("https://idp.corp/realms/x/", Some(Kind::Oidc), None, Kind::Oidc, "idp.corp", "/realms/x"),
-            ("http://127.0.0.1:9", Some(Kind::Oidc), None, Kind::Oidc, "127.0.0.1", ""),
-        ] {
-            let place = place(url, kind, id).unwrap();
-            assert_eq!((place.kind(), place.tenant().as_str()), (expected, tenant), "{url}");
-            assert_eq!(
-                place.configuration_url().path(),
-                format!("{configuration}/.well-known/openid-configuration"),
-                "{url}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_no_place_is_said() {
-        for (url, kind, id) in [
-            ("login.microsoftonline.com", None, Some("c.com")),
-            ("http://login.microsoftonline.com", None, Some("c.com")),
-            ("https://login.microsoftonline.com", None, None),
-            ("https://login.microsoftonline.com/c.com", None, Some("c.com")),
-            ("https://u:p@login.microsoftonline.com", None, Some("c.com")),
-            ("https://login.microsoftonline.com?x", None, Some("c.com")),
-            ("https://c.b2clogin.com/c.com", None, None),
-            ("https://c.b2clogin.com/c.com/b2c_1", None, Some("d.com")),
-            ("https://foo.ciamlogin.com/a.com/b", None, None),
-            ("https://adfs.corp/other", Some(Kind::Adfs), None),
-        ] {
-            assert!(place(url, kind, id).is_err(), "{url}");
-        }
-    }
-
-    #[test]
-    fn an_issuer_belongs_by_host_cloud_or_name() {
-        let entra = |url| place(url, None, Some("t.com")).unwrap();
-        let ciam = place("https://foo.ciamlogin.com", None, None).unwrap();
-        let oidc = place("https://idp.corp/realms/x", Some(Kind::Oidc), None).unwrap();
-        for (place, issuer, belongs) in [
-            (entra("https://login.microsoftonline.com"), "https://sts.windows.net/t/", true),
-            (entra("https://login.microsoftonline.com"), "https://login.microsoftonline.com/t/v2.0", true),
-            (entra("https://login.microsoftonline.us"), "https://login.microsoftonline.com/t/v2.0", false),
-            (entra("https://login.corp"), "https://login.corp/t/v2.0", true),
-            (entra("https://login.corp"), "https://login.microsoftonline.us/t/v2.0", true),
-            (entra("https://login.corp"), "https://eu.login.corp/t", true),
-            (entra("https://login.corp"), "https://a.b.login.corp/t", false),
-            (entra("https://login.corp"), "https://evillogin.corp/t", false),
-            (entra("https://login.corp"), "https://evil.example/t", false),
-            (entra("https://login.corp"), "http://login.corp/t", false),
-            (entra("https://login.corp"), "https://foo.ciamlogin.com/", false),
-            (entra("https://login.corp"), "", false),
-            (ciam.clone(), "https://foo.ciamlogin.com/t/v2.0", true),
-            (ciam, "https://bar.ciamlogin.com/t/v2.0", false),
-            (oidc.clone(), "https://idp.corp/realms/x/", true),
-            (oidc, "https://idp.example/realms/x", false),
-        ] {
-            assert_eq!(place.has_issuer(issuer), belongs, "{place:?} {issuer}");
-        }
-    }
-
-    #[test]
-    fn a_credential_never_leaves_the_cloud() {
-        for (base, endpoint, fine) in [
-            ("https://login.corp", "https://login.corp/t/oauth2/v2.0/token", true),
-            ("https://login.corp", "https://login.corp:444/t/oauth2/v2.0/token", false),
-            ("https://login.corp", "http://login.corp/t", false),
-            ("https://login.corp", "https://login.microsoftonline.com/t", true),
-            ("https://login.corp", "https://evil.example/t", false),
-            ("https://login.windows.net", "https://login.microsoftonline.com/t", true),
-            ("https://login.microsoftonline.us", "https://login.microsoftonline.com/t", false),
-        ] {
-            let place = place(base, None, Some("t.com")).unwrap();
-            assert_eq!(place.has_endpoint(&Url::parse(endpoint).unwrap()), fine, "{base} {endpoint}");
-        }
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::secret::Surroundings;
 use super::section::Section;
@@ -37,6 +38,11 @@ impl Application {
     /// How its authorities are reached.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
         self.tenants.iter().chain(&self.any_tenant).map(|tenant| &tenant.place)
+    }
+
+    /// How long its flights may take, where it works.
+    pub fn timeouts(&self) -> impl Iterator<Item = Duration> {
+        self.tenants.iter().chain(&self.any_tenant).map(|tenant| tenant.timeout)
     }
 
     /// What policy has to know of its tenants.
@@ -155,4 +161,3 @@ fn capability(text: &str) -> Result<String, Malformed> {
     let fits = (1..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
     if fits { Ok(text.to_owned()) } else { Err(Malformed("a client capability is a short word such as \"cp1\"")) }
 }
-

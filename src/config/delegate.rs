@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::identity::{Identity, Origin};
+use super::identity::Identity;
 use super::mistake::Report;
 use super::section::{Section, parsed, text};
 use crate::credential::delegate::Delegate;
@@ -27,7 +27,11 @@ pub fn host(mut section: Section<'_>, name: Name, audience: &str) -> Option<(Del
     section.optional("kind", text);
     let ids = ["client_id", "object_id", "resource_id"];
     if ids.iter().filter(|id| section.has(id)).count() > 1 {
-        section.note("client_id", "several ids are given", "keep the one that says which identity of the host is meant");
+        section.note(
+            "client_id",
+            "several ids are given",
+            "keep the one that says which identity of the host is meant",
+        );
     }
     let client_id = section.optional("client_id", parsed(ClientId::parse));
     let object_id = section.optional("object_id", text);
@@ -35,7 +39,8 @@ pub fn host(mut section: Section<'_>, name: Name, audience: &str) -> Option<(Del
     let resource = read_resource(&mut section, audience);
     section.end();
     let ids = [client_id.as_ref().map(ClientId::as_str), object_id.as_deref(), resource_id.as_deref()];
-    let delegate = Delegate { identity: name, resource: resource?, extras: Extras::default(), kind: "managed-identity" };
+    let delegate =
+        Delegate { identity: name, resource: resource?, extras: Extras::default(), kind: "managed-identity" };
     Some((delegate, Selector::of(ids)))
 }
 
@@ -51,10 +56,7 @@ fn read_resource(section: &mut Section<'_>, audience: &str) -> Option<Resource> 
 pub fn check(identities: &[Identity], written: &[String], report: &Report) {
     let vouchers: Vouchers<'_> = identities
         .iter()
-        .filter_map(|identity| match &identity.origin {
-            Origin::Application(application) => Some((&identity.rules.name, &application.vouchers[..])),
-            Origin::Host(_) => None,
-        })
+        .filter_map(|identity| Some((&identity.rules.name, &identity.application()?.vouchers[..])))
         .collect();
     for name in identities.iter().map(|identity| &identity.rules.name) {
         for (path, other) in vouchers.get(name).copied().unwrap_or_default() {

@@ -39,7 +39,7 @@ pub fn address(surroundings: Surroundings<'_>, own: &[SocketAddr], report: &Repo
 }
 
 /// Whether `url` leads to one of the listeners.
-fn is_own(url: &Url, own: &[SocketAddr]) -> bool {
+pub(super) fn is_own(url: &Url, own: &[SocketAddr]) -> bool {
     let port = url.port_or_known_default();
     let reaches = |listener: IpAddr| match url.host() {
         Some(Host::Domain(name)) => {

@@ -32,13 +32,19 @@ pub enum Origin {
 }
 
 impl Identity {
+    /// The application, unless it is the host's.
+    #[must_use]
+    pub const fn application(&self) -> Option<&Application> {
+        match &self.origin {
+            Origin::Application(application) => Some(application),
+            Origin::Host(_) => None,
+        }
+    }
+
     /// Whether the host's managed identity is needed for it.
     #[must_use]
     pub fn needs_host(&self) -> bool {
-        match &self.origin {
-            Origin::Application(application) => !application.hosts.is_empty(),
-            Origin::Host(_) => true,
-        }
+        self.application().is_none_or(|application| !application.hosts.is_empty())
     }
 }
 
@@ -71,8 +77,7 @@ pub fn read(
     let name = name?;
     let client_id = client_id.or_else(|| from_host.then(|| ClientId::of_name(&name)))?;
     let resources = resources?;
-    let rules =
-        policy::Identity { name, client_id, object_id, resource_id, default, tenants, resources, fmi_paths };
+    let rules = policy::Identity { name, client_id, object_id, resource_id, default, tenants, resources, fmi_paths };
     Some(Identity { rules, origin })
 }
 
@@ -93,7 +98,7 @@ fn source(text: &str) -> Result<(), Malformed> {
 
 /// Where the host decides about it, there is one directory, and nobody has to say which.
 fn host_alone() -> policy::Tenants {
-    let tenant = policy::Tenant { name: Name::parse(HOST).ok(), id: host::tenant() };
+    let tenant = policy::Tenant { name: Some(host::place()), id: host::tenant() };
     policy::Tenants { listed: vec![tenant], has_default: true, any: false }
 }
 
@@ -162,6 +167,3 @@ fn arm_id(text: &str) -> Result<String, Malformed> {
     }
     Err(Malformed("a resource id begins with /subscriptions/"))
 }
-
-/// What stands for the tenant of an identity that the host mints for.
-const HOST: &str = "managed-identity";

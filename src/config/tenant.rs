@@ -1,14 +1,17 @@
 //! Reads the tenants: directories and the authorities that issue for them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Value, ValueKind};
 use url::Url;
 
+use super::region;
 use super::secret::Surroundings;
 use super::section::{Section, duration, parsed, text};
 use crate::authority::InstanceDiscovery;
+use crate::authority::host::Host;
 use crate::authority::place::{Kind, Place, parse_url};
 use crate::fault::Fault;
 use crate::name::{Malformed, Name, TenantId};
@@ -23,8 +26,8 @@ pub struct Tenant {
     pub tenant: policy::Tenant,
     /// Where its authority is, and of what kind.
     pub place: Place,
-    /// Whether the host is confirmed first.
-    pub instance_discovery: InstanceDiscovery,
+    /// Its host: whether it is confirmed first, and in which region it is asked.
+    pub host: Arc<Host>,
     /// The connection.
     pub wire: Wire,
     /// Further parameters of every token request.
@@ -33,8 +36,13 @@ pub struct Tenant {
     pub timeout: Duration,
 }
 
-/// Reads one tenant.
-pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<Tenant> {
+/// Reads one tenant. `own` are our own listeners, which are not asked for anything.
+pub fn read(
+    name: &str,
+    mut section: Section<'_>,
+    surroundings: Surroundings<'_>,
+    own: &[SocketAddr],
+) -> Option<Tenant> {
     let is_any = name == ANY;
     let note = |malformed: Malformed| section.note("", malformed.to_string(), "rename the tenant");
     let parsed_name = if is_any { Ok(None) } else { Name::parse(name).map(Some).map_err(note) };
@@ -45,6 +53,7 @@ pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>
     let connect_timeout = section.or("connect_timeout", Duration::from_secs(5), duration(SHORTEST));
     let timeout = section.or("timeout", Duration::from_secs(30), duration(SHORTEST));
     let proxy = section.optional("proxy", parsed(proxy_url));
+    let region = region::read(&mut section, place.as_ref(), surroundings, own);
     let extra_body = extra_body(&mut section);
     let asks_in_vain = |place: &Place| {
         let doubtful = place.is_doubtful() && !is_loopback(place.url());
@@ -66,7 +75,8 @@ pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>
     section.end();
     let (name, place, wire) = (parsed_name.ok()?, place?, wire?);
     let tenant = policy::Tenant { name, id: place.tenant().clone() };
-    Some(Tenant { tenant, place, instance_discovery, wire, extra_body, timeout })
+    let host = Arc::new(Host::new(instance_discovery, region));
+    Some(Tenant { tenant, place, host, wire, extra_body, timeout })
 }
 
 /// The authority's place, of `authority`, `kind` and `id` together.

@@ -156,6 +156,20 @@ fn each_envelope_has_its_fields() {
 }
 
 #[test]
+fn what_the_authority_said_to_look_up_or_to_claim_goes_out() {
+    let (one, other) = ("5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a1", "5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a2");
+    let fault = Fault::new(Kind::Misconfigured, "p", "r")
+        .with_correlation_id(Some(one))
+        .with_trace_id(Some(other))
+        .with_claims(ClaimsRequest::parse(r#"{"a":1}"#).ok());
+    for name in ["imds", "app-service"] {
+        let body: serde_json::Value = serde_json::from_slice(&dialect(name).refuse(&fault, "").body).unwrap();
+        let shown = ["correlation_id", "trace_id", "claims"].map(|field| body[field].as_str().unwrap_or_default());
+        assert_eq!(shown, [one, other, r#"{"a":1}"#], "{name}");
+    }
+}
+
+#[test]
 fn retry_after_is_one_to_five_whole_seconds_and_only_when_waiting_helps() {
     let secs = Duration::from_secs;
     for (kind, wish, expected) in [

@@ -9,6 +9,9 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use url::Url;
 use uuid::Uuid;
 
+use super::roster::{Held, Roster};
+use super::throttle::Throttle;
+use super::{Wish, retried, within};
 use crate::authority::{Authority, place};
 use crate::claims;
 use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
@@ -22,10 +25,9 @@ use crate::token::{Extension, Extras, Token, TokenKey};
 use crate::wire::request::{ClientCredentials, ClientProof};
 use crate::wire::{Outgoing, answer};
 
-use super::attempt::Failure;
-use super::roster::{Held, Roster};
-use super::throttle::Throttle;
-use super::{Wish, retried, within};
+mod attempt;
+
+use attempt::Failure;
 
 /// An application and what is remembered of its credentials.
 pub struct Application {

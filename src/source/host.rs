@@ -187,7 +187,7 @@ impl Host {
         let watch = Stopwatch::start();
         let incoming = within(deadline, endpoint.wire.send(outgoing)).await;
         let (_, header) = endpoint.address.contract.header();
-        let result = incoming.map_err(unreachable).and_then(|incoming| {
+        let result = incoming.map_err(|fault| unreachable(&fault)).and_then(|incoming| {
             let said = answer::token(&incoming, now, &[&header]);
             said.map_err(|fault| explained(incoming.status, fault))
         });
@@ -208,7 +208,13 @@ impl Host {
 /// What stands for the directory where a host decides about it.
 #[must_use]
 pub fn tenant() -> TenantId {
-    TenantId::of_host("managed-identity")
+    TenantId::of_host(PLACE)
+}
+
+/// The name of that directory, which no configured tenant shares: a host's identities have no others.
+#[must_use]
+pub fn place() -> Name {
+    Name::of_word(PLACE)
 }
 
 /// What stands for the application that only the host knows.
@@ -251,11 +257,12 @@ fn explained(status: u16, mut fault: Fault) -> Fault {
     fault
 }
 
-fn unreachable(fault: Fault) -> Fault {
+fn unreachable(fault: &Fault) -> Fault {
     let remedy = "ask again in a moment; if it stays so, the operator should check that this host has managed identities, and that its endpoint can be reached from here";
     let inward = fault.inward().unwrap_or_default().to_owned();
     Fault::new(Kind::Unavailable, "the host's managed identity endpoint does not answer", remedy).with_inward(inward)
 }
 
+const PLACE: &str = "managed-identity";
 /// The header by which our own listeners know a request of ours.
 pub const MARK: &str = "x-bursar-instance";

@@ -132,7 +132,9 @@ impl Slot {
         renew: impl FnOnce() -> bool,
     ) -> Step {
         let mut state = self.lock();
-        let own = state.cooling.as_ref().and_then(|cooling| cooling.end(now));
+        // Where the authority wanted claims, the challenge may be what it wanted.
+        let own = state.cooling.as_ref().filter(|cooling| cooling.fault.claims().is_none());
+        let own = own.and_then(|cooling| cooling.end(now));
         let until = own.max(resting.as_ref().map(|(until, _)| *until)).filter(|until| now < *until);
         match until {
             Some(until) => Step::Refuse(state.refusal(resting, until, now)),

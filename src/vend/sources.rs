@@ -124,7 +124,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::authority::host::Host;
     use crate::authority::place::Place;
+    use crate::authority::region::Choice;
     use crate::authority::{Authority, InstanceDiscovery};
     use crate::clock::Clock;
     use crate::name::ClientId;
@@ -141,7 +143,8 @@ mod tests {
             reach: Reach::Authority,
         };
         let place = Place::pattern("https://login.microsoftonline.com", None).unwrap();
-        let authority = Authority::new(place, InstanceDiscovery::Off, Wire::new(trust).unwrap(), Clock::System);
+        let host = Arc::new(Host::new(InstanceDiscovery::Off, Choice::Central));
+        let authority = Authority::new(place, host, Wire::new(trust).unwrap(), Clock::System);
         let parts = Parts {
             identity: Name::parse("app").unwrap(),
             client_id: ClientId::parse("app").unwrap(),

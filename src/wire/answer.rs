@@ -1,4 +1,4 @@
-//! Decodes what an authority answered into a token or a fault. Looks at the status and the body alone.
+//! Decodes what an authority answered into a token or a fault. Looks at the status, the body and its type alone.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,9 +6,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Incoming, aadsts, unusable};
+use super::failure::{Evidence, Step, of_answer};
+use super::{Incoming, unusable};
+use crate::claims::ClaimsRequest;
 use crate::clock::Timestamp;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::secret::Secret;
 use crate::token::Token;
 
@@ -25,7 +27,7 @@ pub fn token(incoming: &Incoming, now: Timestamp, secrets: &[&Secret]) -> Result
     if body.access_token.is_empty() || !body.access_token.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(unusable("the authority issued a token that cannot be used"));
     }
-    let life = life(&body, now).ok_or_else(|| unusable("the authority issued a token that has already expired"))?;
+    let life = life(&body, now).ok_or_else(|| unusable("the authority issued a token without a time to live"))?;
     Ok(Token {
         secret: Secret::from(body.access_token),
         issued_at: now,
@@ -34,82 +36,65 @@ pub fn token(incoming: &Incoming, now: Timestamp, secrets: &[&Secret]) -> Result
     })
 }
 
-/// Reads any successful JSON answer, such as a discovery document.
+/// Reads any successful JSON answer to a request that showed `secrets`.
 ///
 /// # Errors
 /// The fault that the answer describes, or that it is no answer at all.
 pub fn success<T: DeserializeOwned>(incoming: &Incoming, now: Timestamp, secrets: &[&Secret]) -> Result<T, Fault> {
+    read(incoming, now, secrets, Step::Token)
+}
+
+/// Reads a document of discovery, which is asked for without a credential.
+///
+/// # Errors
+/// The fault that the answer describes, or that it is no answer at all.
+pub fn document<T: DeserializeOwned>(incoming: &Incoming, now: Timestamp, step: Step) -> Result<T, Fault> {
+    read(incoming, now, &[], step)
+}
+
+fn read<T: DeserializeOwned>(incoming: &Incoming, now: Timestamp, secrets: &[&Secret], step: Step) -> Result<T, Fault> {
     match incoming.status {
+        200 if !may_be_json(incoming.content_type.as_deref()) => {
+            let said = incoming.content_type.as_deref().map(one_line);
+            Err(unusable("the authority's answer is of a type that is not JSON").with_inward(said.unwrap_or_default()))
+        }
         200 => serde_json::from_slice(&incoming.body).map_err(|error| {
             // The position only: serde's own words may quote the body.
             let at = format!("{:?} at line {} column {}", error.classify(), error.line(), error.column());
             unusable("the authority's answer is not what it should be").with_inward(at)
         }),
         300..400 => Err(unusable("the authority redirects, which is never followed")),
-        _ => Err(fault(incoming, now, secrets)),
+        _ => Err(fault(incoming, now, secrets, step)),
     }
 }
 
-/// Reads a failure: the status of an outage or of throttling first, then Entra's number, then the
-/// OAuth error code. What is not JSON did not come from the authority.
-fn fault(incoming: &Incoming, now: Timestamp, secrets: &[&Secret]) -> Fault {
+/// Whether the body says of itself that it is JSON, or says nothing. The sign-in page of a network is an
+/// answer with status 200 too.
+fn may_be_json(content_type: Option<&str>) -> bool {
+    let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media.is_empty() || media == "application/json" || media == "text/json" || media.ends_with("+json")
+}
+
+/// Reads a failure; the table says what it is. A body is looked at whatever its type, since throttling is
+/// also told in plain text.
+fn fault(incoming: &Incoming, now: Timestamp, secrets: &[&Secret], step: Step) -> Fault {
     let body: Option<FaultBody> = serde_json::from_slice(&incoming.body).ok();
-    let number = body.as_ref().and_then(FaultBody::number);
-    let (kind, problem, remedy) = classify(incoming.status, body.as_ref(), number);
+    let told = body.as_ref();
+    let (number, claims) = (told.and_then(FaultBody::number), told.and_then(|body| body.claims(secrets)));
+    let error = told.and_then(|body| body.error.as_str());
+    let row = of_answer(&Evidence { step, status: incoming.status, number, error, claims: claims.is_some() });
     let wish = incoming.retry_after.as_deref().and_then(|text| retry_after(text, now));
-    let fault = Fault::new(kind, problem, remedy)
+    let inward = match told {
+        Some(body) => body.describe(incoming.status, secrets),
+        None => format!("HTTP {} without a JSON body", incoming.status),
+    };
+    row.fault()
         .with_aadsts(number)
         .with_retry_after(wish)
-        .with_correlation_id(body.as_ref().and_then(|body| body.correlation_id.as_str()));
-    match body {
-        Some(body) => fault.with_inward(body.describe(incoming.status, secrets)),
-        None => fault.with_inward(format!("HTTP {} without a JSON body", incoming.status)),
-    }
-}
-
-fn classify(status: u16, body: Option<&FaultBody>, number: Option<u32>) -> (Kind, &'static str, &'static str) {
-    let patience = "ask again in a moment; nothing else has to be done unless it goes on for long";
-    if status == 429 {
-        return (Kind::Throttled, "the authority is throttling", patience);
-    }
-    let error = body.and_then(|body| body.error.as_str());
-    if status >= 500 || status == 408 || error == Some("temporarily_unavailable") {
-        return (Kind::Unavailable, "the authority has a failure of its own", patience);
-    }
-    if let Some((kind, remedy)) = number.and_then(aadsts::known) {
-        return (kind, problem(kind), remedy);
-    }
-    match error {
-        None => {
-            let remedy = "ask again in a moment; if it stays so, the operator should check the authority's URL and what answers in its place";
-            (Kind::Unavailable, "something that is not the authority answered", remedy)
-        }
-        Some("invalid_client") => {
-            (Kind::RejectedCredential, problem(Kind::RejectedCredential), "check the credential of the identity")
-        }
-        Some("invalid_scope" | "invalid_resource" | "invalid_target") => {
-            (Kind::InvalidRequest, problem(Kind::InvalidRequest), "ask for a resource that exists in the tenant")
-        }
-        Some("invalid_instance") => {
-            let remedy = "check the authority's host, or set 'instance_discovery = false' if you trust it";
-            (Kind::Misconfigured, "the authority's host is unknown", remedy)
-        }
-        Some(_) => (
-            Kind::Misconfigured,
-            problem(Kind::Misconfigured),
-            "look the number up in the authority's documentation, and the correlation id in its sign-in log",
-        ),
-    }
-}
-
-const fn problem(kind: Kind) -> &'static str {
-    match kind {
-        Kind::InvalidRequest => "the authority calls the request invalid",
-        Kind::RejectedCredential => "the authority rejected the credential",
-        Kind::Throttled => "the authority is throttling",
-        Kind::Unavailable => "the authority has a failure of its own",
-        _ => "the authority refused the application",
-    }
+        .with_correlation_id(told.and_then(|body| body.correlation_id.as_str()))
+        .with_trace_id(told.and_then(|body| body.trace_id.as_str()))
+        .with_claims(claims)
+        .with_inward(inward)
 }
 
 /// `Retry-After` in either of its forms (RFC 9110 section 10.2.3).
@@ -167,6 +152,8 @@ struct FaultBody {
     correlation_id: Value,
     #[serde(default)]
     trace_id: Value,
+    #[serde(default)]
+    claims: Value,
 }
 
 impl FaultBody {
@@ -178,6 +165,16 @@ impl FaultBody {
             digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())].parse().ok()
         };
         listed.or_else(described).and_then(|number| u32::try_from(number).ok())
+    }
+
+    /// The claims that are wanted, which Entra writes as JSON within a text. They go to callers as they are, so
+    /// none that repeats a secret.
+    fn claims(&self, secrets: &[&Secret]) -> Option<ClaimsRequest> {
+        let claims = match &self.claims {
+            Value::String(text) => ClaimsRequest::parse(text.trim()),
+            other => ClaimsRequest::parse(&other.to_string()),
+        };
+        claims.ok().filter(|claims| !secrets.iter().any(|secret| secret.is_repeated_in(claims.as_str())))
     }
 
     /// The authority's words, for the log: bounded, in one line, and withheld when they repeat a secret.

@@ -39,6 +39,22 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "extra_body = { a = 1 }\n[identities.payroll]",
         "tenants.contoso.extra_body.a: this must be text",
     ),
+    (
+        "[identities.payroll]",
+        "region = 'West Europe'\n[identities.payroll]",
+        "tenants.contoso.region: a region is auto",
+    ),
+    ("[identities.payroll]", "region = true\n[identities.payroll]", "tenants.contoso.region: this must be text"),
+    (
+        "[identities.payroll]",
+        "authority = 'https://login.corp'\nregion = 'auto'\n[identities.payroll]",
+        "tenants.contoso.region: this authority has no regions",
+    ),
+    (
+        "[identities.payroll]",
+        "authority = 'https://foo.ciamlogin.com'\nregion = 'westeurope'\n[identities.payroll]",
+        "tenants.contoso.region: this authority has no regions",
+    ),
     ("[identities.payroll]", "regoin = 'x'\n[identities.payroll]", "tenants.contoso.regoin: the key is unknown"),
     ("[\"contoso\"]", "[\"fabrikam\"]", "identities.payroll.tenants[0]: no tenant has this name"),
     ("[\"contoso\"]", "[]", "identities.payroll.tenants: the list is empty"),

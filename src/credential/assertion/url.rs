@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     fn read(status: u16, body: &str) -> Result<String, (Kind, String)> {
-        let incoming = Incoming { status, retry_after: None, body: body.to_owned().into() };
+        let incoming = Incoming { status, retry_after: None, content_type: None, body: body.to_owned().into() };
         let read = assertion(&incoming);
         read.map(|text| text.expose().to_owned()).map_err(|fault| (fault.kind, format!("{fault} {:?}", fault.inward())))
     }

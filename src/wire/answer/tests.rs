@@ -1,9 +1,12 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::fault::Kind;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 fn incoming(status: u16, body: &str) -> Incoming {
-    Incoming { status, retry_after: None, body: body.to_owned().into() }
+    Incoming { status, retry_after: None, content_type: None, body: body.to_owned().into() }
 }
 
 fn fault_of(status: u16, body: &str) -> Fault {
@@ -23,6 +26,13 @@ fn times_are_read_as_numbers_or_strings() {
         (r#","expires_in":1e300"#, 24 * 366 * 3600, None),
         (r#","expires_in":3599.7,"refresh_in":"-1""#, 3599, None),
         (r#","expires_in":null"#, 600, None),
+        (r#","expires_in":" 3599 ""#, 3599, None),
+        (r#","expires_in":"3.6e3""#, 3600, None),
+        (r#","expires_in":18446744073709551615"#, 24 * 366 * 3600, None),
+        (r#","expires_in":"1e308""#, 24 * 366 * 3600, None),
+        (r#","expires_in":[],"expires_on":1700000100"#, 100, None),
+        (r#","expires_on":18446744073709551615"#, 24 * 366 * 3600, None),
+        (r#","expires_in":1,"refresh_in":1e308"#, 1, Some(u64::MAX)),
     ] {
         let body = format!(r#"{{"access_token":"t"{times}}}"#);
         let token = token(&incoming(200, &body), NOW, &[]).unwrap();
@@ -46,7 +56,20 @@ fn what_is_no_usable_token_is_an_outage() {
         r#"{"access_token":"a","expires_in":-1}"#,
         r#"{"access_token":"a","expires_in":"-1"}"#,
         r#"{"access_token":"a","expires_in":"soon"}"#,
+        r#"{"access_token":"a","expires_in":0.9}"#,
+        r#"{"access_token":"a","expires_in":"0"}"#,
+        r#"{"access_token":"a","expires_in":""}"#,
+        r#"{"access_token":"a","expires_in":"NaN"}"#,
+        r#"{"access_token":"a","expires_in":"inf"}"#,
+        r#"{"access_token":"a","expires_in":"1e999"}"#,
+        r#"{"access_token":"a","expires_in":1e999}"#,
+        r#"{"access_token":"a","expires_in":-1e300}"#,
+        r#"{"access_token":"a","expires_in":true}"#,
+        r#"{"access_token":"a","expires_in":{}}"#,
+        r#"{"access_token":"a","expires_in":[3599]}"#,
+        r#"{"access_token":"a","expires_in":"0x10"}"#,
         r#"{"access_token":"a","expires_on":"1600000000"}"#,
+        r#"{"access_token":"a","expires_on":1700000000}"#,
         r#"{"access_token":7}"#,
     ] {
         let fault = fault_of(200, body);
@@ -138,4 +161,97 @@ fn words_that_repeat_a_secret_are_withheld_whole() {
 fn words_stay_in_one_line_and_one_direction() {
     let fault = fault_of(401, r#"{"error":"a\u001b[31mb","error_description":"c\u202ed\u2028e\nf"}"#);
     assert_eq!(fault.inward(), Some("HTTP 401 a [31mb: c d e f (trace id -)"));
+}
+
+#[test]
+fn a_type_that_is_not_json_is_refused_and_none_is_tolerated() {
+    for (content_type, fine) in [
+        (None, true),
+        (Some(""), true),
+        (Some("application/json"), true),
+        (Some("Application/JSON; charset=utf-8"), true),
+        (Some("text/json"), true),
+        (Some("application/problem+json"), true),
+        (Some("text/html; charset=utf-8"), false),
+        (Some("text/plain"), false),
+        (Some("application/jsonp"), false),
+        (Some("application/octet-stream"), false),
+    ] {
+        let content_type = content_type.map(str::to_owned);
+        let answer = Incoming { content_type, ..incoming(200, r#"{"access_token":"t","expires_in":60}"#) };
+        let token = token(&answer, NOW, &[]);
+        assert_eq!(token.is_ok(), fine, "{:?}", answer.content_type);
+        if let Err(fault) = token {
+            assert!(fault.is_transient() && fault.to_string().contains("a type that is not JSON"), "{fault}");
+        }
+    }
+    // An error counts whatever it calls itself.
+    let plain = |body| Incoming { content_type: Some("text/plain".to_owned()), ..incoming(400, body) };
+    let fault = token(&plain(r#"{"error":"invalid_client"}"#), NOW, &[]).unwrap_err();
+    assert_eq!(fault.kind, Kind::RejectedCredential);
+}
+
+#[test]
+fn claims_go_up_if_they_are_an_object_and_harmless() {
+    let secret = Secret::from("the-secret".to_owned());
+    let claims_of = |claims: Value| {
+        let body = serde_json::json!({ "error": "interaction_required", "claims": claims }).to_string();
+        token(&incoming(400, &body), NOW, &[&secret]).unwrap_err().claims().map(|claims| claims.as_str().to_owned())
+    };
+    let wanted = r#"{"access_token":{"nbf":{"essential":true}}}"#;
+    assert_eq!(claims_of(wanted.into()).as_deref(), Some(wanted));
+    assert_eq!(claims_of(serde_json::from_str(wanted).unwrap()).as_deref(), Some(wanted));
+    assert_eq!(claims_of(format!(" {wanted}\n").into()).as_deref(), Some(wanted));
+    let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(4096));
+    for odd in ["", "x", "[]", "7", "null", r#"{"a":"the-secret"}"#, &long] {
+        assert_eq!(claims_of(odd.into()), None, "{odd}");
+    }
+    assert_eq!(claims_of(Value::from(7)), None);
+    let fault = fault_of(400, r#"{"error":"new","claims":"{}"}"#);
+    assert_eq!((fault.status(), fault.claims().map(ClaimsRequest::as_str)), (403, Some("{}")));
+}
+
+#[test]
+fn both_ids_come_back_if_they_are_guids() {
+    let (one, other) = ("5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a1", "5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a2");
+    let body = format!(r#"{{"error":"x","correlation_id":"{one}","trace_id":"{other}"}}"#);
+    let fault = fault_of(400, &body);
+    assert_eq!((fault.correlation_id(), fault.trace_id()), (Some(one), Some(other)));
+    assert_eq!(fault_of(400, &body.replace('-', "_")).trace_id(), None);
+}
+
+/// Anything that JSON can hold where a time should be.
+fn anything() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<f64>().prop_map(|n| if n.is_finite() { format!("{n:?}") } else { "1e999".to_owned() }),
+        any::<u64>().prop_map(|n| n.to_string()),
+        any::<i64>().prop_map(|n| n.to_string()),
+        any::<i64>().prop_map(|n| format!("\"{n}\"")),
+        "\"[-+0-9.eE a-z]{0,12}\"",
+        Just("null".to_owned()),
+        Just("[1]".to_owned()),
+        Just("{}".to_owned()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_time_is_too_odd_to_be_read_or_refused(
+        expires_in in anything(), expires_on in anything(), refresh_in in anything(), now in any::<u64>(),
+    ) {
+        let body = format!(
+            r#"{{"access_token":"t","expires_in":{expires_in},"expires_on":{expires_on},"refresh_in":{refresh_in}}}"#
+        );
+        let now = Timestamp::from_secs(now);
+        match token(&incoming(200, &body), now, &[]) {
+            Ok(token) => prop_assert!(token.life() <= MAX_LIFE && token.issued_at == now),
+            Err(fault) => prop_assert!(fault.is_transient()),
+        }
+    }
+
+    #[test]
+    fn no_answer_is_too_odd(status in 100_u16..1000, body in ".{0,200}", retry_after in ".{0,40}") {
+        let answer = Incoming { retry_after: Some(retry_after), ..incoming(status, &body) };
+        prop_assert!(token(&answer, NOW, &[]).is_err());
+    }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tokio::sync::SemaphorePermit;
 use url::Url;
 
-use super::roster::{Held, Turn};
-use super::application::Application;
-use super::{RETRY_DELAY, Wish, within};
+use super::Application;
 use crate::clock::{Deadline, Timestamp};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
+use crate::source::roster::{Held, Turn};
+use crate::source::{RETRY_DELAY, Wish, within};
 use crate::token::Token;
 
 /// Why an exchange gave no token, and what was shown to the authority.
