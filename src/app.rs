@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::caller::{Callers, Peer};
 use crate::clock::Clock;
+use crate::config::identity::{Identity, Origin};
 use crate::config::{Config, server};
 use crate::dialect::{Ask, Dialect, Guard};
 use crate::fault::{Fault, Kind};
@@ -32,20 +33,22 @@ pub struct App {
     vend: Vend,
     metrics: Arc<Metrics>,
     clock: Clock,
+    mark: Arc<str>,
 }
 
 impl App {
     /// Builds everything and does no I/O. Flights will live on `runtime`.
     ///
     /// # Errors
-    /// Only a bug of ours.
+    /// The system's trust store cannot be read, or a bug of ours.
     pub fn build(config: Config, clock: Clock, runtime: Handle) -> Result<Self, Fault> {
         let metrics = Metrics::new().map_err(|error| {
             Fault::new(Kind::Internal, "the metrics cannot be registered", "report this").with_inward(error.to_string())
         })?;
         let metrics = Arc::new(metrics);
         let settings = settings(&config);
-        let sources = sources::build(&config, &clock);
+        let mark: Arc<str> = uuid::Uuid::new_v4().to_string().into();
+        let sources = sources::build(&config, &clock, &mark)?;
         let vend = Vend::new(vend::Settings {
             sources,
             bounds: config.bounds,
@@ -64,6 +67,7 @@ impl App {
             vend,
             metrics,
             clock,
+            mark,
         })
     }
 
@@ -84,6 +88,7 @@ impl App {
             vend: self.vend,
             metrics: self.metrics,
             clock: self.clock,
+            mark: self.mark,
             phase: Arc::new(Phase::default()),
         })
     }
@@ -101,8 +106,7 @@ impl App {
 }
 
 fn settings(config: &Config) -> Settings {
-    let tenants = config.identities.iter().flat_map(|identity| identity.tenants.iter().chain(&identity.any_tenant));
-    let longest = tenants.map(|tenant| tenant.timeout).max().unwrap_or_default();
+    let longest = config.identities.iter().map(longest_flight).max().unwrap_or_default();
     let cpus = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Settings {
         listen: config.server.listen.clone(),
@@ -111,5 +115,12 @@ fn settings(config: &Config) -> Settings {
         drain: config.server.drain,
         // A flight ends by itself within its timeout; the second on top is for its answer to be written.
         grace: longest + Duration::from_secs(1),
+    }
+}
+
+fn longest_flight(identity: &Identity) -> Duration {
+    match &identity.origin {
+        Origin::Application(application) => application.timeouts().max().unwrap_or_default(),
+        Origin::Host(_) => sources::HOST_TIMEOUT,
     }
 }

@@ -13,10 +13,13 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::freshness::Windows;
 use crate::name::Malformed;
+use crate::source::host::Address;
 use crate::vend::cache::Bounds;
 
+pub mod application;
 pub mod azure;
 pub mod credential;
+pub mod delegate;
 pub mod file;
 pub mod host;
 pub mod identity;
@@ -43,6 +46,8 @@ pub struct Config {
     pub server: Server,
     /// Who callers can be.
     pub identities: Vec<Identity>,
+    /// Where the host's managed identity is asked, when some identity needs it.
+    pub host: Option<Address>,
     /// The windows of freshness.
     pub windows: Windows,
     /// Renewals a second for each identity in each tenant.
@@ -120,13 +125,17 @@ impl Config {
         if named.is_empty() {
             root.note_none("identities", "there is none", "add a section [identities.NAME]; see config/ for examples");
         }
+        let names: Vec<String> = named.iter().map(|(name, _)| name.clone()).collect();
         let identities: Vec<Identity> = named.into_iter().filter_map(read).collect();
         identity::check_distinct(&identities, report);
+        delegate::check(&identities, &names, report);
+        let needs_host = identities.iter().any(Identity::needs_host);
+        let host = needs_host.then(|| host::address(surroundings, &server.listen, report)).flatten();
         let (windows, refresh_rate) = freshness(root.section("freshness"));
         let bounds = cache(root.section("cache"));
         let log = log(root.section("log"));
         root.end();
-        Self { server, identities, windows, refresh_rate, bounds, log, warnings: Vec::new() }
+        Self { server, identities, host, windows, refresh_rate, bounds, log, warnings: Vec::new() }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::clock::{Deadline, Timestamp};
 use crate::fault::Fault;
 use crate::name::{ClientId, Malformed};
 use crate::secret::Secret;
+use crate::token::Token;
 use crate::wire::request::ClientProof;
 
 pub mod assertion;
@@ -24,6 +25,7 @@ pub mod watch;
 pub use assertion::file::AssertionFile;
 pub use assertion::url::AssertionUrl;
 pub use certificate::client::ClientCertificate;
+pub use delegate::Delegate;
 pub use secret::ClientSecret;
 
 use expiry::Expiry;
@@ -37,6 +39,8 @@ pub enum Credential {
     AssertionUrl(Box<AssertionUrl>),
     /// A certificate with its key.
     Certificate(Box<ClientCertificate>),
+    /// Another identity's token.
+    Delegate(Delegate),
     /// A client secret.
     Secret(ClientSecret),
 }
@@ -58,6 +62,8 @@ pub struct Occasion<'a> {
     pub request_id: &'a str,
     /// When nobody waits any more.
     pub deadline: Deadline,
+    /// The token of the identity that vouches, for a credential that is one.
+    pub delegated: Option<&'a Token>,
 }
 
 /// How an assertion is signed, and with it which thumbprint names the certificate.
@@ -94,6 +100,7 @@ impl Credential {
             Self::Assertion(assertion) => assertion.prove().await,
             Self::AssertionUrl(assertion) => assertion.prove(occasion).await,
             Self::Certificate(certificate) => certificate.prove(occasion),
+            Self::Delegate(delegate) => delegate.prove(occasion.delegated),
             Self::Secret(secret) => Ok(secret.prove()),
         }
     }
@@ -102,7 +109,7 @@ impl Credential {
     #[must_use]
     pub fn secret(&self) -> Option<Arc<Secret>> {
         match self {
-            Self::Assertion(_) | Self::AssertionUrl(_) | Self::Certificate(_) => None,
+            Self::Assertion(_) | Self::AssertionUrl(_) | Self::Certificate(_) | Self::Delegate(_) => None,
             Self::Secret(secret) => Some(secret.value()),
         }
     }
@@ -114,6 +121,7 @@ impl Credential {
             Self::Assertion(assertion) => vec![assertion.path()],
             Self::AssertionUrl(assertion) => assertion.bearer().and_then(ClientSecret::file).into_iter().collect(),
             Self::Certificate(certificate) => certificate.files(),
+            Self::Delegate(_) => Vec::new(),
             Self::Secret(secret) => secret.file().into_iter().collect(),
         }
     }
@@ -123,7 +131,7 @@ impl Credential {
     pub fn generation(&self) -> u64 {
         match self {
             Self::Assertion(assertion) => assertion.generation(),
-            Self::AssertionUrl(_) => 0,
+            Self::AssertionUrl(_) | Self::Delegate(_) => 0,
             Self::Certificate(certificate) => certificate.generation(),
             Self::Secret(secret) => secret.generation(),
         }
@@ -138,6 +146,7 @@ impl Credential {
             Self::Assertion(assertion) => assertion.reload(),
             Self::AssertionUrl(assertion) => assertion.bearer().map_or(Ok(()), ClientSecret::reload),
             Self::Certificate(certificate) => certificate.reload(now),
+            Self::Delegate(_) => Ok(()),
             Self::Secret(secret) => secret.reload(),
         }
     }
@@ -149,7 +158,18 @@ impl Credential {
             Self::Assertion(assertion) => assertion.expiry(),
             Self::AssertionUrl(assertion) => assertion.expiry(),
             Self::Certificate(certificate) => Some(Expiry::of_manual(certificate.not_after())),
+            // Its token is renewed ahead as any other is.
+            Self::Delegate(_) => None,
             Self::Secret(secret) => secret.expires().map(Expiry::of_manual),
+        }
+    }
+
+    /// Whose token it is, if it is another identity's.
+    #[must_use]
+    pub const fn delegate(&self) -> Option<&Delegate> {
+        match self {
+            Self::Delegate(delegate) => Some(delegate),
+            _ => None,
         }
     }
 
@@ -159,6 +179,7 @@ impl Credential {
         match self {
             Self::Assertion(_) | Self::AssertionUrl(_) => "assertion",
             Self::Certificate(_) => "certificate",
+            Self::Delegate(delegate) => delegate.kind,
             Self::Secret(_) => "secret",
         }
     }

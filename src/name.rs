@@ -153,6 +153,12 @@ impl Name {
         Err(Malformed("a name has 1 to 64 letters, digits, '-', '_' or '.'"))
     }
 
+    /// A name of our own; a word of the program is well-formed.
+    #[must_use]
+    pub fn of_word(word: &'static str) -> Self {
+        Self(word.into())
+    }
+
     /// The name of what stands in another's list without one of its own; nobody can have configured it.
     #[must_use]
     pub fn implied(&self, index: usize) -> Self {

@@ -45,6 +45,8 @@ pub struct Service {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Clock,
+    /// What our own requests to a host's managed identity carry; one that comes back is in a circle.
+    pub mark: Arc<str>,
     /// Where the process is in its life.
     pub phase: Arc<Phase>,
 }

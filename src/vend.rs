@@ -12,12 +12,13 @@ use uuid::Uuid;
 
 use crate::claims::ClaimsRequest;
 use crate::clock::Clock;
+use crate::credential::Delegate;
 use crate::credential::calendar::Calendar;
 use crate::credential::watch::Watch;
 use crate::freshness::{Patience, Windows};
 use crate::metrics::Metrics;
 use crate::policy::Permit;
-use crate::source::{Source, Wish};
+use crate::source::{Handover, Source, Vouch, Wish};
 
 pub mod cache;
 pub mod flight;
@@ -188,7 +189,9 @@ impl Vend {
         self.0.runtime.spawn(async move {
             let jitter = fastrand::f64();
             let (key, challenge) = (slot.key(), departure.challenge());
-            let wish = Wish { scope: &key.scope, extras: &key.extras, challenge, request_id: &request_id, jitter };
+            let (scope, extras, request_id) = (&key.scope, &key.extras, &*request_id);
+            let vouch = &Vouching { vend: &vend, source: &source, request_id };
+            let wish = Wish { scope, extras, challenge, request_id, jitter, vouch };
             let result = source.fetch(wish, &vend.0.metrics).await;
             if purpose == Purpose::Renewal {
                 vend.0.metrics.refreshed(source.identity(), &result);
@@ -197,6 +200,24 @@ impl Vend {
             vend.0.cache.weigh(slot).await;
             drop(hold);
         });
+    }
+}
+
+/// Hands over the tokens that prove an application. They leave for its authority alone, so no policy is asked.
+struct Vouching<'a> {
+    vend: &'a Vend,
+    source: &'a Source,
+    request_id: &'a str,
+}
+
+impl Vouch for Vouching<'_> {
+    fn token<'a>(&'a self, delegate: &'a Delegate) -> Handover<'a> {
+        Box::pin(async {
+            let parts = &self.vend.0;
+            let source = parts.sources.vouching(&delegate.identity, self.source.tenant()).await?;
+            let slot = parts.cache.slot(&source.key(&delegate.resource, &delegate.extras)).await;
+            self.vend.obtain(&source, &slot, None, self.request_id).await
+        })
     }
 }
 

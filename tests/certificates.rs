@@ -175,7 +175,7 @@ fn a_pfx_and_its_passphrase_are_replaced_one_after_the_other() {
     let path = support::write_config(directory.path(), &text, "http://127.0.0.1:1");
     let now = Clock::System.now();
     let config = Config::read(Some(&path), HashMap::new(), now).unwrap();
-    let credential = &config.identities[0].credentials[0];
+    let credential = &config.identities[0].application().unwrap().credentials[0];
     assert_eq!(credential.files(), ["app.pfx", "app.pass"].map(|name| directory.path().join(name)));
     credential.reload(now).unwrap();
     openssl(directory.path(), "cp other.pfx app.pfx");

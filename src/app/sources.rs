@@ -1,51 +1,113 @@
-//! Builds the sources: one for each identity in each of its tenants.
+//! Builds the sources: one for each identity in each of its tenants, and one for each identity of the host.
 //!
 //! Identities share their tenant's authority, and with it discovery and connections.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::authority::Authority;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::identity::Identity;
+use crate::config::application::Application as Written;
+use crate::config::identity::{Identity, Origin};
 use crate::config::tenant::Tenant;
+use crate::fault::Fault;
 use crate::name::Name;
-use crate::source::{Parts, Source};
+use crate::source::application::Parts;
+use crate::source::host::{self, Endpoint, Selector};
+use crate::source::{Application, Host, Source};
 use crate::vend::sources::{Places, Sources};
+use crate::wire::{Reach, Trust, Wire};
 
-/// The sources of a configuration.
-pub(super) fn build(config: &Config, clock: &Clock) -> Sources {
+/// The sources of a configuration. Requests to the host carry `mark`.
+///
+/// # Errors
+/// The system's trust store cannot be read.
+pub(super) fn build(config: &Config, clock: &Clock, mark: &Arc<str>) -> Result<Sources, Fault> {
+    let endpoint = config.host.clone().map(|address| endpoint(address, mark)).transpose()?;
+    let builder = Builder { config, clock, endpoint };
     let mut authorities = HashMap::new();
-    let each = config.identities.iter().map(|identity| {
+    let mut sources = HashMap::new();
+    for identity in &config.identities {
+        let name = identity.rules.name.clone();
+        match &identity.origin {
+            Origin::Application(application) => {
+                sources.insert(name, builder.application(identity, application, &mut authorities));
+                let hosts =
+                    application.hosts.iter().map(|(name, selector)| (name.clone(), builder.host(name, selector)));
+                sources.extend(hosts);
+            }
+            Origin::Host(selector) => {
+                sources.insert(name.clone(), builder.host(&name, selector));
+            }
+        }
+    }
+    Ok(Sources::new(sources))
+}
+
+struct Builder<'a> {
+    config: &'a Config,
+    clock: &'a Clock,
+    endpoint: Option<Arc<Endpoint>>,
+}
+
+type Authorities = HashMap<Option<Name>, Arc<Authority>>;
+
+impl Builder<'_> {
+    fn application(&self, identity: &Identity, application: &Written, authorities: &mut Authorities) -> Places {
         let mut source = |tenant: &Tenant| {
-            let make = || authority(tenant, clock);
-            let authority = authorities.entry(tenant.tenant.name.clone()).or_insert_with(make);
-            Source::new(parts(config, identity, tenant, authority, clock))
+            let authority = authorities.entry(tenant.tenant.name.clone()).or_insert_with(|| self.authority(tenant));
+            let parts = self.parts(identity, application, tenant, authority);
+            Source::Application(Box::new(Application::new(parts)))
         };
         let named = |tenant: &Arc<Tenant>| Some((tenant.tenant.name.clone()?, source(tenant)));
-        let listed: Vec<(Name, Source)> = identity.tenants.iter().filter_map(named).collect();
-        let any = identity.any_tenant.as_deref().map(source);
-        (identity.rules.name.clone(), Places::new(listed, any))
-    });
-    Sources::new(each)
-}
+        let listed: Vec<(Name, Source)> = application.tenants.iter().filter_map(named).collect();
+        let any = application.any_tenant.as_deref().map(source);
+        Places::new(listed, any)
+    }
 
-fn authority(tenant: &Tenant, clock: &Clock) -> Arc<Authority> {
-    let (place, host) = (tenant.place.clone(), Arc::clone(&tenant.host));
-    Arc::new(Authority::new(place, host, tenant.wire.clone(), clock.clone()))
-}
+    fn authority(&self, tenant: &Tenant) -> Arc<Authority> {
+        let (place, host) = (tenant.place.clone(), Arc::clone(&tenant.host));
+        Arc::new(Authority::new(place, host, tenant.wire.clone(), self.clock.clone()))
+    }
 
-fn parts(config: &Config, identity: &Identity, tenant: &Tenant, authority: &Arc<Authority>, clock: &Clock) -> Parts {
-    Parts {
-        identity: identity.rules.name.clone(),
-        client_id: identity.rules.client_id.clone(),
-        authority: Arc::clone(authority),
-        credentials: identity.credentials.clone(),
-        client_capabilities: Arc::clone(&identity.client_capabilities),
-        extra_body: Arc::clone(&tenant.extra_body),
-        timeout: tenant.timeout,
-        refresh_rate: config.refresh_rate,
-        clock: clock.clone(),
+    fn parts(&self, identity: &Identity, written: &Written, tenant: &Tenant, authority: &Arc<Authority>) -> Parts {
+        Parts {
+            identity: identity.rules.name.clone(),
+            client_id: identity.rules.client_id.clone(),
+            authority: Arc::clone(authority),
+            credentials: written.credentials.clone(),
+            client_capabilities: Arc::clone(&written.client_capabilities),
+            extra_body: Arc::clone(&tenant.extra_body),
+            timeout: tenant.timeout,
+            refresh_rate: self.config.refresh_rate,
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The host is in one place, which policy knows by one name.
+    fn host(&self, identity: &Name, selector: &Option<Selector>) -> Places {
+        let source = self.endpoint.as_ref().map(|endpoint| {
+            let parts = host::Parts {
+                identity: identity.clone(),
+                selector: selector.clone(),
+                endpoint: Arc::clone(endpoint),
+                timeout: HOST_TIMEOUT,
+                refresh_rate: self.config.refresh_rate,
+                clock: self.clock.clone(),
+            };
+            (host::place(), Source::Host(Box::new(Host::new(parts))))
+        });
+        Places::new(source.into_iter().collect(), None)
     }
 }
+
+fn endpoint(address: host::Address, mark: &Arc<str>) -> Result<Arc<Endpoint>, Fault> {
+    let connect_timeout = Duration::from_secs(2);
+    let trust = Trust { roots: None, connect_timeout, proxy: None, loopback: false, reach: Reach::Host };
+    Ok(Arc::new(Endpoint { address, wire: Wire::new(trust)?, mark: Arc::clone(mark) }))
+}
+
+/// A host answers within milliseconds, or has to fetch a token itself.
+pub(super) const HOST_TIMEOUT: Duration = Duration::from_secs(10);

@@ -28,6 +28,17 @@ pub fn of(host: &str) -> Option<Cloud> {
     row.map(|(cloud, _, _)| *cloud)
 }
 
+/// What a token must be for that another directory's application shows as its proof
+/// (<https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust>).
+#[must_use]
+pub const fn exchange_audience(cloud: Option<Cloud>) -> &'static str {
+    match cloud {
+        Some(Cloud::China) => "api://AzureADTokenExchangeChina",
+        Some(Cloud::UsGov) => "api://AzureADTokenExchangeUSGov",
+        _ => "api://AzureADTokenExchange",
+    }
+}
+
 /// Whether `host` itself is well known, and not that of a region.
 #[must_use]
 pub fn is_central(host: &str) -> bool {

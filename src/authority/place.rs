@@ -121,6 +121,12 @@ impl Place {
         self.kind
     }
 
+    /// The cloud that it is known to belong to.
+    #[must_use]
+    pub fn cloud(&self) -> Option<cloud::Cloud> {
+        cloud::of(self.host())
+    }
+
     /// Its URL, which stands for it in keys and logs.
     #[must_use]
     pub const fn url(&self) -> &Url {

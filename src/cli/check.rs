@@ -6,6 +6,7 @@ use super::named::ConfigFile;
 use super::{Failure, print, variables};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::identity::Origin;
 use crate::fault::EX_USAGE;
 
 /// Read the configuration and print every mistake with its path and remedy
@@ -40,14 +41,19 @@ fn summary(config: &Config) -> String {
     let listen: Vec<String> = config.server.listen.iter().map(ToString::to_string).collect();
     let mut text = format!("no mistakes: {} on {}\n", dialects.join(", "), listen.join(", "));
     for identity in &config.identities {
-        let tenants = identity.tenants.iter().map(|tenant| tenant.tenant.to_string());
-        let tenants: Vec<String> = tenants.chain(identity.any_tenant.iter().map(|_| "any other".to_owned())).collect();
-        let credentials: Vec<&str> = identity.credentials.iter().map(|credential| credential.kind()).collect();
-        let (name, tenants, credentials) = (&identity.rules.name, tenants.join(", "), credentials.join(", "));
-        text += &format!("identity {name}: in {tenants}, proved by {credentials}\n");
+        text += &format!("identity {}: {}\n", identity.rules.name, origin(&identity.origin));
     }
     for warning in &config.warnings {
         text += &format!("warning: {warning}\n");
     }
     text
+}
+
+fn origin(origin: &Origin) -> String {
+    let Origin::Application(application) = origin else { return "a managed identity of this host".to_owned() };
+    let tenants = application.tenants.iter().map(|tenant| tenant.tenant.to_string());
+    let any = application.any_tenant.iter().map(|_| "any other".to_owned());
+    let tenants: Vec<String> = tenants.chain(any).collect();
+    let credentials: Vec<&str> = application.credentials.iter().map(|credential| credential.kind()).collect();
+    format!("in {}, proved by {}", tenants.join(", "), credentials.join(", "))
 }

@@ -23,13 +23,13 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<
             section.optional(inline, |_| Ok(()));
         }
     }
-    let kind = section.required("kind", "say secret, certificate or assertion", text);
+    let kind = section.required("kind", KINDS, text);
     let credential = match kind.as_deref() {
         Some("secret") => secret(&mut section, surroundings).map(Credential::Secret),
         Some("certificate") => certificate(&mut section, surroundings).map(Box::new).map(Credential::Certificate),
         Some("assertion") => assertion(&mut section, surroundings),
         Some(_) => {
-            section.note("kind", "the kind is unknown", "say secret, certificate or assertion");
+            section.note("kind", "the kind is unknown", KINDS);
             return None;
         }
         None => return None,
@@ -198,6 +198,7 @@ fn inline_mistake(section: &Section<'_>) -> (&'static str, &'static str) {
 }
 
 const MAX_KID: usize = 256;
+const KINDS: &str = "say secret, certificate, assertion, identity or managed-identity";
 const NAME_KEY: &str = "name the file with the private key";
 
 #[cfg(test)]

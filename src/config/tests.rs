@@ -7,11 +7,14 @@ use config::FileFormat;
 use super::*;
 use crate::authority::InstanceDiscovery;
 use crate::policy;
+use application::Application;
+use identity::Origin;
 
 mod mistakes;
 mod secrets;
 mod text;
 mod variables;
+mod vouching;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -53,12 +56,19 @@ object_id = "11111111-2222-3333-4444-555555555555"
 resource_id = "/subscriptions/x"
 default = true
 resources = ["https://vault.azure.net", "api://x/"]
+fmi_paths = ["a/b"]
+client_capabilities = ["cp1"]
 credentials = [
   { kind = "certificate", file = "app.pem", key = "app.key", passphrase = { env = "SECRET" }, send_x5c = true, claims = { tier = 3 }, algorithm = "RS256", kid = "app-1" },
   { kind = "secret", file = "header", expires = 2027-01-31 },
   { kind = "assertion", file = "not-there-yet" },
+  { kind = "identity", name = "vm", fmi_path = "a/b", resource = "api://other" },
+  { kind = "managed-identity", client_id = "x" },
   { kind = "assertion", url = "https://sts.corp/token", bearer = { env = "SECRET" } },
 ]
+[identities.vm]
+source = "managed-identity"
+resources = ["*"]
 [freshness]
 late = "10m"
 last = "1m"
@@ -104,13 +114,18 @@ fn with(section: &str) -> Vec<String> {
     told(read(&format!("{section}\n{GOOD}")))
 }
 
+/// The first identity, which is an application.
+fn application(config: &Config) -> &Application {
+    config.identities[0].application().unwrap()
+}
+
 #[test]
 fn a_region_is_named_or_looked_for_nearby() {
     let text =
         |region: &str| GOOD.replace("[identities.payroll]", &format!("region = '{region}'\n[identities.payroll]"));
     let choice = |region: &str, variables: &[(&str, &str)]| {
         let config = read_in(Path::new("/nonexistent"), &text(region), variables);
-        config.map(|config| format!("{:?}", config.identities[0].tenants[0].host.region))
+        config.map(|config| format!("{:?}", application(&config).tenants[0].host.region))
     };
     assert_eq!(choice("westeurope", &[]).unwrap(), r#"Here(Region("westeurope"))"#);
     assert!(choice("auto", &[("REGION_NAME", "East US")]).unwrap().contains("East US"));
@@ -144,7 +159,7 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(config.server.drain, Duration::from_secs(5));
     assert_eq!((config.windows, config.bounds, config.log), (Windows::default(), Bounds::default(), Log::default()));
     assert_eq!(config.refresh_rate.get(), 20);
-    let tenant = &config.identities[0].tenants[0];
+    let tenant = &application(&config).tenants[0];
     assert_eq!(tenant.place.url().as_str(), "https://login.microsoftonline.com/");
     assert_eq!(tenant.timeout, Duration::from_secs(30));
     assert!(!format!("{config:?}").contains("marked-secret"));
@@ -169,14 +184,14 @@ fn every_key_is_read() {
     assert_eq!(server.dialects.iter().map(|dialect| dialect.name).collect::<Vec<_>>(), ["app-service"]);
     assert!(server.header_secrets[0].matches(b"shown") && server.header_secrets[1].matches(b"marked-secret"));
     assert!(server.allow_unauthenticated);
-    let Identity { rules, tenants, credentials, .. } = &config.identities[0];
+    let (rules, Application { tenants, credentials, .. }) = (&config.identities[0].rules, application(&config));
     assert_eq!((rules.name.as_str(), rules.client_id.as_str(), rules.default), ("payroll", "app", true));
     assert_eq!(rules.object_id.as_deref(), Some("11111111-2222-3333-4444-555555555555"));
     assert_eq!(rules.resource_id.as_deref(), Some("/subscriptions/x"));
     assert!(matches!(&rules.resources, policy::Resources::Listed(listed) if listed.len() == 2));
     assert_eq!(
         credentials.iter().map(|one| one.kind()).collect::<Vec<_>>(),
-        ["certificate", "secret", "assertion", "assertion"]
+        ["certificate", "secret", "assertion", "identity", "managed-identity", "assertion"]
     );
     assert_eq!(
         (tenants[0].tenant.id.as_str(), tenants[0].place.url().as_str()),

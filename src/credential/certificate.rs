@@ -223,6 +223,7 @@ mod tests {
             algorithm,
             request_id: "request",
             deadline: crate::clock::Deadline::after(Duration::ZERO),
+            delegated: None,
         };
         let jwt = certificate.prove(&occasion).unwrap().secret().expose().to_owned();
         let part = |n: usize| {

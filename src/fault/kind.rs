@@ -49,6 +49,8 @@ pub enum Kind {
     Internal,
     /// The ask is malformed, names something unknown, or the authority calls it invalid.
     InvalidRequest,
+    /// A request of our own came back to us.
+    Loop,
     /// The path exists, the method does not.
     MethodNotAllowed,
     /// The directory or the configuration must change before this can work.
@@ -121,6 +123,7 @@ const fn row(kind: Kind) -> (Turn, u16, &'static str, u8, Rest) {
         Kind::AccessDenied => (Turn::Caller, 403, "access_denied", EX_NOPERM, MINUTE),
         Kind::Internal => (Turn::Us, 500, "server_error", EX_SOFTWARE, PASSING),
         Kind::InvalidRequest => (Turn::Caller, 400, "invalid_request", EX_USAGE, MINUTE),
+        Kind::Loop => (Turn::Operator, 508, "loop_detected", EX_USAGE, MINUTE),
         Kind::MethodNotAllowed => (Turn::Caller, 405, "method_not_allowed", EX_USAGE, MINUTE),
         Kind::Misconfigured => (Turn::Operator, 403, "unauthorized_client", EX_NOPERM, MINUTE),
         Kind::NotFound => (Turn::Caller, 404, "not_found", EX_USAGE, MINUTE),

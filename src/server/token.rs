@@ -12,6 +12,7 @@ use crate::caller::Peer;
 use crate::clock::Stopwatch;
 use crate::dialect::{Dialect, Envelope, Guard, Reply, Request, client_request_id};
 use crate::fault::{Fault, Kind, Turn};
+use crate::source::host::MARK;
 
 /// Answers any request to a token listener.
 pub async fn serve(request: HttpRequest, service: web::Data<Service>) -> HttpResponse {
@@ -51,6 +52,7 @@ async fn answer(dialect: &Dialect, text: &Request<'_>, service: &Service, reques
 /// The dialect that a request is for. Host first, then path, then method; headers that a dialect wants
 /// come later, because a client that probes for other endpoints must see 404 and not 400.
 fn route<'a>(request: &HttpRequest, service: &'a Service) -> Result<&'a Dialect, Fault> {
+    refuse_own(request, &service.mark)?;
     check_host(request, &service.hosts)?;
     let path = plain(request.path());
     let dialect = service.dialects.iter().find(|dialect| dialect.path == path);
@@ -59,6 +61,15 @@ fn route<'a>(request: &HttpRequest, service: &'a Service) -> Result<&'a Dialect,
         return Err(Fault::new(Kind::MethodNotAllowed, "this path takes GET", "send a GET"));
     }
     Ok(dialect)
+}
+
+/// What points our own managed identity at ourselves would have us wait for ourselves.
+fn refuse_own(request: &HttpRequest, mark: &str) -> Result<(), Fault> {
+    if request.headers().get(MARK).is_none_or(|shown| shown.as_bytes() != mark.as_bytes()) {
+        return Ok(());
+    }
+    let remedy = "let this service's own managed identity be asked of the host, see docs/configuration.md";
+    Err(Fault::new(Kind::Loop, "this service has asked itself for a token", remedy))
 }
 
 fn nothing_there(served: &[&Dialect]) -> Fault {

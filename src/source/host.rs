@@ -28,6 +28,7 @@ pub struct Host {
 }
 
 /// What it is made of.
+#[derive(Clone)]
 pub struct Parts {
     /// The identity that it mints for.
     pub identity: Name,
@@ -50,6 +51,15 @@ pub struct Selector {
     pub parameter: &'static str,
     /// Its value.
     pub id: String,
+}
+
+impl Selector {
+    /// The one of these ids that is given: of client, object and resource, in this order.
+    #[must_use]
+    pub fn of(ids: [Option<&str>; 3]) -> Option<Self> {
+        let named = ["client_id", "object_id", "msi_res_id"].into_iter().zip(ids);
+        named.filter_map(|(parameter, id)| Some(Self { parameter, id: id?.to_owned() })).next()
+    }
 }
 
 /// Where a host pays out tokens, and how it is asked.
@@ -122,6 +132,12 @@ impl Host {
         Self { parts, throttle: Throttle::default(), renewals }
     }
 
+    /// The same with nothing remembered.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        Self::new(self.parts.clone())
+    }
+
     /// The identity that it mints for.
     #[must_use]
     pub const fn identity(&self) -> &Name {
@@ -192,7 +208,13 @@ impl Host {
 /// What stands for the directory where a host decides about it.
 #[must_use]
 pub fn tenant() -> TenantId {
-    TenantId::of_host("managed-identity")
+    TenantId::of_host(PLACE)
+}
+
+/// The name of that directory, which no configured tenant shares: a host's identities have no others.
+#[must_use]
+pub fn place() -> Name {
+    Name::of_word(PLACE)
 }
 
 /// What stands for the application that only the host knows.
@@ -241,5 +263,6 @@ fn unreachable(fault: &Fault) -> Fault {
     Fault::new(Kind::Unavailable, "the host's managed identity endpoint does not answer", remedy).with_inward(inward)
 }
 
+const PLACE: &str = "managed-identity";
 /// The header by which our own listeners know a request of ours.
 pub const MARK: &str = "x-bursar-instance";

@@ -78,12 +78,12 @@ impl Sources {
     ///
     /// # Errors
     /// Only a bug of ours: the configuration has seen to it that there is one.
-    pub async fn vouching(&self, identity: &Name, id: &TenantId) -> Result<Arc<Source>, Fault> {
+    pub async fn vouching(&self, identity: &Name, id: Option<&TenantId>) -> Result<Arc<Source>, Fault> {
         let places = self.0.get(identity).ok_or_else(missing)?;
         if let Some(there) = places.listed.values().find(|source| source.tenant() == id) {
             return Ok(Arc::clone(there));
         }
-        if let Some(any) = &places.any {
+        if let (Some(any), Some(id)) = (&places.any, id) {
             return Ok(any.find(id).await);
         }
         places.first.as_ref().and_then(|first| places.listed.get(first)).cloned().ok_or_else(missing)
@@ -130,7 +130,8 @@ mod tests {
     use crate::authority::{Authority, InstanceDiscovery};
     use crate::clock::Clock;
     use crate::name::ClientId;
-    use crate::source::Parts;
+    use crate::source::Application;
+    use crate::source::application::Parts;
     use crate::wire::{Reach, Trust, Wire};
 
     fn pattern() -> Source {
@@ -144,7 +145,7 @@ mod tests {
         let place = Place::pattern("https://login.microsoftonline.com", None).unwrap();
         let host = Arc::new(Host::new(InstanceDiscovery::Off, Choice::Central));
         let authority = Authority::new(place, host, Wire::new(trust).unwrap(), Clock::System);
-        Source::new(Parts {
+        let parts = Parts {
             identity: Name::parse("app").unwrap(),
             client_id: ClientId::parse("app").unwrap(),
             authority: Arc::new(authority),
@@ -154,7 +155,8 @@ mod tests {
             timeout: Duration::from_secs(1),
             refresh_rate: NonZeroU32::MIN,
             clock: Clock::System,
-        })
+        };
+        Source::Application(Box::new(Application::new(parts)))
     }
 
     #[tokio::test]
@@ -164,7 +166,7 @@ mod tests {
         let tenant = |n: u32| Tenant { name: None, id: TenantId::parse(&format!("t{n}.example")).unwrap() };
         for n in 0..25_000 {
             let source = sources.find(&app, &tenant(n)).await.unwrap();
-            assert_eq!(source.tenant(), &tenant(n).id);
+            assert_eq!(source.tenant(), Some(&tenant(n).id));
         }
         sources.0[&app].any.as_ref().unwrap().made.run_pending_tasks().await;
         assert!(sources.all().count() <= 10_000);

@@ -85,7 +85,7 @@ fn a_secret_is_one_line_wherever_it_lies() {
         );
     }
     let config = read_in(Path::new(""), &GOOD.replace("SECRET", "ODD"), &[("ODD", "with a line break\n")]).unwrap();
-    assert!(config.identities[0].credentials[0].secret().unwrap().matches(b"with a line break"));
+    assert!(application(&config).credentials[0].secret().unwrap().matches(b"with a line break"));
 }
 
 /// Wherever a beginner writes it.

@@ -21,7 +21,7 @@ fn yaml_and_json_are_read_as_well() {
         let report = Report::default();
         let written = file::parse("test", text, format, PathBuf::new(), variables(), &report);
         let config = Config::resolve(&written.unwrap(), report, NOW).unwrap();
-        assert_eq!(config.identities[0].tenants[0].tenant.to_string(), "Contoso.A", "names keep their case");
+        assert_eq!(application(&config).tenants[0].tenant.to_string(), "Contoso.A", "names keep their case");
     }
 }
 

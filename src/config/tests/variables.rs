@@ -51,7 +51,7 @@ fn azure_variables_are_a_configuration() {
         ("BURSAR__SERVER__ADMIN_LISTEN", "127.0.0.1:9"),
     ])
     .unwrap();
-    assert_eq!(config.identities[0].tenants[0].place.url().as_str(), "https://login.microsoftonline.us/");
+    assert_eq!(application(&config).tenants[0].place.url().as_str(), "https://login.microsoftonline.us/");
     assert_eq!(config.server.admin_listen.port(), 9);
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tokio::sync::SemaphorePermit;
 use url::Url;
 
-use super::roster::{Held, Turn};
-use super::{RETRY_DELAY, Source, Wish, within};
+use super::Application;
 use crate::clock::{Deadline, Timestamp};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
+use crate::source::roster::{Held, Turn};
+use crate::source::{RETRY_DELAY, Wish, within};
 use crate::token::Token;
 
 /// Why an exchange gave no token, and what was shown to the authority.
@@ -33,7 +34,7 @@ impl Failure {
     }
 }
 
-impl Source {
+impl Application {
     /// Waits for a credential's turn; a trial has none while another one is under way, or has just failed.
     pub(super) async fn enter<'a>(
         &self,
