@@ -122,6 +122,34 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A time for which something holds. Nothing holds that lies in the future: then the clock was set back
+/// behind its beginning, and nobody knows how far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Span {
+    /// From `since` on, for `length`.
+    #[must_use]
+    pub fn new(since: Timestamp, length: Duration) -> Self {
+        Self { since, until: since + length }
+    }
+
+    /// Whether `now` is in it.
+    #[must_use]
+    pub fn holds(self, now: Timestamp) -> bool {
+        (self.since..self.until).contains(&now)
+    }
+
+    /// Its end, which is no part of it.
+    #[must_use]
+    pub const fn until(self) -> Timestamp {
+        self.until
+    }
+}
+
 /// Measures how long a piece of work takes, unmoved by clock steps.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
@@ -176,6 +204,15 @@ mod tests {
         assert_eq!((moment + Duration::MAX).since(moment), Duration::from_millis(u64::MAX - 10_000));
         assert_eq!(moment - Duration::from_secs(11), Timestamp::default());
         assert_eq!(Timestamp::default().since(moment), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_span_holds_from_its_beginning_to_its_end() {
+        let span = Span::new(Timestamp::from_secs(10), Duration::from_secs(5));
+        for (now, holds) in [(9, false), (10, true), (14, true), (15, false)] {
+            assert_eq!(span.holds(Timestamp::from_secs(now)), holds, "{now}");
+        }
+        assert!(!Span::default().holds(Timestamp::default()));
     }
 
     #[test]

@@ -91,16 +91,19 @@ impl Algorithm {
 }
 
 impl Credential {
-    /// Applies the credential to one request.
+    /// Applies the credential to one request. With the proof goes the generation that it was made of, which may
+    /// be over when the authority says what it thinks of it.
     ///
     /// # Errors
-    /// The operator's fault: a file that cannot be read, a key that cannot sign.
-    pub async fn prove(&self, occasion: &Occasion<'_>) -> Result<ClientProof, Fault> {
+    /// Mostly [`Kind::UnusableCredential`](crate::fault::Kind::UnusableCredential), the operator's: a file that
+    /// cannot be read, a key that cannot sign. A URL that does not answer is
+    /// [`Kind::Unavailable`](crate::fault::Kind::Unavailable).
+    pub async fn prove(&self, occasion: &Occasion<'_>) -> Result<(ClientProof, u64), Fault> {
         match self {
             Self::Assertion(assertion) => assertion.prove().await,
             Self::AssertionUrl(assertion) => assertion.prove(occasion).await,
             Self::Certificate(certificate) => certificate.prove(occasion),
-            Self::Delegate(delegate) => delegate.prove(occasion.delegated),
+            Self::Delegate(delegate) => delegate.prove(occasion.delegated).map(|proof| (proof, self.generation())),
             Self::Secret(secret) => Ok(secret.prove()),
         }
     }
@@ -126,27 +129,29 @@ impl Credential {
         }
     }
 
-    /// How often a new one was taken. One that is fetched for every exchange is never known to be another.
+    /// How often a new one was taken. Of what is fetched for every exchange nobody knows whether it is another;
+    /// there it is how often what fetches it changed.
     #[must_use]
     pub fn generation(&self) -> u64 {
         match self {
             Self::Assertion(assertion) => assertion.generation(),
-            Self::AssertionUrl(_) | Self::Delegate(_) => 0,
+            Self::AssertionUrl(assertion) => assertion.bearer().map_or(0, ClientSecret::generation),
             Self::Certificate(certificate) => certificate.generation(),
+            Self::Delegate(_) => 0,
             Self::Secret(secret) => secret.generation(),
         }
     }
 
-    /// Looks whether there is a new one that holds `now`, and takes it.
+    /// Looks whether there is a new one that holds `now`, takes it, and says so.
     ///
     /// # Errors
     /// There is, and it cannot be used; the old one stays. Each state of the files is told about once.
-    pub fn reload(&self, now: Timestamp) -> Result<(), Fault> {
+    pub fn reload(&self, now: Timestamp) -> Result<bool, Fault> {
         match self {
             Self::Assertion(assertion) => assertion.reload(),
-            Self::AssertionUrl(assertion) => assertion.bearer().map_or(Ok(()), ClientSecret::reload),
+            Self::AssertionUrl(assertion) => assertion.bearer().map_or(Ok(false), ClientSecret::reload),
             Self::Certificate(certificate) => certificate.reload(now),
-            Self::Delegate(_) => Ok(()),
+            Self::Delegate(_) => Ok(false),
             Self::Secret(secret) => secret.reload(),
         }
     }

@@ -13,6 +13,10 @@ use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind, Rest};
 use crate::token::Token;
 
+pub mod respite;
+
+pub use respite::Respite;
+
 /// The windows that the rules go by, from the configuration's `[freshness]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {

@@ -112,7 +112,7 @@ impl Source {
         }
     }
 
-    /// Notes where a credential is a new one: a rejection of the old one ends with it.
+    /// Notes where a credential is a new one: what was said of the old one ends with it.
     pub fn follow_all(&self) {
         if let Self::Application(application) = self {
             application.follow_all();
@@ -154,14 +154,20 @@ async fn retried<T, F>(work: impl Fn() -> F, jitter: f64, deadline: Deadline) ->
 where
     F: Future<Output = Result<T, Fault>>,
 {
-    let delay = RETRY_DELAY.mul_f64(0.5 + jitter);
     match work().await {
-        Err(fault) if fault.is_transient() && delay < deadline.left() => {
-            tokio::time::sleep(delay).await;
-            work().await
-        }
+        Err(fault) if may_retry(&fault, jitter, deadline).await => work().await,
         result => result,
     }
+}
+
+/// Waits for a moment if `fault` may pass within it and there is time, and says whether it did.
+async fn may_retry(fault: &Fault, jitter: f64, deadline: Deadline) -> bool {
+    let delay = RETRY_DELAY.mul_f64(0.5 + jitter);
+    let may = fault.is_transient() && delay < deadline.left();
+    if may {
+        tokio::time::sleep(delay).await;
+    }
+    may
 }
 
 async fn within<T>(deadline: Deadline, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {

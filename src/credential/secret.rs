@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -17,11 +16,17 @@ use crate::wire::request::ClientProof;
 /// The value of a client secret, and the file that it came from.
 #[derive(Debug)]
 pub struct ClientSecret {
-    value: ArcSwap<Secret>,
+    present: ArcSwap<Present>,
     file: Option<PathBuf>,
     expires: Option<Timestamp>,
-    generation: AtomicU64,
     lookout: Lookout,
+}
+
+/// A value, and how many there were before it.
+#[derive(Debug)]
+struct Present {
+    value: Arc<Secret>,
+    generation: u64,
 }
 
 impl ClientSecret {
@@ -29,10 +34,9 @@ impl ClientSecret {
     #[must_use]
     pub fn new(value: Secret, file: Option<PathBuf>) -> Self {
         Self {
-            value: ArcSwap::from_pointee(value),
+            present: ArcSwap::from_pointee(Present { value: Arc::new(value), generation: 0 }),
             file,
             expires: None,
-            generation: AtomicU64::default(),
             lookout: Lookout::default(),
         }
     }
@@ -58,15 +62,15 @@ impl ClientSecret {
     /// How often the value has changed.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        self.present.load().generation
     }
 
-    /// Reads the file again, and takes a new value.
+    /// Reads the file again, and takes a new value; says whether there was one.
     ///
     /// # Errors
     /// The file holds no secret; the old value stays. Each state of the file is told about once.
-    pub fn reload(&self) -> Result<(), Fault> {
-        let Some(path) = &self.file else { return Ok(()) };
+    pub fn reload(&self) -> Result<bool, Fault> {
+        let Some(path) = &self.file else { return Ok(false) };
         self.lookout.look(|| {
             let read = file::read(path, file::MOST);
             let sight = Sight::of(&[read.as_ref().ok().map(|bytes| &bytes[..])]);
@@ -77,23 +81,35 @@ impl ClientSecret {
         })
     }
 
-    fn take(&self, value: Secret) {
-        if !self.value.load().matches(value.expose().as_bytes()) {
-            self.value.store(Arc::new(value));
-            self.generation.fetch_add(1, Ordering::AcqRel);
+    /// Called by one at a time, who looks at the file.
+    fn take(&self, value: Secret) -> bool {
+        let present = self.present.load();
+        let is_new = !present.value.matches(value.expose().as_bytes());
+        if is_new {
+            let generation = present.generation + 1;
+            self.present.store(Arc::new(Present { value: Arc::new(value), generation }));
         }
+        is_new
     }
 
     /// The present value.
     #[must_use]
     pub fn value(&self) -> Arc<Secret> {
-        self.value.load_full()
+        Arc::clone(&self.present.load().value)
     }
 
-    /// The proof, which is the secret itself.
+    /// The present value with its generation.
     #[must_use]
-    pub fn prove(&self) -> ClientProof {
-        ClientProof::Secret(Secret::clone(&self.value.load()))
+    pub fn present(&self) -> (Arc<Secret>, u64) {
+        let present = self.present.load();
+        (Arc::clone(&present.value), present.generation)
+    }
+
+    /// The proof, which is the secret itself, and its generation.
+    #[must_use]
+    pub fn prove(&self) -> (ClientProof, u64) {
+        let (value, generation) = self.present();
+        (ClientProof::Secret(Secret::clone(&value)), generation)
     }
 }
 

@@ -31,17 +31,18 @@ impl Sight {
 pub struct Lookout(Mutex<Option<Sight>>);
 
 impl Lookout {
-    /// Looks. One who comes later sees what is later, so that an old state never replaces a new one.
+    /// Looks, and says whether `look` found something new. One who comes later sees what is later, so that an
+    /// old state never replaces a new one.
     ///
     /// # Errors
     /// What `look` failed with, unless it looked just the same the last time: a file that stays broken is
     /// told about once.
-    pub fn look(&self, look: impl FnOnce() -> (Sight, Result<(), Fault>)) -> Result<(), Fault> {
+    pub fn look(&self, look: impl FnOnce() -> (Sight, Result<bool, Fault>)) -> Result<bool, Fault> {
         // Invariant: the value is whole at every moment, whatever panics.
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (sight, result) = look();
         let is_news = last.replace(sight) != Some(sight);
-        result.or_else(|fault| if is_news { Err(fault) } else { Ok(()) })
+        result.or_else(|fault| if is_news { Err(fault) } else { Ok(false) })
     }
 }
 
@@ -58,7 +59,7 @@ mod tests {
             lookout.look(|| (sight, Err(Fault::new(Kind::UnusableCredential, "p", "r")))).is_err()
         };
         assert_eq!([failing("a"), failing("a"), failing("b"), failing("a")], [true, false, true, true]);
-        lookout.look(|| (Sight::of(&[]), Ok(()))).unwrap();
+        assert!(lookout.look(|| (Sight::of(&[]), Ok(true))).unwrap());
         assert!(failing("a"));
     }
 

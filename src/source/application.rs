@@ -6,28 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use url::Url;
-use uuid::Uuid;
 
 use super::roster::{Held, Roster};
 use super::throttle::Throttle;
 use super::{Wish, retried, within};
-use crate::authority::{Authority, place};
-use crate::claims;
-use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
+use crate::authority::Authority;
+use crate::clock::{Clock, Deadline, Timestamp};
 use crate::credential::calendar::Calendar;
-use crate::credential::{Algorithm, Credential, Delegate, Occasion};
+use crate::credential::Credential;
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
 use crate::name::{ClientId, Name, Resource, Scope, TenantId};
-use crate::secret::Secret;
 use crate::token::{Extension, Extras, Token, TokenKey};
-use crate::wire::request::{ClientCredentials, ClientProof};
-use crate::wire::{Outgoing, answer};
 
 mod attempt;
+mod exchange;
 
-use attempt::Failure;
+use attempt::Attempt;
 
 /// An application and what is remembered of its credentials.
 pub struct Application {
@@ -149,9 +144,9 @@ impl Application {
         }
     }
 
-    /// Notes where a credential is a new one: a rejection of the old one ends with it.
+    /// Notes where a credential is a new one: what was said of the old one ends with it.
     pub fn follow_all(&self) {
-        self.roster.iter().for_each(|held| self.follow(held));
+        self.roster.iter().for_each(Held::follow);
     }
 
     /// Takes one renewal from the budget, if there is one.
@@ -160,11 +155,11 @@ impl Application {
         self.renewals.check().is_ok()
     }
 
-    /// Until when there is no use in asking for `scope`, and why: the authority wants to be left alone, or has
-    /// rejected every credential.
+    /// Until when there is no use in asking for `scope`, and why: the authority wants to be left alone, or no
+    /// credential is to be used.
     #[must_use]
     pub fn resting(&self, scope: &Scope, now: Timestamp) -> Option<(Timestamp, Fault)> {
-        self.throttle.stands(scope, now).or_else(|| self.roster.rejected(now))
+        self.throttle.stands(scope, now).or_else(|| self.roster.barred(now))
     }
 
     /// Fetches a token with the credential that worked last, and with the next one when it is rejected or
@@ -179,11 +174,12 @@ impl Application {
         let endpoint = retried(find, wish.jitter, deadline).await;
         let endpoint = endpoint.inspect_err(|fault| self.log_fault("discovery", wish, fault))?;
         let mut last = Fault::new(Kind::Misconfigured, "the identity has no credential", "configure one");
-        for turn in self.roster.order(self.clock.now()) {
-            let Some(_entered) = self.enter(&turn, deadline).await? else { continue };
-            match self.attempt(turn.held, &endpoint, wish, deadline, metrics).await {
+        for candidate in self.roster.order(self.clock.now()) {
+            let Some(_entered) = self.enter(&candidate, deadline).await? else { continue };
+            let attempt = Attempt { held: candidate.held, endpoint: &endpoint, wish, deadline, metrics };
+            match self.attempt(attempt).await {
                 Ok(token) => {
-                    self.remember(&turn, metrics);
+                    self.remember(&candidate, metrics);
                     return Ok(token);
                 }
                 Err(failure) if failure.is_of_credential() => last = failure.fault,
@@ -191,105 +187,6 @@ impl Application {
             }
         }
         Err(last)
-    }
-
-    /// One exchange, with an assertion of its own; counted and logged however it ends.
-    async fn exchange(
-        &self,
-        held: &Held,
-        endpoint: &Url,
-        wish: Wish<'_>,
-        deadline: Deadline,
-        metrics: &Metrics,
-    ) -> Result<Token, Failure> {
-        let credential = &held.credential;
-        // Lives are counted from before the request: how long the answer took is no part of them.
-        let now = self.clock.now();
-        let proof = within(deadline, self.prove(credential, endpoint, wish, deadline, now)).await;
-        let proof = proof.inspect_err(|fault| self.log_fault(&held.label, wish, fault)).map_err(Failure::unsent)?;
-        // After the proof: an assertion's file is read for it.
-        let sent = Some(credential.generation());
-        metrics.credential_ends(&self.identity, &held.label, credential.expiry().map(|expiry| expiry.at));
-        let client_claims = wish.extras.client_claims.as_ref();
-        let claims = claims::merged(wish.challenge, client_claims, &self.client_capabilities);
-        let request = ClientCredentials {
-            client_id: &self.client_id,
-            scope: wish.scope,
-            proof: &proof,
-            claims: claims.as_deref(),
-            fmi_path: wish.extras.fmi_path.as_ref(),
-            extra: &self.extra_body,
-        };
-        let (url, request_id) = (endpoint.clone(), wish.request_id.to_owned());
-        let outgoing = Outgoing { url, form: Some(request.form()), request_id, headers: Vec::new() };
-        let watch = Stopwatch::start();
-        let incoming = within(deadline, self.authority.wire().send(outgoing)).await;
-        let known: Vec<Arc<Secret>> = self.roster.iter().filter_map(|one| one.credential.secret()).collect();
-        let secrets: Vec<&Secret> = known.iter().map(Arc::as_ref).chain([proof.secret()]).collect();
-        let result = incoming.and_then(|incoming| answer::token(&incoming, now, &secrets));
-        metrics.exchanged(&self.identity, &result, watch.elapsed());
-        match &result {
-            Ok(token) => self.log_token(&held.label, wish, token),
-            Err(fault) => {
-                self.throttle.remember(wish.scope, fault, self.clock.now());
-                self.log_fault(&held.label, wish, fault);
-            }
-        }
-        result.map_err(|fault| Failure { fault, sent })
-    }
-
-    /// Applies a credential to one request; one that is another identity's token is given that first.
-    async fn prove(
-        &self,
-        credential: &Credential,
-        endpoint: &Url,
-        wish: Wish<'_>,
-        deadline: Deadline,
-        now: Timestamp,
-    ) -> Result<ClientProof, Fault> {
-        let delegated = match credential.delegate() {
-            Some(delegate) => Some(wish.vouch.token(delegate).await.map_err(Delegate::without_token)?),
-            None => None,
-        };
-        // ADFS knows neither PSS nor SHA-256 thumbprints.
-        let algorithm = match self.authority.place().kind() {
-            place::Kind::Adfs => Algorithm::Rs256,
-            _ => Algorithm::Ps256,
-        };
-        let occasion = Occasion {
-            client_id: &self.client_id,
-            audience: endpoint,
-            now,
-            jti: &Uuid::new_v4().to_string(),
-            algorithm,
-            request_id: wish.request_id,
-            deadline,
-            delegated: delegated.as_deref(),
-        };
-        credential.prove(&occasion).await
-    }
-
-    fn log_token(&self, step: &str, wish: Wish<'_>, token: &Token) {
-        let (identity, tenant) = (self.identity.as_str(), self.authority.place().tenant().as_str());
-        let (scope, request_id, expires_at) = (wish.scope.as_str(), wish.request_id, token.expires_at);
-        tracing::info!(identity, tenant, scope, step, request_id, %expires_at, "token issued");
-    }
-
-    /// `step` is the label of a credential, or what came before one was needed.
-    fn log_fault(&self, step: &str, wish: Wish<'_>, fault: &Fault) {
-        tracing::warn!(
-            identity = self.identity.as_str(),
-            tenant = self.authority.place().tenant().as_str(),
-            scope = wish.scope.as_str(),
-            step,
-            request_id = wish.request_id,
-            %fault,
-            turn = fault.turn().as_str(),
-            aadsts = fault.aadsts(),
-            correlation_id = fault.correlation_id(),
-            authority_said = fault.inward(),
-            "no token"
-        );
     }
 }
 

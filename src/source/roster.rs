@@ -30,7 +30,7 @@ pub struct Held {
 
 /// A credential whose turn it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Turn<'a> {
+pub struct Candidate<'a> {
     /// Its place in the operator's order.
     pub place: usize,
     /// The credential.
@@ -38,6 +38,13 @@ pub struct Turn<'a> {
     /// Whether it failed before, stands earlier than the one that works, and is only tried out: by one fetch
     /// at a time, while the others go on.
     pub is_trial: bool,
+}
+
+impl Held {
+    /// Notes whether the credential is a new one, which this or another source of the identity took.
+    pub fn follow(&self) {
+        self.standing.follow(self.credential.generation());
+    }
 }
 
 impl Roster {
@@ -61,10 +68,10 @@ impl Roster {
 
     /// All of them, in the order of trying.
     #[must_use]
-    pub fn order(&self, now: Timestamp) -> Vec<Turn<'_>> {
+    pub fn order(&self, now: Timestamp) -> Vec<Candidate<'_>> {
         let rests: Vec<bool> = self.iter().map(|held| held.standing.rests(now)).collect();
         let order = order(self.working.load(Ordering::Acquire), &rests);
-        order.map(|(place, is_trial)| Turn { place, held: &self.held[place], is_trial }).collect()
+        order.map(|(place, is_trial)| Candidate { place, held: &self.held[place], is_trial }).collect()
     }
 
     /// The one at `place` gave a token. If it is tried first from now on, and was not before: the label of the
@@ -79,11 +86,12 @@ impl Roster {
         Some(&self.held[before].label)
     }
 
-    /// Until when every credential stands rejected, and why; none when one may be tried.
+    /// Until when no credential is to be used, and why the first of them that may be is not; none when one may
+    /// be used now.
     #[must_use]
-    pub fn rejected(&self, now: Timestamp) -> Option<(Timestamp, Fault)> {
-        let rejections: Option<Vec<_>> = self.iter().map(|held| held.standing.rejected(now)).collect();
-        rejections?.into_iter().min_by_key(|(until, _)| *until)
+    pub fn barred(&self, now: Timestamp) -> Option<(Timestamp, Fault)> {
+        let bars: Option<Vec<_>> = self.iter().map(|held| held.standing.barred(now)).collect();
+        bars?.into_iter().min_by_key(|(until, _)| *until)
     }
 }
 
@@ -150,13 +158,13 @@ mod tests {
         assert_eq!(roster.works(0, NOW), None);
         assert_eq!(roster.works(1, NOW), None, "the first may be tried");
         let fault = Fault::new(Kind::RejectedCredential, "p", "r");
-        roster.held[0].standing.reject(&fault, NOW, 0.0);
+        roster.held[0].standing.reject(0, &fault, NOW, 0.0);
         assert_eq!(roster.works(2, NOW), Some("secret"));
         assert_eq!(roster.works(2, NOW), None);
         assert_eq!(roster.works(1, NOW), Some("secret#3"), "it stands earlier");
         let later = NOW + Duration::from_secs(11);
-        assert_eq!(roster.order(later).iter().map(|turn| (turn.place, turn.is_trial)).next(), Some((0, true)));
-        roster.held[0].standing.trust();
+        assert_eq!(roster.order(later).iter().map(|candidate| (candidate.place, candidate.is_trial)).next(), Some((0, true)));
+        roster.held[0].standing.trust(0);
         assert_eq!(roster.works(0, later), Some("secret#2"));
         assert_eq!(roster.works(1, later), None, "a fetch that began before comes late");
     }

@@ -1,23 +1,21 @@
 //! How one credential stands with its authority: trusted, unknown, or at rest until a time.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::clock::Timestamp;
+use crate::clock::{Span, Timestamp};
 use crate::fault::{Fault, Kind};
 use crate::freshness::cool_down;
 
 /// What the authority last said of a credential.
 #[derive(Debug, Default)]
 pub struct Standing {
-    rest: Mutex<Option<Rest>>,
+    known: Mutex<Known>,
     /// Whether the last exchange that told anything of it gave a token.
     trusted: AtomicBool,
-    /// Of which credential all this was said.
-    generation: AtomicU64,
     /// A trusted credential may be in several exchanges at a time. Until it is trusted they go one by one,
     /// so that a bad one is shown to the authority once, and not by every cold key at the same time.
     lanes: Lanes,
@@ -32,19 +30,33 @@ impl Default for Lanes {
     }
 }
 
-#[derive(Debug)]
-struct Rest {
-    /// Why: the authority rejected it, or it could not be applied.
-    fault: Fault,
-    failures: u32,
-    since: Timestamp,
-    until: Timestamp,
+#[derive(Debug, Default)]
+struct Known {
+    /// Of which generation of the credential all this was said.
+    generation: u64,
+    setback: Option<Setback>,
 }
 
-impl Rest {
-    /// Whether it still counts; not when the clock was set back behind its beginning.
-    fn stands(&self, now: Timestamp) -> bool {
-        (self.since..self.until).contains(&now)
+#[derive(Debug)]
+struct Setback {
+    /// What it was: the authority rejected the credential, or it could not be applied.
+    fault: Fault,
+    failures: u32,
+    /// While others go first.
+    behind: Span,
+    /// While it is not used at all.
+    barred: Span,
+}
+
+/// How long a setback puts a credential behind the others, and how long it keeps it from being used at all.
+struct Rests {
+    behind: Duration,
+    barred: Duration,
+}
+
+impl Setback {
+    fn is_rejection(&self) -> bool {
+        self.fault.kind == Kind::RejectedCredential
     }
 }
 
@@ -52,64 +64,86 @@ impl Standing {
     /// Nothing is known yet of the credential's present `generation`.
     #[must_use]
     pub fn of(generation: u64) -> Self {
-        Self { generation: AtomicU64::new(generation), ..Self::default() }
+        Self { known: Mutex::new(Known { generation, setback: None }), ..Self::default() }
     }
 
-    /// Until when it stands rejected, and why.
+    /// Until when it is not to be used, and why.
     #[must_use]
-    pub fn rejected(&self, now: Timestamp) -> Option<(Timestamp, Fault)> {
-        let rest = self.lock();
-        let stands = |rest: &&Rest| rest.stands(now) && rest.fault.kind == Kind::RejectedCredential;
-        rest.as_ref().filter(stands).map(|rest| (rest.until, rest.fault.clone()))
+    pub fn barred(&self, now: Timestamp) -> Option<(Timestamp, Fault)> {
+        let known = self.lock();
+        let setback = known.setback.as_ref().filter(|setback| setback.barred.holds(now));
+        setback.map(|setback| (setback.barred.until(), setback.fault.clone()))
     }
 
     /// Whether it failed lately, so that others go first.
     #[must_use]
     pub fn rests(&self, now: Timestamp) -> bool {
-        self.lock().as_ref().is_some_and(|rest| rest.stands(now))
+        self.lock().setback.as_ref().is_some_and(|setback| setback.behind.holds(now))
     }
 
-    /// The authority rejected it; it rests, longer each time. Exchanges that were under way together are
-    /// one time.
-    pub fn reject(&self, fault: &Fault, now: Timestamp, jitter: f64) {
-        self.rest(fault, now, |failures| cool_down(fault, failures, jitter));
+    /// The authority rejected what was made of `generation`; it rests, longer each time. Exchanges that were
+    /// under way together are one time. Says whether that is the present one; another's is no matter any more.
+    pub fn reject(&self, generation: u64, fault: &Fault, now: Timestamp, jitter: f64) -> bool {
+        self.set_back(generation, fault, now, |failures| {
+            let rest = cool_down(fault, failures, jitter);
+            Rests { behind: rest, barred: rest }
+        })
     }
 
-    /// It could not be applied. Others go first for a while, which is no reason not to use it when they fail.
-    pub fn pass_over(&self, fault: &Fault, now: Timestamp, jitter: f64) {
+    /// `generation` could not be applied. Others go first for a while; when they fail it is used all the same,
+    /// unless it is no use for the time that the fault says.
+    pub fn pass_over(&self, generation: u64, fault: &Fault, now: Timestamp, jitter: f64) -> bool {
         // As long as a rejection: the fault's own patience is about asking again, not about preference.
         let alike = Fault::new(Kind::RejectedCredential, "", "");
-        self.rest(fault, now, |failures| cool_down(&alike, failures, jitter));
+        self.set_back(generation, fault, now, |failures| {
+            // What fails in passing cools in the slot, which is asked for less and less.
+            let barred = if fault.is_transient() { Duration::ZERO } else { cool_down(fault, failures, jitter) };
+            Rests { behind: cool_down(&alike, failures, jitter).max(barred), barred }
+        })
     }
 
-    fn rest(&self, fault: &Fault, now: Timestamp, length: impl FnOnce(u32) -> Duration) {
-        let mut rest = self.lock();
+    fn set_back(&self, generation: u64, fault: &Fault, now: Timestamp, rests: impl Fn(u32) -> Rests) -> bool {
+        let mut known = self.lock();
+        if known.generation != generation {
+            return false;
+        }
         self.trusted.store(false, Ordering::Release);
         let is_rejection = fault.kind == Kind::RejectedCredential;
-        // What the authority said weighs more than what we found ourselves.
-        let is_alike = |before: &&Rest| (before.fault.kind == Kind::RejectedCredential) == is_rejection;
-        if rest.as_ref().is_some_and(|before| before.stands(now) && (is_alike(&before) || !is_rejection)) {
-            return;
+        match known.setback.as_mut().filter(|before| before.behind.holds(now)) {
+            // What the authority said weighs more than what we found ourselves.
+            Some(before) if before.is_rejection() => return true,
+            Some(before) if !is_rejection => {
+                before.fault = fault.clone();
+                before.barred = Span::new(now, rests(before.failures).barred);
+                return true;
+            }
+            Some(_) | None => {}
         }
-        let before = rest.as_ref().filter(is_alike);
+        let before = known.setback.as_ref().filter(|before| before.is_rejection() == is_rejection);
         let failures = before.map_or(1, |before| before.failures.saturating_add(1));
-        *rest = Some(Rest { fault: fault.clone(), failures, since: now, until: now + length(failures) });
+        let Rests { behind, barred } = rests(failures);
+        let (behind, barred) = (Span::new(now, behind), Span::new(now, barred));
+        known.setback = Some(Setback { fault: fault.clone(), failures, behind, barred });
+        true
     }
 
-    /// Whether this is a new credential, of which the authority has said nothing yet.
-    pub fn follow(&self, generation: u64) -> bool {
-        let is_new = self.generation.swap(generation, Ordering::AcqRel) != generation;
-        if is_new {
-            *self.lock() = None;
+    /// Notes which generation is the present one; of a new one the authority has said nothing yet.
+    pub fn follow(&self, generation: u64) {
+        let mut known = self.lock();
+        // Who looked before another one did comes with an older one.
+        if generation > known.generation {
+            *known = Known { generation, setback: None };
             self.trusted.store(false, Ordering::Release);
         }
-        is_new
     }
 
-    /// An exchange gave a token.
-    pub fn trust(&self) {
-        *self.lock() = None;
-        self.trusted.store(true, Ordering::Release);
+    /// An exchange with what was made of `generation` gave a token.
+    pub fn trust(&self, generation: u64) {
+        let mut known = self.lock();
+        if known.generation == generation {
+            known.setback = None;
+            self.trusted.store(true, Ordering::Release);
+        }
     }
 
     /// A turn, if nobody is in the way.
@@ -130,9 +164,9 @@ impl Standing {
         Some(turn)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Rest>> {
-        // Invariant: no code panics while it holds this lock, and the value is whole at every moment.
-        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        // Invariant: no code panics while it holds this lock, and the value is whole between statements.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -143,44 +177,78 @@ const LANES: u32 = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Rest;
 
     fn at(secs: u64) -> Timestamp {
         Timestamp::from_secs(1000) + Duration::from_secs(secs)
     }
 
-    #[test]
-    fn a_rejection_rests_longer_each_time_and_a_token_ends_it() {
-        let standing = Standing::default();
-        let fault = Fault::new(Kind::RejectedCredential, "p", "r");
-        standing.reject(&fault, at(0), 0.0);
-        assert!(standing.rejected(at(9)).is_some());
-        assert!(standing.rejected(at(0) - Duration::from_secs(1)).is_none(), "the clock was set back");
-        assert!(standing.rejected(at(10)).is_none());
-        for _ in 0..200 {
-            standing.reject(&fault, at(10), 0.0);
-        }
-        assert!(standing.rejected(at(29)).is_some());
-        assert!(standing.rejected(at(30)).is_none(), "what was under way together is one time");
-        standing.reject(&fault, at(30), 0.0);
-        assert!(!standing.follow(0) && standing.follow(1));
-        assert!(standing.rejected(at(31)).is_none(), "a new one is not the old one");
-        standing.reject(&fault, at(31), 0.0);
-        standing.trust();
-        assert!(standing.rejected(at(31)).is_none());
+    fn rejection() -> Fault {
+        Fault::new(Kind::RejectedCredential, "p", "r")
     }
 
     #[test]
-    fn what_cannot_be_applied_rests_and_is_not_rejected() {
+    fn a_rejection_rests_longer_each_time_and_a_token_ends_it() {
+        let standing = Standing::default();
+        let fault = rejection();
+        standing.reject(0, &fault, at(0), 0.0);
+        assert!(standing.barred(at(9)).is_some());
+        assert!(standing.barred(at(0) - Duration::from_secs(1)).is_none(), "the clock was set back");
+        assert!(standing.barred(at(10)).is_none());
+        for _ in 0..200 {
+            standing.reject(0, &fault, at(10), 0.0);
+        }
+        assert!(standing.barred(at(29)).is_some());
+        assert!(standing.barred(at(30)).is_none(), "what was under way together is one time");
+        standing.reject(0, &fault, at(30), 0.0);
+        standing.follow(0);
+        assert!(standing.barred(at(31)).is_some());
+        standing.follow(1);
+        assert!(standing.barred(at(31)).is_none(), "a new one is not the old one");
+        standing.reject(1, &fault, at(31), 0.0);
+        standing.trust(1);
+        assert!(standing.barred(at(31)).is_none());
+    }
+
+    #[test]
+    fn what_was_said_of_an_older_one_is_no_matter() {
+        let standing = Standing::of(1);
+        assert!(!standing.reject(0, &rejection(), at(0), 0.0) && standing.barred(at(0)).is_none());
+        assert!(!standing.pass_over(0, &rejection(), at(0), 0.0) && !standing.rests(at(0)));
+        assert!(standing.reject(1, &rejection(), at(0), 0.0));
+        standing.trust(0);
+        assert!(standing.barred(at(0)).is_some(), "a late success of the old one");
+        standing.follow(0);
+        assert!(standing.barred(at(0)).is_some(), "nobody goes back");
+    }
+
+    #[test]
+    fn what_cannot_be_applied_rests_and_is_used_when_nothing_else_is() {
         let (standing, now) = (Standing::default(), at(0));
-        let unusable = Fault::new(Kind::UnusableCredential, "p", "r").with_retry_after(Some(Duration::from_secs(1)));
-        standing.pass_over(&unusable, now, 0.0);
-        assert!(standing.rests(at(9)) && standing.rejected(now).is_none());
+        let costless = Fault::new(Kind::UnusableCredential, "p", "r").with_rest(Some(Rest::Fixed(Duration::ZERO)));
+        standing.pass_over(0, &costless, now, 0.0);
+        assert!(standing.rests(at(9)) && standing.barred(now).is_none());
         assert!(!standing.rests(at(10)));
-        standing.reject(&Fault::new(Kind::RejectedCredential, "p", "r"), at(1), 0.0);
-        assert!(standing.rejected(at(10)).is_some(), "the authority's word weighs more");
-        assert!(standing.rejected(at(11)).is_none(), "and is the first of its kind");
-        standing.pass_over(&unusable, at(2), 0.0);
-        assert!(standing.rejected(at(3)).is_some());
+        standing.reject(0, &rejection(), at(1), 0.0);
+        assert!(standing.barred(at(10)).is_some(), "the authority's word weighs more");
+        assert!(standing.barred(at(11)).is_none(), "and is the first of its kind");
+        standing.pass_over(0, &costless, at(2), 0.0);
+        assert!(standing.barred(at(3)).is_some());
+    }
+
+    #[test]
+    fn what_is_of_no_use_for_a_while_is_not_used() {
+        let standing = Standing::default();
+        let fault = Fault::new(Kind::UnusableCredential, "p", "r");
+        standing.pass_over(0, &fault, at(0), 0.0);
+        assert!(standing.barred(at(59)).is_some() && standing.barred(at(60)).is_none());
+        let busy = Fault::new(Kind::Unavailable, "p", "r");
+        standing.pass_over(0, &busy, at(60), 0.0);
+        assert!(standing.rests(at(60)) && standing.barred(at(60)).is_none(), "it may be back at once");
+        standing.pass_over(0, &busy.with_retry_after(Some(Duration::from_secs(7))), at(61), 0.0);
+        assert!(standing.barred(at(67)).is_some() && standing.barred(at(68)).is_none());
+        standing.follow(1);
+        assert!(!standing.rests(at(61)), "a new one ends it");
     }
 
     #[tokio::test]
@@ -198,14 +266,14 @@ mod tests {
         let waits = async || tokio::time::timeout(Duration::from_millis(20), standing.enter()).await.is_err();
         let first = standing.enter().await;
         assert!(waits().await);
-        standing.trust();
+        standing.trust(0);
         drop(first);
         let mut turns = Vec::new();
         for _ in 0..LANES {
             turns.push(standing.enter().await);
         }
         assert!(waits().await);
-        standing.reject(&Fault::new(Kind::RejectedCredential, "p", "r"), at(0), 0.0);
+        standing.reject(0, &rejection(), at(0), 0.0);
         turns.truncate(1);
         assert!(waits().await, "one that is no longer trusted goes alone");
     }

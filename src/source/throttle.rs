@@ -8,33 +8,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
-use crate::freshness::cool_down;
+use crate::freshness::Respite;
 use crate::name::Scope;
 
 /// The scopes that are throttled now.
 #[derive(Debug, Default)]
-pub struct Throttle(Mutex<HashMap<Scope, Patience>>);
-
-#[derive(Debug)]
-struct Patience {
-    fault: Fault,
-    since: Timestamp,
-    until: Timestamp,
-}
-
-impl Patience {
-    /// Whether it still counts; not when the clock was set back behind its beginning.
-    fn stands(&self, now: Timestamp) -> bool {
-        (self.since..self.until).contains(&now)
-    }
-}
+pub struct Throttle(Mutex<HashMap<Scope, Respite>>);
 
 impl Throttle {
     /// Until when the authority is to be left alone about `scope`, and what it said.
     #[must_use]
     pub fn stands(&self, scope: &Scope, now: Timestamp) -> Option<(Timestamp, Fault)> {
-        let scopes = self.lock();
-        scopes.get(scope).filter(|held| held.stands(now)).map(|held| (held.until, held.fault.clone()))
+        self.lock().get(scope)?.stands(now)
     }
 
     /// Remembers a fault with which the authority asked for patience; any other says nothing of the scope.
@@ -46,15 +31,14 @@ impl Throttle {
         }
         let mut scopes = self.lock();
         if scopes.len() >= MOST {
-            scopes.retain(|_, held| held.stands(now));
+            scopes.retain(|_, respite| respite.stands(now).is_some());
         }
         if scopes.len() < MOST {
-            let patience = Patience { fault: fault.clone(), since: now, until: now + cool_down(fault, 1, 0.0) };
-            scopes.insert(scope.clone(), patience);
+            scopes.insert(scope.clone(), Respite::of(fault, now));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Scope, Patience>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Scope, Respite>> {
         // Invariant: no code panics while it holds this lock, and the map is whole between statements.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_holds_for_its_scope_and_its_time() {
+    fn a_respite_holds_for_its_scope_and_its_time() {
         let throttle = Throttle::default();
         let now = Timestamp::from_secs(1000);
         let fault = Fault::new(Kind::Throttled, "p", "r").with_retry_after(Some(Duration::from_secs(60)));

@@ -83,7 +83,7 @@ fn fault(incoming: &Incoming, now: Timestamp, secrets: &[&Secret], step: Step) -
     let (number, claims) = (told.and_then(FaultBody::number), told.and_then(|body| body.claims(secrets)));
     let error = told.and_then(|body| body.error.as_str());
     let row = of_answer(&Evidence { step, status: incoming.status, number, error, claims: claims.is_some() });
-    let wish = incoming.retry_after.as_deref().and_then(|text| retry_after(text, now));
+    let wish = patience(incoming, now);
     let inward = match told {
         Some(body) => body.describe(incoming.status, secrets),
         None => format!("HTTP {} without a JSON body", incoming.status),
@@ -95,6 +95,12 @@ fn fault(incoming: &Incoming, now: Timestamp, secrets: &[&Secret], step: Step) -
         .with_trace_id(told.and_then(|body| body.trace_id.as_str()))
         .with_claims(claims)
         .with_inward(inward)
+}
+
+/// How long whoever answered wants to be left alone.
+#[must_use]
+pub fn patience(incoming: &Incoming, now: Timestamp) -> Option<Duration> {
+    retry_after(incoming.retry_after.as_deref()?, now)
 }
 
 /// `Retry-After` in either of its forms (RFC 9110 section 10.2.3).

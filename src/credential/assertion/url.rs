@@ -10,11 +10,12 @@ use url::Url;
 
 use super::{MOST, compact_jws, expiry};
 use crate::credential::expiry::{Expiry, Renewal};
+use crate::clock::Timestamp;
 use crate::credential::{ClientSecret, Occasion};
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 use crate::wire::request::ClientProof;
-use crate::wire::{Incoming, Outgoing, Reach, Trust, Wire, is_loopback, late};
+use crate::wire::{Incoming, Outgoing, Reach, Trust, Wire, answer, is_loopback, late};
 
 /// A URL that answers with a signed assertion.
 pub struct AssertionUrl {
@@ -52,13 +53,15 @@ impl AssertionUrl {
         *self.seen()
     }
 
-    /// Fetches one, in half of the time that is left: what comes after needs some as well.
+    /// Fetches one, in half of the time that is left: what comes after needs some as well. With the proof goes
+    /// the generation of the bearer that it was fetched with.
     ///
     /// # Errors
     /// [`Kind::Unavailable`] when the URL cannot be reached, is busy or broken; [`Kind::UnusableCredential`]
-    /// when it answers with anything but an assertion.
-    pub async fn prove(&self, occasion: &Occasion<'_>) -> Result<ClientProof, Fault> {
-        let bearer = self.bearer.as_ref().map(|bearer| format!("Bearer {}", bearer.value().expose()));
+    /// when it answers with anything but an assertion, or nobody trusts it.
+    pub async fn prove(&self, occasion: &Occasion<'_>) -> Result<(ClientProof, u64), Fault> {
+        let (bearer, generation) = self.bearer.as_ref().map(ClientSecret::present).unzip();
+        let bearer = bearer.map(|bearer| format!("Bearer {}", bearer.expose()));
         let outgoing = Outgoing {
             url: self.url.clone(),
             form: None,
@@ -67,10 +70,10 @@ impl AssertionUrl {
         };
         let sent = timeout(occasion.deadline.left() / 2, self.wire.send(outgoing)).await;
         let incoming = sent.unwrap_or_else(|_| Err(late().with_inward("no answer in time")));
-        let text = incoming.map_err(unreachable).and_then(|incoming| assertion(&incoming));
+        let text = incoming.map_err(unreachable).and_then(|incoming| assertion(&incoming, occasion.now));
         let text = text.map_err(|fault| self.at(fault))?;
         *self.seen() = expiry(text.expose(), |least| Renewal::Fetched(least, occasion.now));
-        Ok(ClientProof::Assertion(text))
+        Ok((ClientProof::Assertion(text), generation.unwrap_or_default()))
     }
 
     /// Says where.
@@ -97,7 +100,7 @@ impl fmt::Debug for AssertionUrl {
 }
 
 /// Reads the answer: the assertion as text, or as a member of an object in JSON.
-fn assertion(incoming: &Incoming) -> Result<Secret, Fault> {
+fn assertion(incoming: &Incoming, now: Timestamp) -> Result<Secret, Fault> {
     let unusable = |problem, remedy| {
         let why = format!("HTTP {} with {} bytes", incoming.status, incoming.body.len());
         Fault::new(Kind::UnusableCredential, problem, remedy).with_inward(why)
@@ -106,6 +109,7 @@ fn assertion(incoming: &Incoming) -> Result<Secret, Fault> {
         200 => {}
         408 | 429 | 500.. => {
             return Err(unavailable("the URL of an assertion answers that it cannot serve now")
+                .with_retry_after(answer::patience(incoming, now))
                 .with_inward(format!("HTTP {}", incoming.status)));
         }
         401 | 403 => return Err(unusable("the URL of an assertion refuses the request", CHECK_BEARER)),
@@ -127,7 +131,11 @@ fn unreachable(fault: Fault) -> Fault {
         Kind::Unavailable => {
             unavailable("the URL of an assertion cannot be reached").with_inward(fault.inward().unwrap_or("-"))
         }
-        _ => fault,
+        // The tenant's 'ca_file' is for its authority alone.
+        _ => {
+            let problem = "the URL of an assertion cannot be asked, mostly because nobody who is trusted signed its certificate";
+            Fault::new(Kind::UnusableCredential, problem, CHECK_TRUST).with_inward(fault.inward().unwrap_or("-"))
+        }
     }
 }
 
@@ -144,16 +152,18 @@ fn member(body: &[u8]) -> Option<Secret> {
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CHECK_TRUST: &str = "add who signed the certificate of that URL to those that this machine trusts, and check the 'url' and the 'bearer' of the identity's assertion credential";
 const CHECK_URL: &str = "check the 'url' of the identity's assertion credential";
 const CHECK_BEARER: &str = "check the 'bearer' of the identity's assertion credential";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::failure::{Event, of_event};
 
     fn read(status: u16, body: &str) -> Result<String, (Kind, String)> {
         let incoming = Incoming { status, retry_after: None, content_type: None, body: body.to_owned().into() };
-        let read = assertion(&incoming);
+        let read = assertion(&incoming, Timestamp::from_secs(1000));
         read.map(|text| text.expose().to_owned()).map_err(|fault| (fault.kind, format!("{fault} {:?}", fault.inward())))
     }
 
@@ -190,5 +200,26 @@ mod tests {
             assert!(told_kind == kind && told.contains(problem), "{status} {body}: {told}");
             assert!(!told.contains("marked"), "{told}");
         }
+    }
+
+    #[test]
+    fn who_is_busy_says_for_how_long() {
+        for (status, written, expected) in
+            [(429, Some("17"), Some(17)), (503, Some("Thu, 01 Jan 1970 00:17:00 GMT"), Some(20)), (503, None, None)]
+        {
+            let retry_after = written.map(str::to_owned);
+            let incoming = Incoming { status, retry_after, content_type: None, body: String::new().into() };
+            let fault = assertion(&incoming, Timestamp::from_secs(1000)).unwrap_err();
+            assert_eq!(fault.retry_after(), expected.map(Duration::from_secs));
+            assert_eq!(fault.is_transient(), expected.is_none());
+        }
+    }
+
+    #[test]
+    fn whom_nobody_trusts_is_the_operators_matter() {
+        let untrusted = of_event(Event::Untrusted).fault().with_inward("UnknownIssuer");
+        let fault = unreachable(untrusted);
+        assert_eq!((fault.kind, fault.inward()), (Kind::UnusableCredential, Some("UnknownIssuer")));
+        assert!(!fault.to_string().contains("ca_file"), "{fault}");
     }
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use zeroize::Zeroizing;
@@ -23,7 +22,6 @@ use crate::wire::request::ClientProof;
 pub struct ClientCertificate {
     present: ArcSwap<Present>,
     origin: Origin,
-    generation: AtomicU64,
     lookout: Lookout,
 }
 
@@ -53,6 +51,8 @@ pub enum Passphrase {
 struct Present {
     certificate: Certificate,
     sight: Sight,
+    /// How many there were before it.
+    generation: u64,
 }
 
 /// What the files hold now.
@@ -68,11 +68,10 @@ impl ClientCertificate {
     /// # Errors
     /// As [`Certificate::read`].
     pub fn read(origin: Origin, files: Files<'_>, now: Timestamp) -> Result<Self, Unfit> {
-        let present = Present { certificate: origin.certificate(files, now)?, sight: sight(files) };
+        let present = Present { certificate: origin.certificate(files, now)?, sight: sight(files), generation: 0 };
         Ok(Self {
             present: ArcSwap::from_pointee(present),
             origin,
-            generation: AtomicU64::default(),
             lookout: Lookout::default(),
         })
     }
@@ -100,38 +99,39 @@ impl ClientCertificate {
     /// How often a new one was taken.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        self.present.load().generation
     }
 
-    /// Reads the files again, and takes a new certificate, which must hold `now`. Files are replaced one after
-    /// the other, so what does not fit together yet is looked at again each time.
+    /// Reads the files again, and takes a new certificate, which must hold `now`; says whether there was one.
+    /// Files are replaced one after the other, so what does not fit together yet is looked at again each time.
     ///
     /// # Errors
     /// What they hold is no certificate with its key; the old one stays. Each state of them is told about once.
-    pub fn reload(&self, now: Timestamp) -> Result<(), Fault> {
+    pub fn reload(&self, now: Timestamp) -> Result<bool, Fault> {
         self.lookout.look(|| match self.origin.contents() {
             Ok(contents) => {
                 let sight = sight(contents.files());
                 let is_new = self.present.load().sight != sight;
-                (sight, if is_new { self.take(contents.files(), sight, now) } else { Ok(()) })
+                (sight, if is_new { self.take(contents.files(), sight, now).map(|()| true) } else { Ok(false) })
             }
             Err(why) => (Sight::of(&[Some(why.as_bytes())]), Err(self.broken("mend the file", &why))),
         })
     }
 
-    /// Signs an assertion for one request.
+    /// Signs an assertion for one request; with it goes the generation of what signed it.
     ///
     /// # Errors
     /// As [`Certificate::prove`].
-    pub fn prove(&self, occasion: &Occasion<'_>) -> Result<ClientProof, Fault> {
-        self.present.load().certificate.prove(occasion)
+    pub fn prove(&self, occasion: &Occasion<'_>) -> Result<(ClientProof, u64), Fault> {
+        let present = self.present.load();
+        Ok((present.certificate.prove(occasion)?, present.generation))
     }
 
     fn take(&self, files: Files<'_>, sight: Sight, now: Timestamp) -> Result<(), Fault> {
         let certificate = self.origin.certificate(files, now);
         let certificate = certificate.map_err(|unfit| self.broken(unfit.remedy, &unfit.problem))?;
-        self.present.store(Arc::new(Present { certificate, sight }));
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        let generation = self.present.load().generation + 1;
+        self.present.store(Arc::new(Present { certificate, sight, generation }));
         Ok(())
     }
 

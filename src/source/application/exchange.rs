@@ -1,0 +1,125 @@
+//! One exchange: a credential is applied, a request is sent, and what came of it is written down.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::Application;
+use super::attempt::{Attempt, Failure};
+use crate::authority::place;
+use crate::claims;
+use crate::clock::{Stopwatch, Timestamp};
+use crate::credential::{Algorithm, Credential, Delegate, Occasion};
+use crate::fault::Fault;
+use crate::secret::Secret;
+use crate::source::{Wish, within};
+use crate::token::Token;
+use crate::wire::request::{ClientCredentials, ClientProof};
+use crate::wire::{Outgoing, answer, late};
+
+impl Application {
+    /// One exchange, with an assertion of its own. It is logged however it ends, and counted once it is sent.
+    /// With the token goes the generation of the credential that got it.
+    pub(super) async fn exchange(&self, attempt: Attempt<'_>) -> Result<(Token, u64), Failure> {
+        let Attempt { held, wish, deadline, metrics, .. } = attempt;
+        // Lives are counted from before the request: how long the answer took is no part of them.
+        let now = self.clock.now();
+        // A failure to apply it is charged to what was there when that began.
+        let present = held.credential.generation();
+        let proved = within(deadline, self.prove(attempt, now)).await;
+        let (proof, generation) = proved
+            .inspect_err(|fault| self.log_fault(&held.label, wish, fault))
+            .map_err(|fault| Failure { fault, generation: present, is_sent: false })?;
+        metrics.credential_ends(&self.identity, &held.label, held.credential.expiry().map(|expiry| expiry.at));
+        let watch = Stopwatch::start();
+        let result = within(deadline, self.send(attempt, &proof, now)).await;
+        metrics.exchanged(&self.identity, &result, watch.elapsed());
+        self.record(attempt, &result);
+        let token = result.map_err(|fault| Failure { fault, generation, is_sent: true })?;
+        Ok((token, generation))
+    }
+
+    /// Applies the credential to one request; one that is another identity's token is given that first.
+    async fn prove(&self, attempt: Attempt<'_>, now: Timestamp) -> Result<(ClientProof, u64), Fault> {
+        let credential = &attempt.held.credential;
+        let delegated = self.delegated(credential, attempt).await?;
+        // ADFS knows neither PSS nor SHA-256 thumbprints.
+        let algorithm = match self.authority.place().kind() {
+            place::Kind::Adfs => Algorithm::Rs256,
+            _ => Algorithm::Ps256,
+        };
+        let occasion = Occasion {
+            client_id: &self.client_id,
+            audience: attempt.endpoint,
+            now,
+            jti: &Uuid::new_v4().to_string(),
+            algorithm,
+            request_id: attempt.wish.request_id,
+            deadline: attempt.deadline,
+            delegated: delegated.as_deref(),
+        };
+        credential.prove(&occasion).await
+    }
+
+    /// The token of the identity that vouches, in half of the time that is left: what comes after, perhaps
+    /// with another credential, needs some as well.
+    async fn delegated(&self, credential: &Credential, attempt: Attempt<'_>) -> Result<Option<Arc<Token>>, Fault> {
+        let Some(delegate) = credential.delegate() else { return Ok(None) };
+        let asked = tokio::time::timeout(attempt.deadline.left() / 2, attempt.wish.vouch.token(delegate)).await;
+        asked.unwrap_or_else(|_| Err(late())).map(Some).map_err(Delegate::without_token)
+    }
+
+    async fn send(&self, attempt: Attempt<'_>, proof: &ClientProof, now: Timestamp) -> Result<Token, Fault> {
+        let wish = attempt.wish;
+        let client_claims = wish.extras.client_claims.as_ref();
+        let claims = claims::merged(wish.challenge, client_claims, &self.client_capabilities);
+        let request = ClientCredentials {
+            client_id: &self.client_id,
+            scope: wish.scope,
+            proof,
+            claims: claims.as_deref(),
+            fmi_path: wish.extras.fmi_path.as_ref(),
+            extra: &self.extra_body,
+        };
+        let (url, request_id) = (attempt.endpoint.clone(), wish.request_id.to_owned());
+        let outgoing = Outgoing { url, form: Some(request.form()), request_id, headers: Vec::new() };
+        let incoming = self.authority.wire().send(outgoing).await?;
+        let known: Vec<Arc<Secret>> = self.roster.iter().filter_map(|one| one.credential.secret()).collect();
+        let secrets: Vec<&Secret> = known.iter().map(Arc::as_ref).chain([proof.secret()]).collect();
+        answer::token(&incoming, now, &secrets)
+    }
+
+    fn record(&self, attempt: Attempt<'_>, result: &Result<Token, Fault>) {
+        let (label, wish) = (&attempt.held.label, attempt.wish);
+        match result {
+            Ok(token) => self.log_token(label, wish, token),
+            Err(fault) => {
+                self.throttle.remember(wish.scope, fault, self.clock.now());
+                self.log_fault(label, wish, fault);
+            }
+        }
+    }
+
+    fn log_token(&self, step: &str, wish: Wish<'_>, token: &Token) {
+        let (identity, tenant) = (self.identity.as_str(), self.authority.place().tenant().as_str());
+        let (scope, request_id, expires_at) = (wish.scope.as_str(), wish.request_id, token.expires_at);
+        tracing::info!(identity, tenant, scope, step, request_id, %expires_at, "token issued");
+    }
+
+    /// `step` is the label of a credential, or what came before one was needed.
+    pub(super) fn log_fault(&self, step: &str, wish: Wish<'_>, fault: &Fault) {
+        tracing::warn!(
+            identity = self.identity.as_str(),
+            tenant = self.authority.place().tenant().as_str(),
+            scope = wish.scope.as_str(),
+            step,
+            request_id = wish.request_id,
+            %fault,
+            turn = fault.turn().as_str(),
+            aadsts = fault.aadsts(),
+            correlation_id = fault.correlation_id(),
+            authority_said = fault.inward(),
+            "no token"
+        );
+    }
+}
