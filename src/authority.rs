@@ -8,21 +8,22 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
-use crate::clock::{Clock, Deadline, Timestamp};
+use crate::clock::{Clock, Deadline, Span, Timestamp};
 use crate::fault::{Fault, Kind};
+use crate::freshness::Respite;
 use crate::name::TenantId;
 use crate::wire::failure::Step;
 use crate::wire::{self, Outgoing, Wire, answer};
 
 pub mod cloud;
-pub mod host;
 pub mod instance;
 pub mod place;
 pub mod region;
+pub mod site;
 
-use host::Host;
 use place::Place;
 use region::Region;
+use site::Site;
 
 pub use instance::InstanceDiscovery;
 
@@ -30,7 +31,7 @@ pub use instance::InstanceDiscovery;
 #[derive(Debug)]
 pub struct Authority {
     place: Place,
-    host: Arc<Host>,
+    site: Arc<Site>,
     wire: Wire,
     clock: Clock,
     knowledge: Mutex<Knowledge>,
@@ -41,24 +42,35 @@ pub struct Authority {
 #[derive(Debug, Default)]
 struct Knowledge {
     endpoint: Option<Url>,
-    ask_again_at: Timestamp,
+    /// For how long the endpoint is not looked for again.
+    believed: Span,
     attempts: u64,
     failed: Option<Fault>,
+    /// After a failure that does not pass by itself, or with which the authority asked for patience.
+    respite: Option<Respite>,
+}
+
+impl Knowledge {
+    /// The endpoint, or the failure that is not to be repeated yet.
+    fn answer(&self, now: Timestamp) -> Option<Result<Url, Fault>> {
+        let refusal = || self.respite.as_ref()?.refusal(now).map(Err);
+        self.endpoint.clone().map(Ok).or_else(refusal)
+    }
 }
 
 impl Authority {
-    /// An authority at `place`, reached over `wire`. Tenants of one host share `host`.
+    /// An authority at `place`, reached over `wire`. Tenants of one host share `site`.
     #[must_use]
-    pub fn new(place: Place, host: Arc<Host>, wire: Wire, clock: Clock) -> Self {
+    pub fn new(place: Place, site: Arc<Site>, wire: Wire, clock: Clock) -> Self {
         let (knowledge, turn) = Default::default();
-        Self { place, host, wire, clock, knowledge, turn }
+        Self { place, site, wire, clock, knowledge, turn }
     }
 
     /// The same authority in another directory, of which nothing is known yet. Both share connections, and
     /// what is known of the host.
     #[must_use]
     pub fn in_tenant(&self, id: &TenantId) -> Self {
-        Self::new(self.place.in_tenant(id), Arc::clone(&self.host), self.wire.clone(), self.clock.clone())
+        Self::new(self.place.in_tenant(id), Arc::clone(&self.site), self.wire.clone(), self.clock.clone())
     }
 
     /// Where it is, and of what kind.
@@ -74,35 +86,30 @@ impl Authority {
     }
 
     /// The token endpoint, from memory or by discovery. Those who wait for a discovery share it, and also
-    /// its failure. One that is known is given at once, and looked for again behind when it is old.
+    /// its failure; one that does not pass in a moment is shared by those who come later too. An endpoint that
+    /// is known is given at once, and looked for again behind when it is old.
     ///
     /// # Errors
     /// The discovery's fault.
     pub async fn token_endpoint(self: &Arc<Self>, request_id: &str, deadline: Deadline) -> Result<Url, Fault> {
         let (known, attempts_before) = self.recall(request_id);
-        if let Some(endpoint) = known {
-            return Ok(endpoint);
+        if let Some(answer) = known {
+            return answer;
         }
         let _turn = self.turn.lock().await;
-        {
-            let knowledge = self.knowledge();
-            let failed = knowledge.failed.as_ref().filter(|_| knowledge.attempts > attempts_before);
-            match (&knowledge.endpoint, failed) {
-                (Some(endpoint), _) => return Ok(endpoint.clone()),
-                (None, Some(fault)) => return Err(fault.clone()),
-                (None, None) => {}
-            }
+        if let Some(answer) = self.learnt_since(attempts_before) {
+            return answer;
         }
         // A little earlier than the asker's own end, so that those who wait learn of it.
         self.discover_within(deadline.left().mul_f64(0.9), request_id).await
     }
 
     /// What is known, and after how many attempts. One asker in a while sets off a discovery behind.
-    fn recall(self: &Arc<Self>, request_id: &str) -> (Option<Url>, u64) {
+    fn recall(self: &Arc<Self>, request_id: &str) -> (Option<Result<Url, Fault>>, u64) {
         let now = self.clock.now();
         let mut knowledge = self.knowledge();
-        if knowledge.endpoint.is_some() && now >= knowledge.ask_again_at {
-            knowledge.ask_again_at = now + REDISCOVERY_PAUSE;
+        if knowledge.endpoint.is_some() && !knowledge.believed.holds(now) {
+            knowledge.believed = Span::new(now, REDISCOVERY_PAUSE);
             let (authority, request_id) = (Arc::clone(self), request_id.to_owned());
             tokio::spawn(async move {
                 if let Err(fault) = authority.discover_within(REDISCOVERY_LIMIT, &request_id).await {
@@ -110,29 +117,41 @@ impl Authority {
                 }
             });
         }
-        (knowledge.endpoint.clone(), knowledge.attempts)
+        (knowledge.answer(now), knowledge.attempts)
+    }
+
+    /// What somebody else found out while this one waited.
+    fn learnt_since(&self, attempts_before: u64) -> Option<Result<Url, Fault>> {
+        let knowledge = self.knowledge();
+        let failed = || knowledge.failed.clone().filter(|_| knowledge.attempts > attempts_before);
+        knowledge.answer(self.clock.now()).or_else(|| failed().map(Err))
     }
 
     async fn discover_within(&self, limit: Duration, request_id: &str) -> Result<Url, Fault> {
         let found = tokio::time::timeout(limit, self.discover(request_id)).await;
         let found = found.unwrap_or_else(|_| Err(wire::late()));
+        let now = self.clock.now();
         let mut knowledge = self.knowledge();
         knowledge.attempts += 1;
         match &found {
             Ok((endpoint, life)) => {
                 knowledge.endpoint = Some(endpoint.clone());
-                knowledge.ask_again_at = self.clock.now() + *life;
+                knowledge.believed = Span::new(now, *life);
+                knowledge.respite = None;
             }
-            Err(fault) => knowledge.failed = Some(fault.clone()),
+            Err(fault) => {
+                knowledge.failed = Some(fault.clone());
+                knowledge.respite = (!fault.is_transient()).then(|| Respite::of(fault, now));
+            }
         }
         found.map(|(endpoint, _)| endpoint)
     }
 
     /// The token endpoint, and for how long it is believed.
     async fn discover(&self, request_id: &str) -> Result<(Url, Duration), Fault> {
-        let (place, host, now) = (&self.place, &self.host, self.clock.now());
-        let aliases = host.instance.aliases(place, &self.wire, now, request_id).await?;
-        let region = host.region.region(now, request_id).await;
+        let (place, site, now) = (&self.place, &self.site, self.clock.now());
+        let aliases = site.instance.aliases(place, &self.wire, now, request_id).await?;
+        let region = site.region.region(now, request_id).await;
         let url = self.nearby(place.configuration_url(), region.as_ref());
         let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned(), headers: Vec::new() };
         let read = |incoming| answer::document::<Configuration>(&incoming, now, Step::Configuration);
@@ -143,7 +162,7 @@ impl Authority {
             None => fault,
         })?;
         let endpoint = self.checked(&configuration, &aliases)?;
-        let life = host.region.pause(region.as_ref()).unwrap_or(DISCOVERY_LIFE);
+        let life = site.region.pause(region.as_ref()).unwrap_or(DISCOVERY_LIFE);
         Ok((self.nearby(endpoint, region.as_ref()), life))
     }
 
@@ -206,8 +225,8 @@ mod tests {
         let place = Place::parse(url, None, Some(&tenant)).unwrap();
         let reach = wire::Reach::Authority;
         let trust = Trust { roots: None, connect_timeout: Duration::from_secs(1), proxy: None, loopback: false, reach };
-        let host = Arc::new(Host::new(InstanceDiscovery::Off, region::Choice::Central));
-        Authority::new(place, host, Wire::new(trust).unwrap(), Clock::System)
+        let site = Arc::new(Site::new(InstanceDiscovery::Off, region::Choice::Central));
+        Authority::new(place, site, Wire::new(trust).unwrap(), Clock::System)
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::claims::ClaimsRequest;
 use crate::clock::{Deadline, Timestamp};
 use crate::credential::Delegate;
@@ -78,6 +80,25 @@ impl Source {
         }
     }
 
+    /// Whether both ask the same authority.
+    #[must_use]
+    pub fn has_authority_of(&self, other: &Self) -> bool {
+        self.authority() == other.authority()
+    }
+
+    /// Whether both mint in the same directory of the same authority.
+    #[must_use]
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.has_authority_of(other) && self.tenant() == other.tenant()
+    }
+
+    fn authority(&self) -> &Url {
+        match self {
+            Self::Application(application) => application.authority(),
+            Self::Host(host) => host.url(),
+        }
+    }
+
     /// The identity that it mints for.
     #[must_use]
     pub fn identity(&self) -> &Name {
@@ -125,6 +146,16 @@ impl Source {
         match self {
             Self::Application(application) => application.may_renew(),
             Self::Host(host) => host.may_renew(),
+        }
+    }
+
+    /// Takes one answer to a challenge from their budget, if there is one. It is not that of renewals: whoever
+    /// can reach a listener can write challenges. A host takes none.
+    #[must_use]
+    pub fn may_answer(&self) -> bool {
+        match self {
+            Self::Application(application) => application.may_answer(),
+            Self::Host(_) => true,
         }
     }
 

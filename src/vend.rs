@@ -96,7 +96,7 @@ impl Vend {
             let resting = source.resting(&slot.key().scope, moment.now);
             let step = match challenge {
                 None => slot.step(moment, resting, || source.may_renew()),
-                Some(challenge) => slot.answer(challenge, moment.now, resting, || source.may_renew()),
+                Some(challenge) => slot.answer(challenge, moment.now, resting, || source.may_answer()),
             };
             let (patience, flight) = match step {
                 Step::Refuse(fault) => return Err(fault),
@@ -214,7 +214,7 @@ impl Vouch for Vouching<'_> {
     fn token<'a>(&'a self, delegate: &'a Delegate) -> Handover<'a> {
         Box::pin(async {
             let parts = &self.vend.0;
-            let source = parts.sources.vouching(&delegate.identity, self.source.tenant()).await?;
+            let source = parts.sources.vouching(&delegate.identity, self.source).await?;
             let slot = parts.cache.slot(&source.key(&delegate.resource, &delegate.extras)).await;
             self.vend.obtain(&source, &slot, None, self.request_id).await
         })

@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bursar::clock::Stopwatch;
 use serde_json::json;
@@ -44,6 +45,12 @@ impl TokenService {
             ),
         };
         *self.answers.lock().unwrap() = answers.iter().rev().map(answer).collect();
+    }
+
+    /// Answers that it wants to be left alone for so many seconds.
+    fn busy(&self, secs: u32) {
+        let answer = format!("HTTP/1.1 503 X\r\nretry-after: {secs}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        *self.answers.lock().unwrap() = vec![answer];
     }
 
     /// The requests since this was last called.
@@ -117,6 +124,7 @@ async fn what_it_answers_instead_is_told_and_never_repeated() {
     .enumerate()
     {
         service.say(&[(status, body)]);
+        world.hand.advance(Duration::from_secs(61));
         let reply = world.ask(&format!("/token?resource=r{n}")).await;
         assert_eq!(reply.status, expected, "{reply:?}");
         assert!(reply.description().contains(words), "{reply:?}");
@@ -133,7 +141,7 @@ async fn one_that_hangs_leaves_time_for_the_next_credential_and_is_not_waited_fo
     service.say(&[(0, "")]);
     let watch = Stopwatch::start();
     world.ask(NATIVE).await.token();
-    assert!(watch.elapsed() < std::time::Duration::from_secs(2), "within the flight's timeout");
+    assert!(watch.elapsed() < Duration::from_secs(2), "within the flight's timeout");
     service.asked();
     for n in 0..5 {
         world.ask(&format!("/token?resource=r{n}")).await.token();
@@ -150,4 +158,60 @@ async fn one_that_is_not_there_gives_way_too() {
     let reply = world.ask(NATIVE).await;
     assert!(reply.status == 503 && reply.description().contains("cannot be reached"), "{reply:?}");
     assert!(!reply.description().contains(&gone.to_string()), "{reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_bearer_is_shown_at_once() {
+    let service = TokenService::start().await;
+    let credential = format!(r#"[{{ kind = "assertion", url = "{}", bearer = {{ file = "wrong" }} }}]"#, service.url);
+    let (world, key) = world(&credential).await;
+    service.say(&[(401, "")]);
+    assert_eq!(world.ask(NATIVE).await.status, 403);
+    assert!(service.asked()[0].contains("\r\nauthorization: bearer wrong-secret\r\n"));
+    service.say(&[(200, &assertion_named(&key, 1_800_003_600, "a"))]);
+    assert_eq!(world.ask("/token?resource=r").await.status, 403);
+    assert_eq!(service.asked().len(), 0, "whoever refuses is not asked again by every key");
+    let path = |name: &str| world.directory.path().join(name);
+    std::fs::write(path("next"), "the-next-bearer").unwrap();
+    std::fs::rename(path("next"), path("wrong")).unwrap();
+    let watch = Stopwatch::start();
+    while world.ask(NATIVE).await.status != 200 {
+        assert!(watch.elapsed() < Duration::from_secs(2), "the refusal ends with the bearer, on a clock that stands");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let asked = service.asked();
+    assert!(asked.iter().all(|head| head.contains("\r\nauthorization: bearer the-next-bearer\r\n")), "{asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_secret_ends_the_rest_of_all_whoever_failed_last() {
+    let service = TokenService::start().await;
+    let url = &service.url;
+    let credentials = format!(r#"[{{ kind = "secret", file = "wrong" }}, {{ kind = "assertion", url = "{url}" }}]"#);
+    let (world, _) = world(&credentials).await;
+    service.say(&[(401, "")]);
+    let reply = world.ask(NATIVE).await;
+    assert!(reply.status == 403 && reply.description().contains("check the 'bearer'"), "{reply:?}");
+    std::fs::write(world.directory.path().join("wrong"), support::SECRET).unwrap();
+    let watch = Stopwatch::start();
+    while world.ask(NATIVE).await.status != 200 {
+        assert!(watch.elapsed() < Duration::from_secs(2), "on a clock that stands");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_busy_is_left_alone() {
+    let service = TokenService::start().await;
+    let (world, key) = world_of(&service, "").await;
+    service.busy(17);
+    for n in 0..3 {
+        assert_eq!(world.ask(&format!("/token?resource=r{n}")).await.status, 503);
+    }
+    assert_eq!(service.asked().len(), 1, "no quick retry, and no other key");
+    service.say(&[(200, &assertion_named(&key, 1_800_003_600, "a"))]);
+    world.hand.advance(Duration::from_secs(16));
+    assert_eq!(world.ask(NATIVE).await.status, 503);
+    world.hand.advance(Duration::from_secs(1));
+    world.ask(NATIVE).await.token();
 }

@@ -379,3 +379,60 @@ async fn a_rejected_credential_rests_for_all_keys_and_nothing_else_does() {
         assert_eq!(rests, row.kind == Kind::RejectedCredential, "{}", row.name);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn discovery_that_fails_for_longer_rests_for_all_keys() {
+    for (status, headers, told, rest) in [
+        (429, json!({ "retry-after": "30" }), 429, 30),
+        (503, json!({ "retry-after": "30" }), 503, 30),
+        (404, json!({}), 403, 60),
+    ] {
+        let world = world(CONFIGURATION).await;
+        let rule = json!({ "match": { "path": CONFIGURATION }, "status": status, "headers": headers, "body": "" });
+        world.break_sts(json!([rule])).await;
+        assert_eq!(world.ask("/token?resource=r0").await.status, told);
+        world.hand.advance(Duration::from_secs(rest - 1));
+        let late = world.ask("/token?resource=r1").await;
+        assert_eq!((late.status, asked(&world, CONFIGURATION).await), (told, 1), "{status}");
+        assert!(late.retry_after().is_none_or(|secs| secs <= 1), "what is left of it: {late:?}");
+        world.mend_sts().await;
+        world.hand.advance(Duration::from_secs(1));
+        for n in 0..2 {
+            world.ask(&format!("/token?resource=r{n}")).await.token();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_confirms_hosts_is_left_alone_by_all_tenants() {
+    let any = "[tenants.\"*\"]\nauthority = \"@authority@\"\ninstance_discovery = \"@authority@\"\n[identities.first]";
+    let config = TWO_IDENTITIES.replacen("[identities.first]", any, 1);
+    let world = World::with(&config.replacen("tenants = [\"one\", \"two\"]", "tenants = [\"one\", \"*\"]", 1)).await;
+    let rule = json!({ "match": { "path": INSTANCE }, "status": 429, "headers": { "retry-after": "30" }, "body": "" });
+    world.break_sts(json!([rule])).await;
+    for n in ["a", "b", "c"] {
+        let reply = world.ask(&format!("{NATIVE}&tenant=b0b00000-0000-4000-8000-0000000000{n}{n}")).await;
+        assert_eq!(reply.status, 429, "{reply:?}");
+    }
+    assert_eq!(asked(&world, INSTANCE).await, 1);
+    world.mend_sts().await;
+    world.hand.advance(Duration::from_secs(30));
+    world.ask(&format!("{NATIVE}&tenant=b0b00000-0000-4000-8000-0000000000aa")).await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_has_the_ids_under_which_the_authority_knows_a_failure() {
+    let (_sts, announced) = support::start_sts(&[]);
+    let sts = announced["authority"].as_str().unwrap();
+    let directory = support::directory();
+    let config = support::write_config(directory.path(), TWO_IDENTITIES, sts);
+    let (serve, tokens, _) = support::start_serve(&config, &[]).await;
+    let http = support::client();
+    let body = json!({ "error": "consent_required", "correlation_id": ID, "trace_id": TRACE });
+    support::break_sts(&http, sts, &support::on_token(json!({ "status": 400, "body": body }))).await;
+    let asked = http.get(format!("{tokens}{NATIVE}")).header("metadata", "true").send().await.unwrap();
+    assert_eq!(asked.status(), 403);
+    let line = serve.logged("no token").await;
+    assert!(line.contains(&format!("correlation_id=\"{ID}\"")), "{line}");
+    assert!(line.contains(&format!("trace id {TRACE}")), "{line}");
+}

@@ -211,3 +211,19 @@ async fn a_known_endpoint_stays_in_use_while_discovery_hangs() {
     let requests = support::journal(&world.http, world.sts.url()).await;
     assert_eq!(requests.iter().filter(|request| request["method"] == "GET").count(), 2, "the first, and one behind");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_has_the_endpoint_looked_for_again() {
+    let world = World::start().await;
+    world.ask(NATIVE).await.token();
+    support::journal(&world.http, world.sts.url()).await;
+    world.hand.set_back(Duration::from_hours(2));
+    world.ask("/token?resource=other").await.token();
+    let watch = Stopwatch::start();
+    let mut requests = Vec::new();
+    while !requests.iter().any(|request: &serde_json::Value| request["method"] == "GET") {
+        assert!(watch.elapsed() < Duration::from_secs(5), "nobody looked behind: {requests:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        requests.extend(support::journal(&world.http, world.sts.url()).await);
+    }
+}

@@ -236,6 +236,16 @@ async fn a_region_that_is_not_found_is_looked_for_again_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_has_the_region_looked_for_again() {
+    let (url, probed) = metadata("{}").await;
+    let (world, _) = world("region = \"auto\"", &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", &url)]).await;
+    world.ask(&target("vault", TENANT)).await.token();
+    world.hand.set_back(Duration::from_hours(5));
+    world.ask(&target("vault", OTHER_TENANT)).await.token();
+    assert_eq!(take(&probed).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metadata_that_does_not_answer_costs_two_seconds_once() {
     let (url, probed) = metadata("").await;
     let (world, _) = world("region = \"auto\"", &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", &url)]).await;

@@ -46,6 +46,32 @@ async fn a_tenant_may_have_a_proxy_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_proxy_exempts_an_authority_from_it() {
+    for (exempt, expected) in [("", Some("CONNECT login.invalid:443 HTTP/1.1")), (".invalid", None)] {
+        let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let there =
+            format!("authority = \"https://login.invalid\"\nproxy = \"http://{}\"", proxy.local_addr().unwrap());
+        let config = TWO_IDENTITIES.replacen("authority = \"@authority@\"", &there, 1);
+        let directory = support::directory();
+        let path = support::write_config(directory.path(), &config, "http://127.0.0.1:9");
+        let (_serve, tokens, _) = support::start_serve(&path, &[("NO_PROXY", exempt)]).await;
+        let heard = tokio::spawn(async move {
+            let mut head = [0; 64];
+            let (mut socket, _) = proxy.accept().await.unwrap();
+            let read = socket.read(&mut head).await.unwrap();
+            String::from_utf8_lossy(&head[..read]).into_owned()
+        });
+        let asked = support::client().get(format!("{tokens}{NATIVE}")).header("metadata", "true").send().await.unwrap();
+        assert_eq!(asked.status(), 503, "there is nobody of that name, and the proxy hangs up");
+        // Whatever was to go through the proxy has reached it before the answer came.
+        assert_eq!(heard.is_finished(), expected.is_some(), "NO_PROXY={exempt:?}");
+        if let Some(expected) = expected {
+            assert!(heard.await.unwrap().starts_with(expected));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_authority_issues() {
     for (authority, parameter, value) in [
         ("authority = \"@authority@/adfs\"", "resource", "https://vault.azure.net"),

@@ -5,9 +5,11 @@
 mod support;
 
 use std::path::Path;
+use std::time::Duration;
 
+use bursar::clock::Stopwatch;
 use serde_json::json;
-use support::{APP, APP_OBJECT, HEADER, NATIVE, OTHER_APP, STS_SETTINGS, TENANT, TWO_IDENTITIES, World};
+use support::{APP, APP_OBJECT, HEADER, NATIVE, OTHER_APP, SECRET, STS_SETTINGS, TENANT, TWO_IDENTITIES, World};
 use tokio::net::{TcpListener, TcpStream};
 
 const OWN: &str = r#"[{ kind = "secret", file = "other-secret" }]"#;
@@ -86,8 +88,40 @@ async fn an_outage_of_the_voucher_is_one_of_the_authority() {
     let reply = world.ask(AGENT).await;
     assert_eq!(reply.status, 503, "{reply:?}");
     world.mend_sts().await;
-    world.hand.advance(std::time::Duration::from_secs(90));
+    world.hand.advance(Duration::from_secs(90));
     world.ask(AGENT).await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voucher_with_a_new_secret_vouches_at_once() {
+    let directory = directory(&agent_subject());
+    std::fs::write(directory.path().join("wrong"), "wrong-secret").unwrap();
+    let world = World::within(directory, &config(VOUCHED).replacen("file = \"secret\"", "file = \"wrong\"", 1)).await;
+    for target in [AGENT, "/token?resource=https://vault.azure.net/&identity=second"] {
+        let reply = world.ask(target).await;
+        assert!(reply.status == 403 && reply.description().contains("AADSTS7000215"), "{reply:?}");
+    }
+    let exchanges = support::exchanges(&world.http, world.sts.url()).await;
+    assert!(exchanges.iter().all(|exchange| exchange["form"]["client_id"] == APP), "nothing was shown of the second");
+    let page = world.send(world.http.get(format!("{}/metrics", world.admin()))).await;
+    let rejected = page.body.as_str().unwrap().lines().filter(|line| line.starts_with("bursar_credential_rejections"));
+    assert!(!rejected.clone().any(|line| line.contains("second")), "{:?}", rejected.collect::<Vec<_>>());
+    std::fs::write(world.directory.path().join("wrong"), SECRET).unwrap();
+    let watch = Stopwatch::start();
+    while world.ask(AGENT).await.status != 200 {
+        assert!(watch.elapsed() < Duration::from_secs(2), "the rejection ends with the secret, on a clock that stands");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voucher_that_hangs_leaves_time_for_the_next_credential() {
+    let both = VOUCHED.replacen(']', r#", { kind = "secret", file = "other-secret" }]"#, 1);
+    let world = World::within(directory(&agent_subject()), &config(&both)).await;
+    world.break_sts(json!([{ "match": { "client_id": APP }, "delay_ms": 60_000 }])).await;
+    let watch = Stopwatch::start();
+    world.ask(AGENT).await.token();
+    assert!(watch.elapsed() < Duration::from_secs(2), "within the flight's timeout");
 }
 
 /// A service whose host is `world`, asked in the way that `environment` tells.

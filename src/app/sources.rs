@@ -15,7 +15,7 @@ use crate::config::tenant::Tenant;
 use crate::fault::Fault;
 use crate::name::Name;
 use crate::source::application::Parts;
-use crate::source::host::{self, Endpoint, Selector};
+use crate::source::host::{self, Endpoint, HostId};
 use crate::source::{Application, Host, Source};
 use crate::vend::sources::{Places, Sources};
 use crate::wire::{Reach, Trust, Wire};
@@ -68,8 +68,8 @@ impl Builder<'_> {
     }
 
     fn authority(&self, tenant: &Tenant) -> Arc<Authority> {
-        let (place, host) = (tenant.place.clone(), Arc::clone(&tenant.host));
-        Arc::new(Authority::new(place, host, tenant.wire.clone(), self.clock.clone()))
+        let (place, site) = (tenant.place.clone(), Arc::clone(&tenant.site));
+        Arc::new(Authority::new(place, site, tenant.wire.clone(), self.clock.clone()))
     }
 
     fn parts(&self, identity: &Identity, written: &Written, tenant: &Tenant, authority: &Arc<Authority>) -> Parts {
@@ -87,7 +87,7 @@ impl Builder<'_> {
     }
 
     /// The host is in one place, which policy knows by one name.
-    fn host(&self, identity: &Name, selector: &Option<Selector>) -> Places {
+    fn host(&self, identity: &Name, selector: &Option<HostId>) -> Places {
         let source = self.endpoint.as_ref().map(|endpoint| {
             let parts = host::Parts {
                 identity: identity.clone(),

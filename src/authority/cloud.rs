@@ -41,7 +41,7 @@ pub const fn exchange_audience(cloud: Option<Cloud>) -> &'static str {
 
 /// Whether `host` itself is well known, and not that of a region.
 #[must_use]
-pub fn is_central(host: &str) -> bool {
+pub(super) fn is_central(host: &str) -> bool {
     row_of(host).is_some()
 }
 

@@ -14,6 +14,7 @@ use url::Url;
 use super::place::Place;
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
+use crate::freshness::Respite;
 use crate::wire::failure::{Event, Step, of_event};
 use crate::wire::{self, Outgoing, Wire, answer};
 
@@ -55,19 +56,40 @@ pub struct Instance {
     verdict: Mutex<Option<Verdict>>,
 }
 
-/// What was answered, and when. The other names of the host are as they were written.
+/// What was answered. The other names of the host are as they were written.
 #[derive(Clone, Debug)]
-struct Verdict {
-    names: Result<Arc<[String]>, Fault>,
-    at: Timestamp,
+enum Verdict {
+    /// It is an authority, for ever.
+    Host(Arc<[String]>),
+    /// It is none, or who knows wants to be left alone: nobody asks again for a while.
+    NotNow(Respite, Fault),
+    /// Nobody could say, which passes.
+    Unknown(Fault),
 }
 
 impl Verdict {
-    /// Whether it needs no second question. A host that is none does not become one within the minute.
-    fn holds(&self, now: Timestamp) -> bool {
-        match &self.names {
-            Ok(_) => true,
-            Err(fault) => fault.kind == Kind::Misconfigured && (self.at..self.at + NO_HOST_LIFE).contains(&now),
+    fn of(names: Result<Arc<[String]>, Fault>, now: Timestamp) -> Self {
+        match names {
+            Ok(names) => Self::Host(names),
+            Err(fault) if fault.is_transient() => Self::Unknown(fault),
+            Err(fault) => Self::NotNow(Respite::of(&fault, now), fault),
+        }
+    }
+
+    /// What it says to somebody who comes `now`, if that needs no second question.
+    fn standing(&self, now: Timestamp) -> Option<Result<Arc<[String]>, Fault>> {
+        match self {
+            Self::Host(names) => Some(Ok(Arc::clone(names))),
+            Self::NotNow(respite, _) => respite.refusal(now).map(Err),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    /// What it says to those who waited for it.
+    fn fresh(&self) -> Result<Arc<[String]>, Fault> {
+        match self {
+            Self::Host(names) => Ok(Arc::clone(names)),
+            Self::NotNow(_, fault) | Self::Unknown(fault) => Err(fault.clone()),
         }
     }
 }
@@ -80,8 +102,8 @@ impl Instance {
     }
 
     /// Who confirms it.
-    #[must_use]
-    pub const fn discovery(&self) -> &InstanceDiscovery {
+    #[cfg(test)]
+    pub(crate) const fn discovery(&self) -> &InstanceDiscovery {
         &self.discovery
     }
 
@@ -101,12 +123,16 @@ impl Instance {
         let asked_before = self.asked.load(Ordering::Acquire);
         let mut verdict = self.verdict.lock().await;
         let is_answered = self.asked.load(Ordering::Acquire) > asked_before;
-        let names = match verdict.as_ref().filter(|verdict| is_answered || verdict.holds(now)) {
-            Some(verdict) => verdict.names.clone(),
+        let known = verdict.as_ref().and_then(|verdict| {
+            let shared = is_answered.then(|| verdict.fresh());
+            verdict.standing(now).or(shared)
+        });
+        let names = match known {
+            Some(names) => names,
             None => {
                 let names = ask(url, place, wire, now, request_id).await;
                 self.asked.fetch_add(1, Ordering::AcqRel);
-                *verdict = Some(Verdict { names: names.clone(), at: now });
+                *verdict = Some(Verdict::of(names.clone(), now));
                 names
             }
         };
@@ -159,7 +185,6 @@ impl Answer {
 const PUBLIC: &str = "https://login.microsoftonline.com";
 /// As in MSAL for .NET.
 const LIMIT: Duration = Duration::from_secs(10);
-const NO_HOST_LIFE: Duration = Duration::from_mins(1);
 const MAX_NAMES: usize = 16;
 
 #[cfg(test)]
@@ -210,15 +235,22 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_certain_is_remembered() {
+    fn only_what_passes_by_itself_is_asked_again_at_once() {
         let now = Timestamp::from_secs(1_000_000);
-        let of = |names: Result<(), Kind>| Verdict {
-            names: names.map(|()| [].into()).map_err(|kind| Fault::new(kind, "p", "r")),
-            at: now,
-        };
-        assert!(of(Ok(())).holds(now + Duration::from_hours(1000)));
-        assert!(of(Err(Kind::Misconfigured)).holds(now + Duration::from_secs(59)));
-        assert!(!of(Err(Kind::Misconfigured)).holds(now + Duration::from_secs(60)));
-        assert!(!of(Err(Kind::Unavailable)).holds(now));
+        let after = |secs| now + Duration::from_secs(secs);
+        assert!(Verdict::of(Ok([].into()), now).standing(after(3_600_000)).is_some_and(|names| names.is_ok()));
+        let patient = |kind| Fault::new(kind, "p", "r").with_retry_after(Some(Duration::from_secs(20)));
+        for (fault, rest) in [
+            (Fault::new(Kind::Misconfigured, "p", "r"), 60),
+            (patient(Kind::Throttled), 20),
+            (patient(Kind::Unavailable), 20),
+            (Fault::new(Kind::Unavailable, "p", "r"), 0),
+        ] {
+            let verdict = Verdict::of(Err(fault), now);
+            assert_eq!(verdict.standing(now).is_some(), rest > 0);
+            assert!(rest == 0 || verdict.standing(after(rest - 1)).is_some());
+            assert!(verdict.standing(after(rest)).is_none());
+            assert!(verdict.fresh().is_err());
+        }
     }
 }

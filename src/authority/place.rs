@@ -149,8 +149,7 @@ impl Place {
         }
     }
 
-    /// Whether it has to be confirmed before it is trusted: only an Entra host that nobody knows, and
-    /// that is not this machine, which nobody else can know.
+    /// Whether it may have to be confirmed before it is trusted: only an Entra host that nobody knows.
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
         self.kind == Kind::Entra && cloud::of(self.host()).is_none()
@@ -212,10 +211,11 @@ impl Place {
 
     /// Whether a discovered token endpoint may be sent a credential: on the authority's own host, in its
     /// cloud, in a known one when the authority's host is a private name; anywhere for an OpenID Connect
-    /// issuer, whose document is the authority on itself once its issuer is right.
+    /// issuer on a domain of its own, whose document is the authority on itself once its issuer is right.
     #[must_use]
     pub fn has_endpoint(&self, endpoint: &Url) -> bool {
-        let stays = self.has_host_and_port_of(endpoint) || self.shares_cloud(endpoint) || self.kind == Kind::Oidc;
+        let is_free = self.kind == Kind::Oidc && self.cloud().is_none();
+        let stays = self.has_host_and_port_of(endpoint) || self.shares_cloud(endpoint) || is_free;
         stays && wire::is_confidential(endpoint)
     }
 

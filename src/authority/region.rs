@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::cloud::is_label;
-use crate::clock::Timestamp;
+use crate::clock::{Span, Timestamp};
 use crate::fault::Fault;
 use crate::name::Malformed;
 use crate::secret::Secret;
@@ -87,7 +87,8 @@ pub struct Locator {
 #[derive(Debug, Default)]
 struct Finding {
     region: Option<Region>,
-    ask_again_at: Timestamp,
+    /// For how long nobody looks again.
+    pause: Span,
     is_told: bool,
 }
 
@@ -105,9 +106,9 @@ impl Locator {
     /// The region. Those who ask at the same time share one look; after one in vain nobody looks for a while.
     async fn locate(&self, now: Timestamp, request_id: &str) -> Option<Region> {
         let mut finding = self.finding.lock().await;
-        if finding.region.is_none() && now >= finding.ask_again_at {
+        if finding.region.is_none() && !finding.pause.holds(now) {
             // First, so that a look that is cut short by its asker's deadline counts as one in vain.
-            finding.ask_again_at = now + PAUSE;
+            finding.pause = Span::new(now, PAUSE);
             finding.region = match self.named() {
                 Some(region) => Some(region),
                 None => self.ask(request_id).await,

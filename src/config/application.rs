@@ -13,7 +13,7 @@ use crate::authority::place::Place;
 use crate::credential::Credential;
 use crate::name::{Malformed, Name};
 use crate::policy;
-use crate::source::host::Selector;
+use crate::source::host::HostId;
 
 /// An application in its tenants.
 #[derive(Debug)]
@@ -30,8 +30,10 @@ pub struct Application {
     pub credentials: Vec<Arc<Credential>>,
     /// The identities that vouch for it, and where that is written.
     pub vouchers: Vec<(String, Name)>,
+    /// Those of them that are to vouch for a place in their tree, and where that is written.
+    pub paths: Vec<(String, Name)>,
     /// The managed identities of the host that vouch for it, by the names under which their tokens are kept.
-    pub hosts: Vec<(Name, Option<Selector>)>,
+    pub hosts: Vec<(Name, Option<HostId>)>,
 }
 
 impl Application {
@@ -72,6 +74,7 @@ pub fn read(
         client_capabilities: client_capabilities.into(),
         credentials: Vec::new(),
         vouchers: Vec::new(),
+        paths: Vec::new(),
         hosts: Vec::new(),
     };
     read_credentials(name, section, &mut application, surroundings);
@@ -127,10 +130,12 @@ fn read_credentials(
     let audience = cloud::exchange_audience(application.places().next().and_then(Place::cloud));
     for (index, one) in listed.into_iter().enumerate() {
         warn_of_absence(&one, surroundings);
-        let path = one.path("name");
+        let (path, fmi_path) = (one.path("name"), one.path("fmi_path"));
         let credential = match (one.peek("kind").as_deref(), name) {
             (Some("identity"), _) => delegate::identity(one, audience).map(|delegate| {
                 application.vouchers.push((path, delegate.identity.clone()));
+                let in_tree = delegate.extras.fmi_path.is_some();
+                application.paths.extend(in_tree.then(|| (fmi_path, delegate.identity.clone())));
                 Credential::Delegate(delegate)
             }),
             (Some("managed-identity"), Some(name)) => {

@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::identity::Identity;
+use super::identity::{Identity, Origin};
 use super::mistake::Report;
 use super::section::{Section, parsed, text};
 use crate::credential::delegate::Delegate;
 use crate::name::{ClientId, FmiPath, Name, Resource};
-use crate::source::host::Selector;
+use crate::source::host::HostId;
 use crate::token::Extras;
 
 /// Reads `{ kind = "identity", name = ".." }`. Its token is for `audience` unless the credential says otherwise.
@@ -23,7 +23,7 @@ pub fn identity(mut section: Section<'_>, audience: &str) -> Option<Delegate> {
 
 /// Reads `{ kind = "managed-identity" }`: the host's own identity, the system-assigned one unless an id says
 /// which. Its token is kept under `name`.
-pub fn host(mut section: Section<'_>, name: Name, audience: &str) -> Option<(Delegate, Option<Selector>)> {
+pub fn host(mut section: Section<'_>, name: Name, audience: &str) -> Option<(Delegate, Option<HostId>)> {
     section.optional("kind", text);
     let ids = ["client_id", "object_id", "resource_id"];
     if ids.iter().filter(|id| section.has(id)).count() > 1 {
@@ -41,7 +41,7 @@ pub fn host(mut section: Section<'_>, name: Name, audience: &str) -> Option<(Del
     let ids = [client_id.as_ref().map(ClientId::as_str), object_id.as_deref(), resource_id.as_deref()];
     let delegate =
         Delegate { identity: name, resource: resource?, extras: Extras::default(), kind: "managed-identity" };
-    Some((delegate, Selector::of(ids)))
+    Some((delegate, HostId::of(ids)))
 }
 
 fn read_resource(section: &mut Section<'_>, audience: &str) -> Option<Resource> {
@@ -54,6 +54,7 @@ fn read_resource(section: &mut Section<'_>, audience: &str) -> Option<Resource> 
 /// Notes credentials that name nobody, and identities that vouch for themselves by way of others. `written`
 /// are the names of all identities, those with mistakes included.
 pub fn check(identities: &[Identity], written: &[String], report: &Report) {
+    check_paths(identities, report);
     let vouchers: Vouchers<'_> = identities
         .iter()
         .filter_map(|identity| Some((&identity.rules.name, &identity.application()?.vouchers[..])))
@@ -66,6 +67,19 @@ pub fn check(identities: &[Identity], written: &[String], report: &Report) {
                 let problem = "the identities vouch for each other in a circle, so that none can be the first";
                 report.note(path, problem, "let one of them prove itself by a credential of its own");
             }
+        }
+    }
+}
+
+/// Notes a place in an application's tree where there is no application: a host knows no such places.
+fn check_paths(identities: &[Identity], report: &Report) {
+    let is_of_host = |name: &Name| {
+        identities.iter().any(|identity| identity.rules.name == *name && matches!(identity.origin, Origin::Host(_)))
+    };
+    for (path, name) in identities.iter().filter_map(Identity::application).flat_map(|one| &one.paths) {
+        if is_of_host(name) {
+            let problem = "the identity is the host's own, which has no places in a tree";
+            report.note(path, problem, "remove it, or name an application as the one that vouches");
         }
     }
 }

@@ -11,7 +11,7 @@ use super::tenant::{ANY, Tenant};
 use crate::authority::place::Kind;
 use crate::name::{ClientId, FmiPath, Malformed, Name, Resource, is_guid};
 use crate::policy::{self, Resources};
-use crate::source::host::{self, Selector};
+use crate::source::host::{self, HostId};
 
 /// An identity, what policy knows of it, and what proves it.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub enum Origin {
     /// Authorities, for an application with credentials.
     Application(Application),
     /// The host, for a managed identity of its own.
-    Host(Option<Selector>),
+    Host(Option<HostId>),
 }
 
 impl Identity {
@@ -66,7 +66,7 @@ pub fn read(
     let fmi_paths = section.items("fmi_paths", "correct the path", FmiPath::parse).unwrap_or_default();
     let (origin, tenants) = if from_host {
         let ids = [client_id.as_ref().map(ClientId::as_str), object_id.as_deref(), resource_id.as_deref()];
-        (Origin::Host(Selector::of(ids)), host_alone())
+        (Origin::Host(HostId::of(ids)), host_alone())
     } else {
         let application = application::read(name.as_ref(), &mut section, tenants, surroundings);
         warn_of_name(&section, client_id.as_ref(), &application);

@@ -11,8 +11,8 @@ use super::region;
 use super::secret::Surroundings;
 use super::section::{Section, duration, parsed, text};
 use crate::authority::InstanceDiscovery;
-use crate::authority::host::Host;
 use crate::authority::place::{Kind, Place, parse_url};
+use crate::authority::site::Site;
 use crate::fault::Fault;
 use crate::name::{Malformed, Name, TenantId};
 use crate::policy;
@@ -27,7 +27,7 @@ pub struct Tenant {
     /// Where its authority is, and of what kind.
     pub place: Place,
     /// Its host: whether it is confirmed first, and in which region it is asked.
-    pub host: Arc<Host>,
+    pub site: Arc<Site>,
     /// The connection.
     pub wire: Wire,
     /// Further parameters of every token request.
@@ -75,8 +75,8 @@ pub fn read(
     section.end();
     let (name, place, wire) = (parsed_name.ok()?, place?, wire?);
     let tenant = policy::Tenant { name, id: place.tenant().clone() };
-    let host = Arc::new(Host::new(instance_discovery, region));
-    Some(Tenant { tenant, place, host, wire, extra_body, timeout })
+    let site = Arc::new(Site::new(instance_discovery, region));
+    Some(Tenant { tenant, place, site, wire, extra_body, timeout })
 }
 
 /// The authority's place, of `authority`, `kind` and `id` together.

@@ -67,10 +67,15 @@ credentials = [
   { kind = "certificate", file = "app.pem", key = "app.key", passphrase = { env = "SECRET" }, send_x5c = true, claims = { tier = 3 }, algorithm = "RS256", kid = "app-1" },
   { kind = "secret", file = "header", expires = 2027-01-31 },
   { kind = "assertion", file = "not-there-yet" },
-  { kind = "identity", name = "vm", fmi_path = "a/b", resource = "api://other" },
+  { kind = "identity", name = "tree", fmi_path = "a/b", resource = "api://other" },
   { kind = "managed-identity", client_id = "x" },
   { kind = "assertion", url = "https://sts.corp/token", bearer = { env = "SECRET" } },
 ]
+[identities.tree]
+tenants = ["contoso"]
+client_id = "tree"
+resources = ["api://other"]
+credentials = [{ kind = "identity", name = "vm" }]
 [identities.vm]
 source = "managed-identity"
 resources = ["*"]
@@ -130,7 +135,7 @@ fn a_region_is_named_or_looked_for_nearby() {
         |region: &str| GOOD.replace("[identities.payroll]", &format!("region = '{region}'\n[identities.payroll]"));
     let choice = |region: &str, variables: &[(&str, &str)]| {
         let config = read_in(Path::new("/nonexistent"), &text(region), variables);
-        config.map(|config| format!("{:?}", application(&config).tenants[0].host.region))
+        config.map(|config| format!("{:?}", application(&config).tenants[0].site.region))
     };
     assert_eq!(choice("westeurope", &[]).unwrap(), r#"Here(Region("westeurope"))"#);
     assert!(choice("auto", &[("REGION_NAME", "East US")]).unwrap().contains("East US"));
@@ -206,7 +211,7 @@ fn every_key_is_read() {
         ("contoso.com", "https://login.corp:8443/")
     );
     let asked = InstanceDiscovery::At("https://idp.corp".parse().unwrap());
-    assert_eq!(*tenants[0].host.instance.discovery(), asked);
+    assert_eq!(*tenants[0].site.instance.discovery(), asked);
     assert_eq!(tenants[0].timeout, Duration::from_secs(9));
     assert_eq!(tenants[0].extra_body[..], [("audience".to_owned(), "x".to_owned())]);
     let secs = Duration::from_secs;

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use url::Url;
 
 use super::roster::{Held, Roster};
 use super::throttle::Throttle;
 use super::{Wish, retried, within};
 use crate::authority::Authority;
 use crate::clock::{Clock, Deadline, Timestamp};
-use crate::credential::calendar::Calendar;
 use crate::credential::Credential;
+use crate::credential::calendar::Calendar;
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
 use crate::name::{ClientId, Name, Resource, Scope, TenantId};
@@ -37,6 +38,7 @@ pub struct Application {
     throttle: Throttle,
     refresh_rate: NonZeroU32,
     renewals: DefaultDirectRateLimiter,
+    challenges: DefaultDirectRateLimiter,
     clock: Clock,
 }
 
@@ -56,7 +58,7 @@ pub struct Parts {
     pub extra_body: Arc<[(String, String)]>,
     /// The deadline of a whole fetch: discovery, retry and further credentials included.
     pub timeout: Duration,
-    /// Renewals a second; callers that wait are not counted.
+    /// Renewals a second, and as many answers to challenges; callers that wait for anything else are not counted.
     pub refresh_rate: NonZeroU32,
     /// The time.
     pub clock: Clock,
@@ -78,6 +80,7 @@ impl Application {
             throttle: Throttle::default(),
             refresh_rate: parts.refresh_rate,
             renewals: RateLimiter::direct(Quota::per_second(parts.refresh_rate)),
+            challenges: RateLimiter::direct(Quota::per_second(parts.refresh_rate)),
             clock: parts.clock,
         }
     }
@@ -106,6 +109,12 @@ impl Application {
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
         self.authority.place().tenant()
+    }
+
+    /// Who issues.
+    #[must_use]
+    pub fn authority(&self) -> &Url {
+        self.authority.place().url()
     }
 
     /// The identity that it mints for.
@@ -153,6 +162,12 @@ impl Application {
     #[must_use]
     pub fn may_renew(&self) -> bool {
         self.renewals.check().is_ok()
+    }
+
+    /// Takes one answer to a challenge from their own budget, if there is one.
+    #[must_use]
+    pub fn may_answer(&self) -> bool {
+        self.challenges.check().is_ok()
     }
 
     /// Until when there is no use in asking for `scope`, and why: the authority wants to be left alone, or no

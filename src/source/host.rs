@@ -33,7 +33,7 @@ pub struct Parts {
     /// The identity that it mints for.
     pub identity: Name,
     /// Which of the host's identities; the system-assigned one without.
-    pub selector: Option<Selector>,
+    pub selector: Option<HostId>,
     /// Where it is asked.
     pub endpoint: Arc<Endpoint>,
     /// The deadline of a whole fetch.
@@ -46,14 +46,14 @@ pub struct Parts {
 
 /// One of the host's identities.
 #[derive(Clone, Debug)]
-pub struct Selector {
+pub struct HostId {
     /// The parameter, as the endpoint calls it.
     pub parameter: &'static str,
     /// Its value.
     pub id: String,
 }
 
-impl Selector {
+impl HostId {
     /// The one of these ids that is given: of client, object and resource, in this order.
     #[must_use]
     pub fn of(ids: [Option<&str>; 3]) -> Option<Self> {
@@ -108,7 +108,7 @@ impl Contract {
 }
 
 impl Endpoint {
-    fn request(&self, scope: &Scope, selector: Option<&Selector>, request_id: &str) -> Outgoing {
+    fn request(&self, scope: &Scope, selector: Option<&HostId>, request_id: &str) -> Outgoing {
         let Address { url, contract } = &self.address;
         let mut url = url.clone();
         url.query_pairs_mut()
@@ -136,6 +136,12 @@ impl Host {
     #[must_use]
     pub fn afresh(&self) -> Self {
         Self::new(self.parts.clone())
+    }
+
+    /// Where it is asked.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.parts.endpoint.address.url
     }
 
     /// The identity that it mints for.
@@ -232,37 +238,29 @@ fn refuse_extras(wish: Wish<'_>) -> Result<(), Fault> {
 }
 
 /// A status that a host means otherwise than an authority does.
-fn explained(status: u16, mut fault: Fault) -> Fault {
-    match status {
+fn explained(status: u16, fault: Fault) -> Fault {
+    let (kind, problem, remedy) = match status {
         // The service is being started or updated (<https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling>).
-        404 | 410 => fault.kind = Kind::Unavailable,
-        508 => {
-            let remedy = "unset IDENTITY_ENDPOINT and AZURE_POD_IDENTITY_AUTHORITY_HOST for this service, or exempt it from what redirects 169.254.169.254 to it";
-            return Fault::new(
-                Kind::Misconfigured,
-                "the host's managed identity endpoint is this service itself",
-                remedy,
-            );
-        }
-        400..=403 => {
-            fault = Fault::new(
-                Kind::Misconfigured,
-                "the host refused a token of its managed identity",
-                "assign the identity to this host, and check its id and the resource",
-            )
-            .with_inward(fault.inward().unwrap_or_default());
-        }
-        _ => {}
-    }
-    fault
+        404 | 410 => (Kind::Unavailable, "the host's managed identity endpoint is not ready", ASK_AGAIN),
+        508 => (Kind::Misconfigured, "the host's managed identity endpoint is this service itself", UNSET),
+        // The resource is the caller's choice.
+        400..=403 if fault.kind == Kind::InvalidRequest => return fault,
+        400..=403 => (Kind::Misconfigured, "the host refused a token of its managed identity", ASSIGN),
+        _ => return fault,
+    };
+    Fault::new(kind, problem, remedy)
+        .with_retry_after(fault.retry_after())
+        .with_inward(fault.inward().unwrap_or_default())
 }
 
 fn unreachable(fault: &Fault) -> Fault {
-    let remedy = "ask again in a moment; if it stays so, the operator should check that this host has managed identities, and that its endpoint can be reached from here";
-    let inward = fault.inward().unwrap_or_default().to_owned();
-    Fault::new(Kind::Unavailable, "the host's managed identity endpoint does not answer", remedy).with_inward(inward)
+    Fault::new(Kind::Unavailable, "the host's managed identity endpoint does not answer", ASK_AGAIN)
+        .with_inward(fault.inward().unwrap_or_default())
 }
 
+const ASK_AGAIN: &str = "ask again in a moment; if it stays so, the operator should check that this host has managed identities, and that its endpoint can be reached from here";
+const ASSIGN: &str = "assign the identity to this host, and check its id and the resource";
+const UNSET: &str = "unset IDENTITY_ENDPOINT and AZURE_POD_IDENTITY_AUTHORITY_HOST for this service, or exempt it from what redirects 169.254.169.254 to it";
 const PLACE: &str = "managed-identity";
 /// The header by which our own listeners know a request of ours.
 pub const MARK: &str = "x-bursar-instance";

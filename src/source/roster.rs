@@ -163,7 +163,10 @@ mod tests {
         assert_eq!(roster.works(2, NOW), None);
         assert_eq!(roster.works(1, NOW), Some("secret#3"), "it stands earlier");
         let later = NOW + Duration::from_secs(11);
-        assert_eq!(roster.order(later).iter().map(|candidate| (candidate.place, candidate.is_trial)).next(), Some((0, true)));
+        assert_eq!(
+            roster.order(later).iter().map(|candidate| (candidate.place, candidate.is_trial)).next(),
+            Some((0, true))
+        );
         roster.held[0].standing.trust(0);
         assert_eq!(roster.works(0, later), Some("secret#2"));
         assert_eq!(roster.works(1, later), None, "a fetch that began before comes late");

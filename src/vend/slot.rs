@@ -122,14 +122,14 @@ impl Slot {
     }
 
     /// Takes the step of a caller whose token a resource refused: whatever is held is not good enough, and
-    /// while the authority is to be left alone there is nothing else. `renew` is asked as for a renewal,
-    /// since whoever can reach a listener can write a challenge.
+    /// while the authority is to be left alone there is nothing else. `may_answer` is asked when an exchange
+    /// would start, since whoever can reach a listener can write a challenge.
     pub fn answer(
         self: &Arc<Self>,
         challenge: &ClaimsRequest,
         now: Timestamp,
         resting: Option<(Timestamp, Fault)>,
-        renew: impl FnOnce() -> bool,
+        may_answer: impl FnOnce() -> bool,
     ) -> Step {
         let mut state = self.lock();
         // Where the authority wanted claims, the challenge may be what it wanted.
@@ -138,7 +138,7 @@ impl Slot {
         let until = own.max(resting.as_ref().map(|(until, _)| *until)).filter(|until| now < *until);
         match until {
             Some(until) => Step::Refuse(state.refusal(resting, until, now)),
-            None if state.flying().is_none() && !renew() => Step::Refuse(too_many_challenges()),
+            None if state.flying().is_none() && !may_answer() => Step::Refuse(too_many_challenges()),
             None => state.board(self, Patience::Whole, Some(challenge)),
         }
     }
@@ -227,8 +227,8 @@ impl Departure {
                 state.held = Some(Held { token: Arc::clone(token), times });
                 state.cooling = None;
             }
-            // The source remembers this one, for all keys at once and until the credential is replaced.
-            Err(fault) if fault.kind == Kind::RejectedCredential => {}
+            // The source remembers these, for all keys at once and until the credential is replaced.
+            Err(fault) if matches!(fault.kind, Kind::RejectedCredential | Kind::UnusableCredential) => {}
             // What the authority says of one caller's challenge is nothing to the others.
             Err(fault) if self.challenge.is_some() && fault.turn() != Turn::Authority => {}
             Err(fault) => {
@@ -247,7 +247,7 @@ impl Departure {
 fn too_many_challenges() -> Fault {
     Fault::new(
         Kind::Throttled,
-        "more tokens were challenged than may be renewed in a second",
+        "more tokens were challenged than may be fetched anew in a second",
         "ask again in a moment; if it goes on, the operator should find the program that keeps asking",
     )
     .with_retry_after(Some(Duration::from_secs(1)))
@@ -352,13 +352,15 @@ mod tests {
     }
 
     #[test]
-    fn a_rejected_credential_cools_in_its_source_alone() {
+    fn what_is_wrong_with_a_credential_cools_in_its_source_alone() {
         let slot = slot();
-        let rejected = Fault::new(Kind::RejectedCredential, "p", "r");
-        departure(&slot, 0).land(Err(rejected.clone()), at(0), 0.0).unwrap_err();
-        let known = Some((at(9).now, rejected));
-        assert!(matches!(slot.step(at(1), known, || true), Step::Refuse(fault) if fault.status() == 403));
-        assert!(matches!(step(&slot, 1), Step::Wait(..)), "a reload that ends the rejection ends it at once");
+        for kind in [Kind::RejectedCredential, Kind::UnusableCredential] {
+            let fault = Fault::new(kind, "p", "r");
+            departure(&slot, 0).land(Err(fault.clone()), at(0), 0.0).unwrap_err();
+            let known = Some((at(9).now, fault));
+            assert!(matches!(slot.step(at(1), known, || true), Step::Refuse(fault) if fault.status() == 403));
+            assert!(matches!(step(&slot, 1), Step::Wait(..)), "a reload that ends the rejection ends it at once");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use moka::future::Cache;
+use moka::policy::EvictionPolicy;
 
 use crate::fault::{Fault, Kind};
 use crate::name::{Name, TenantId};
@@ -21,7 +22,8 @@ pub struct Sources(HashMap<Name, Places>);
 /// The sources of one identity.
 pub struct Places {
     listed: HashMap<Name, Arc<Source>>,
-    first: Option<Name>,
+    /// The names as they are listed.
+    order: Vec<Name>,
     any: Option<AnyTenant>,
 }
 
@@ -36,9 +38,28 @@ impl Places {
     #[must_use]
     pub fn new(listed: Vec<(Name, Source)>, any: Option<Source>) -> Self {
         Self {
-            first: listed.first().map(|(name, _)| name.clone()),
+            order: listed.iter().map(|(name, _)| name.clone()).collect(),
             listed: listed.into_iter().map(|(name, source)| (name, Arc::new(source))).collect(),
-            any: any.map(|pattern| AnyTenant { pattern, made: Cache::new(MOST) }),
+            any: any.map(AnyTenant::new),
+        }
+    }
+
+    /// Those of configured tenants, the default one first.
+    fn in_order(&self) -> impl Iterator<Item = &Arc<Source>> {
+        self.order.iter().filter_map(|name| self.listed.get(name))
+    }
+
+    /// The one whose token proves `other`: in the same directory of the same authority if it works there,
+    /// else in its default tenant.
+    async fn vouching(&self, other: &Source) -> Option<Arc<Source>> {
+        if let Some(there) = self.in_order().find(|source| source.is_beside(other)) {
+            return Some(Arc::clone(there));
+        }
+        match (&self.any, other.tenant(), self.in_order().next()) {
+            (Some(any), Some(id), first) if first.is_none() || any.pattern.has_authority_of(other) => {
+                Some(any.find(id).await)
+            }
+            (_, _, first) => first.cloned(),
         }
     }
 
@@ -52,6 +73,12 @@ impl Places {
 }
 
 impl AnyTenant {
+    fn new(pattern: Source) -> Self {
+        // moka's usual policy turns new keys away once it is full of ones that were found more often.
+        let made = Cache::builder().max_capacity(MOST).eviction_policy(EvictionPolicy::lru()).build();
+        Self { pattern, made }
+    }
+
     async fn find(&self, id: &TenantId) -> Arc<Source> {
         self.made.get_with_by_ref(id, async { Arc::new(self.pattern.in_tenant(id)) }).await
     }
@@ -73,20 +100,13 @@ impl Sources {
         places.find(tenant).await.ok_or_else(missing)
     }
 
-    /// The source of an identity whose token proves another in the directory `id`: there if it works there,
-    /// else in its default tenant.
+    /// The source of an identity whose token proves the application of `other`.
     ///
     /// # Errors
     /// Only a bug of ours: the configuration has seen to it that there is one.
-    pub async fn vouching(&self, identity: &Name, id: Option<&TenantId>) -> Result<Arc<Source>, Fault> {
+    pub async fn vouching(&self, identity: &Name, other: &Source) -> Result<Arc<Source>, Fault> {
         let places = self.0.get(identity).ok_or_else(missing)?;
-        if let Some(there) = places.listed.values().find(|source| source.tenant() == id) {
-            return Ok(Arc::clone(there));
-        }
-        if let (Some(any), Some(id)) = (&places.any, id) {
-            return Ok(any.find(id).await);
-        }
-        places.first.as_ref().and_then(|first| places.listed.get(first)).cloned().ok_or_else(missing)
+        places.vouching(other).await.ok_or_else(missing)
     }
 
     /// All that there are now.
@@ -124,9 +144,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::authority::host::Host;
     use crate::authority::place::Place;
     use crate::authority::region::Choice;
+    use crate::authority::site::Site;
     use crate::authority::{Authority, InstanceDiscovery};
     use crate::clock::Clock;
     use crate::name::ClientId;
@@ -134,7 +154,7 @@ mod tests {
     use crate::source::application::Parts;
     use crate::wire::{Reach, Trust, Wire};
 
-    fn pattern() -> Source {
+    fn source(authority: &str, tenant: &str) -> Source {
         let trust = Trust {
             roots: None,
             connect_timeout: Duration::from_secs(1),
@@ -142,9 +162,9 @@ mod tests {
             loopback: true,
             reach: Reach::Authority,
         };
-        let place = Place::pattern("https://login.microsoftonline.com", None).unwrap();
-        let host = Arc::new(Host::new(InstanceDiscovery::Off, Choice::Central));
-        let authority = Authority::new(place, host, Wire::new(trust).unwrap(), Clock::System);
+        let place = Place::pattern(authority, None).unwrap().in_tenant(&TenantId::parse(tenant).unwrap());
+        let site = Arc::new(Site::new(InstanceDiscovery::Off, Choice::Central));
+        let authority = Authority::new(place, site, Wire::new(trust).unwrap(), Clock::System);
         let parts = Parts {
             identity: Name::parse("app").unwrap(),
             client_id: ClientId::parse("app").unwrap(),
@@ -159,19 +179,68 @@ mod tests {
         Source::Application(Box::new(Application::new(parts)))
     }
 
+    fn pattern() -> Source {
+        source(PUBLIC, "any.example")
+    }
+
+    const PUBLIC: &str = "https://login.microsoftonline.com";
+
+    #[tokio::test]
+    async fn whoever_vouches_does_so_beside_the_other_or_in_its_first_tenant() {
+        let name = |n: usize| Name::parse(&format!("t{n}")).unwrap();
+        let listed = [
+            ("https://login.corp", "a.example"),
+            ("https://login.partner", "b.example"),
+            (PUBLIC, "b.example"),
+            (PUBLIC, "b.example"),
+        ];
+        // More than once, since the order of a map is another one each time.
+        for _ in 0..20 {
+            let listed = listed.iter().enumerate().map(|(n, (at, id))| (name(n), source(at, id))).collect();
+            let places = Places::new(listed, None);
+            for (authority, tenant, expected) in [
+                (PUBLIC, "b.example", 2),
+                ("https://login.partner", "b.example", 1),
+                ("https://login.corp", "b.example", 0),
+                (PUBLIC, "c.example", 0),
+            ] {
+                let found = places.vouching(&source(authority, tenant)).await.unwrap();
+                assert!(Arc::ptr_eq(&found, &places.listed[&name(expected)]), "{authority} {tenant}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pattern_vouches_on_its_own_authority() {
+        let first = || vec![(Name::parse("first").unwrap(), source("https://login.corp", "a.example"))];
+        for (listed, authority, expected) in [
+            (first(), PUBLIC, "c.example"),
+            (first(), "https://login.partner", "a.example"),
+            (Vec::new(), "https://login.partner", "c.example"),
+        ] {
+            let places = Places::new(listed, Some(pattern()));
+            let found = places.vouching(&source(authority, "c.example")).await.unwrap();
+            assert_eq!(found.tenant().unwrap().as_str(), expected, "{authority}");
+        }
+    }
+
     #[tokio::test]
     async fn more_tenants_than_the_bound_leave_no_more_behind() {
         let app = Name::parse("app").unwrap();
         let sources = Sources::new([(app.clone(), Places::new(Vec::new(), Some(pattern())))]);
         let tenant = |n: u32| Tenant { name: None, id: TenantId::parse(&format!("t{n}.example")).unwrap() };
-        for n in 0..25_000 {
+        let made = || &sources.0[&app].any.as_ref().unwrap().made;
+        // The first are found more often than any that come after.
+        for n in (0..MOST as u32).chain(0..MOST as u32).chain(0..12_500) {
             let source = sources.find(&app, &tenant(n)).await.unwrap();
             assert_eq!(source.tenant(), Some(&tenant(n).id));
         }
-        sources.0[&app].any.as_ref().unwrap().made.run_pending_tasks().await;
+        made().run_pending_tasks().await;
         assert!(sources.all().count() <= 10_000);
-        let last = tenant(24_999);
-        let again = sources.find(&app, &last).await.unwrap();
-        assert!(Arc::ptr_eq(&again, &sources.find(&app, &last).await.unwrap()), "a known one is found");
+        let late = tenant(99_999);
+        let before = sources.find(&app, &late).await.unwrap();
+        made().run_pending_tasks().await;
+        let again = sources.find(&app, &late).await.unwrap();
+        assert!(Arc::ptr_eq(&before, &again), "a newcomer is not turned away");
     }
 }

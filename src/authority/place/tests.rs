@@ -108,6 +108,22 @@ fn a_credential_never_leaves_the_cloud() {
 }
 
 #[test]
+fn an_openid_issuer_sends_anywhere_unless_it_is_of_a_cloud() {
+    for (base, endpoint, fine) in [
+        ("https://idp.corp", "https://token.elsewhere.example/t", true),
+        ("https://idp.corp", "http://token.elsewhere.example/t", false),
+        ("https://login.microsoftonline.com/t/v2.0", "https://login.microsoftonline.com/t/token", true),
+        ("https://login.microsoftonline.com/t/v2.0", "https://login.windows.net/t/token", true),
+        ("https://login.microsoftonline.com/t/v2.0", "https://login.microsoftonline.us/t/token", false),
+        ("https://login.microsoftonline.com/t/v2.0", "https://evil.example/t/token", false),
+        ("https://westeurope.login.microsoft.com/t/v2.0", "https://evil.example/t/token", false),
+    ] {
+        let place = place(base, Some(Kind::Oidc), None).unwrap();
+        assert_eq!(place.has_endpoint(&Url::parse(endpoint).unwrap()), fine, "{base} {endpoint}");
+    }
+}
+
+#[test]
 fn another_name_is_another_host_of_the_same_place() {
     let corp = place("https://login.corp:8443", None, Some("t.com")).unwrap();
     for (name, url) in [

@@ -80,6 +80,7 @@ fn what_is_wrong_with_them_is_told_where_it_stands() {
         ("name = \"blueprint\", ", "", "agent.credentials[0].name: the key is missing"),
         ("name = \"blueprint\"", "name = \"nobody\"", "agent.credentials[0].name: no identity has this name"),
         ("fmi_path = \"agent\"", "fmi_path = \"a b\"", "agent.credentials[0].fmi_path: an fmi_path has"),
+        ("name = \"blueprint\"", "name = \"host\"", "agent.credentials[0].fmi_path: the identity is the host's own"),
         ("fmi_path", "fmi_pth", "agent.credentials[0].fmi_pth: the key is unknown"),
         ("client_id = \"11111111-2222-3333-4444-7", "object_id = \"x\", client_id = \"7", "client_id: several ids"),
         ("source = \"managed-identity\"", "source = \"imds\"", "identities.host.source: a source is managed-identity"),

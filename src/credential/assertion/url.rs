@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{MOST, compact_jws, expiry};
-use crate::credential::expiry::{Expiry, Renewal};
 use crate::clock::Timestamp;
+use crate::credential::expiry::{Expiry, Renewal};
 use crate::credential::{ClientSecret, Occasion};
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
@@ -133,7 +133,8 @@ fn unreachable(fault: Fault) -> Fault {
         }
         // The tenant's 'ca_file' is for its authority alone.
         _ => {
-            let problem = "the URL of an assertion cannot be asked, mostly because nobody who is trusted signed its certificate";
+            let problem =
+                "the URL of an assertion cannot be asked, mostly because nobody who is trusted signed its certificate";
             Fault::new(Kind::UnusableCredential, problem, CHECK_TRUST).with_inward(fault.inward().unwrap_or("-"))
         }
     }

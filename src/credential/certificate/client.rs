@@ -69,11 +69,7 @@ impl ClientCertificate {
     /// As [`Certificate::read`].
     pub fn read(origin: Origin, files: Files<'_>, now: Timestamp) -> Result<Self, Unfit> {
         let present = Present { certificate: origin.certificate(files, now)?, sight: sight(files), generation: 0 };
-        Ok(Self {
-            present: ArcSwap::from_pointee(present),
-            origin,
-            lookout: Lookout::default(),
-        })
+        Ok(Self { present: ArcSwap::from_pointee(present), origin, lookout: Lookout::default() })
     }
 
     /// Until when the present one holds.
