@@ -102,6 +102,10 @@ async fn arc_challenges_with_a_file_that_serves_once() {
     let key = format!("Basic {}", std::fs::read_to_string(&path).unwrap());
     let reply = ask(&[("Metadata", "true"), ("Authorization", "Basic wrong")]).await;
     assert!(reply.status == 401 && reply.headers.get("www-authenticate").is_none(), "no second chance: {reply:?}");
+    world.break_sts(support::on_token(serde_json::json!({ "status": 503, "times": 2 }))).await;
+    let reply = ask(&[("Metadata", "true"), ("Authorization", &key)]).await;
+    assert_eq!(reply.status, 503, "clients repeat it with the same key: {reply:?}");
+    world.hand.advance(Duration::from_secs(5));
     let reply = ask(&[("Metadata", "true"), ("Authorization", &key)]).await;
     assert_eq!((reply.token().is_empty(), reply.body["client_id"].as_str()), (false, Some(APP)));
     assert_eq!(ask(&[("Metadata", "true"), ("Authorization", &key)]).await.status, 401);
