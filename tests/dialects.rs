@@ -166,3 +166,31 @@ fn what_a_dialect_needs_has_to_be_there() {
         assert!(output.status.code() == Some(64) && shown.contains(told), "{shown}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let world = world().await;
+    let mut socket = tokio::net::TcpStream::connect(world.server.token_addresses()[0]).await.unwrap();
+    let head =
+        "POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\nContent-Length: 100\r\n\r\nresource=r";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 512];
+    let read = tokio::time::timeout(Duration::from_secs(8), socket.read(&mut answer)).await.unwrap().unwrap();
+    let answer = String::from_utf8_lossy(&answer[..read]);
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("the body does not come"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_loopbacks_can_be_listened_on_and_methods_are_told() {
+    let both = "listen = [\"127.0.0.1:0\", \"[::1]:0\"]";
+    let world = World::with(&TWO_IDENTITIES.replacen("listen = [\"127.0.0.1:0\"]", both, 1)).await;
+    for address in world.server.token_addresses() {
+        let url = format!("http://{address}/token?{VAULT}");
+        world.send(world.http.get(&url).header("Metadata", "true")).await.token();
+        let options = world.send(world.http.request(reqwest::Method::OPTIONS, &url)).await;
+        assert_eq!((options.status, options.headers["allow"].to_str().unwrap()), (405, "GET"));
+        let head = world.send(world.http.head(&url).header("Metadata", "true")).await;
+        assert_eq!(head.status, 405);
+    }
+}
