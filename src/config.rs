@@ -127,7 +127,8 @@ impl Config {
         let mut dialects = root.section("dialects");
         let key_dir = arc::key_dir(dialects.section("arc"), serves_arc, surroundings);
         dialects.end();
-        let own: Vec<SocketAddr> = server.listen.iter().map(|listen| listen.address).collect();
+        let own: Vec<SocketAddr> =
+            server.listen.iter().map(|listen| listen.address).chain([server.admin_listen]).collect();
         let tenants = tenants(&mut root, surroundings, &own);
         let read = |(name, section): (String, Option<_>)| identity::read(&name, section?, &tenants, surroundings);
         let named = root.sections("identities");

@@ -21,7 +21,9 @@ pub struct Policy {
 
 /// The proof that policy admitted one caller to one identity, tenant and resource.
 ///
-/// Its fields are private, so no other file can make one; `vend` accepts nothing else.
+/// Its fields are private, so no other file can make one; `vend` accepts nothing else from a caller. A token
+/// that vouches for an application needs none: no caller gets it, it leaves for that application's own authority
+/// alone, and that it may is the operator's word in the application's `credentials`.
 ///
 /// ```compile_fail
 /// let permit = bursar::policy::Permit { identity: todo!(), tenant: todo!(), resource: todo!(), extras: todo!(), challenge: todo!() };

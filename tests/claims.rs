@@ -3,8 +3,11 @@
 
 mod support;
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bursar::clock::Stopwatch;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use support::{NATIVE, TWO_IDENTITIES, World};
@@ -78,7 +81,12 @@ async fn a_challenge_that_fails_is_nobody_elses_failure() {
     let challenged = format!("{NATIVE}&claims={CHALLENGE}");
     let (challenged, plain) = tokio::join!(world.ask(&challenged), async {
         // Boards while the challenge flies; asking earlier would fly first and be answered by itself.
-        tokio::time::sleep(std::time::Duration::from_millis(80)).await;
+        let waits = |page: &support::Reply| page.body.as_str().unwrap().contains("\nbursar_flight_waiters_total 1\n");
+        let watch = Stopwatch::start();
+        while !waits(&world.send(world.http.get(format!("{}/metrics", world.admin()))).await) {
+            assert!(watch.elapsed() < Duration::from_secs(2), "nobody flies");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         world.ask(NATIVE).await
     });
     assert_eq!(challenged.status, 403, "{challenged:?}");
@@ -91,6 +99,24 @@ async fn a_challenge_that_fails_is_nobody_elses_failure() {
     world.exchanges().await;
     let reply = world.ask(&format!("{NATIVE}&claims={OTHER}")).await;
     assert_eq!((reply.status, world.exchanges().await), (503, 0), "the authority is left alone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn challenges_do_not_take_from_renewals() {
+    let slow = "[freshness]\nrefresh_rate = 1\n[server]";
+    let world = World::with(&TWO_IDENTITIES.replacen("[server]", slow, 1)).await;
+    world.ask("/token?resource=ageing").await.token();
+    world.hand.advance(Duration::from_mins(46));
+    for n in 0..5 {
+        world.ask(&format!("{NATIVE}&claims=%7B%22a%22%3A{n}%7D")).await;
+    }
+    world.exchanges().await;
+    world.ask("/token?resource=ageing").await.token();
+    let watch = Stopwatch::start();
+    while world.exchanges().await == 0 {
+        assert!(watch.elapsed() < Duration::from_secs(2), "the token that ages is not renewed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,6 +181,6 @@ async fn throttling_is_remembered_for_the_scope_whatever_else_is_wanted() {
     assert_eq!(world.ask(&format!("{NATIVE}&fmi_path=agents/one")).await.status, 429);
     assert_eq!(world.exchanges().await, 0);
     world.ask("/token?resource=another").await.token();
-    world.hand.advance(std::time::Duration::from_secs(31));
+    world.hand.advance(Duration::from_secs(31));
     world.ask(&format!("{NATIVE}&fmi_path=agents/one")).await.token();
 }

@@ -93,9 +93,13 @@ async fn an_end_that_is_near_is_warned_of_once() {
         ("the credential expires soon", "the credential has expired", "the assertion has expired or is about to");
     logged(&serve, &[soon, past, late]).await;
     // Two more looks, and then another token that is as old.
-    for n in 0..2 {
-        std::fs::write(path("unrelated"), n.to_string()).unwrap();
-        tokio::time::sleep(Duration::from_millis(400)).await;
+    for n in 1..=2 {
+        std::fs::write(path("other-secret"), format!("two\nlines {n}")).unwrap();
+        let watch = Stopwatch::start();
+        while lines(&serve.log(), "no new credential").len() < n {
+            assert!(watch.elapsed() < Duration::from_secs(5), "nobody looks\n{}", serve.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
     std::fs::write(path("token"), assertion(&key, in_a_minute(7))).unwrap();
     let second = (now + Duration::from_secs(67)).to_string();

@@ -15,8 +15,13 @@ use support::{NATIVE, SECRET, World, start_serve, start_sts};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_secret_is_taken_within_moments_and_tokens_stay() {
-    let (world, _) = world(r#"[{ kind = "secret", file = "wrong" }]"#).await;
-    for target in [NATIVE, "/token?resource=https://vault.azure.net&tenant=two"] {
+    let second = "/token?resource=https://vault.azure.net&identity=second";
+    let directory = support::directory();
+    for name in ["wrong", "other-secret"] {
+        std::fs::write(directory.path().join(name), "wrong-secret").unwrap();
+    }
+    let world = World::within(directory, &with_credentials(r#"[{ kind = "secret", file = "wrong" }]"#)).await;
+    for target in [NATIVE, "/token?resource=https://vault.azure.net&tenant=two", second] {
         assert_eq!(world.ask(target).await.status, 403);
     }
     let file = world.directory.path().join("wrong");
@@ -29,8 +34,14 @@ async fn a_new_secret_is_taken_within_moments_and_tokens_stay() {
     }
     world.ask("/token?resource=https://vault.azure.net&tenant=two").await.token();
     let token = world.ask(NATIVE).await.token().to_owned();
+    // Whoever sees the second file, which is written later, has seen the first one too.
     std::fs::write(&file, "").unwrap();
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    std::fs::write(world.directory.path().join("other-secret"), support::OTHER_SECRET).unwrap();
+    let watch = Stopwatch::start();
+    while world.ask(second).await.status != 200 {
+        assert!(watch.elapsed() < Duration::from_secs(2), "nobody looks at the files");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     world.ask("/token?resource=another").await.token();
     assert_eq!(world.ask(NATIVE).await.token(), token, "a broken file changes nothing");
 }
@@ -142,14 +153,23 @@ async fn a_broken_certificate_is_told_once_and_the_old_one_stays_until_it_is_who
     for part in ["WARN", "no new credential", "the old certificate stays in use", "identity=\"first\"", "tls.crt"] {
         assert!(told.contains(part), "{part} in {told}");
     }
-    // Each of these makes it look again; only the last is news.
-    for n in 0..3 {
-        std::fs::write(path("unrelated"), n.to_string()).unwrap();
-        tokio::time::sleep(Duration::from_millis(300)).await;
+    // Each of these makes it look again, as the log says of the other identity; only the last is news.
+    let broken = |identity: &str| {
+        let identity = format!("identity=\"{identity}\"");
+        let log = serve.log();
+        log.lines().filter(|line| line.contains("no new credential") && line.contains(&identity)).count()
+    };
+    for n in 1..=3 {
+        std::fs::write(path("other-secret"), format!("two\nlines {n}")).unwrap();
+        let watch = Stopwatch::start();
+        while broken("second") < n {
+            assert!(watch.elapsed() < Duration::from_secs(5), "nobody looks\n{}", serve.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
     std::fs::write(path("tls.crt"), "").unwrap();
     serve.logged("the file is empty").await;
-    assert_eq!(count("no new credential"), 2, "{}", serve.log());
+    assert_eq!(broken("first"), 2, "{}", serve.log());
     assert_eq!(count("a new credential is in use"), 0);
 
     std::fs::write(path("tls.key"), second_key).unwrap();

@@ -49,7 +49,7 @@ struct Setback {
 }
 
 /// How long a setback puts a credential behind the others, and how long it keeps it from being used at all.
-struct Rests {
+struct Lengths {
     behind: Duration,
     barred: Duration,
 }
@@ -86,7 +86,7 @@ impl Standing {
     pub fn reject(&self, generation: u64, fault: &Fault, now: Timestamp, jitter: f64) -> bool {
         self.set_back(generation, fault, now, |failures| {
             let rest = cool_down(fault, failures, jitter);
-            Rests { behind: rest, barred: rest }
+            Lengths { behind: rest, barred: rest }
         })
     }
 
@@ -98,11 +98,11 @@ impl Standing {
         self.set_back(generation, fault, now, |failures| {
             // What fails in passing cools in the slot, which is asked for less and less.
             let barred = if fault.is_transient() { Duration::ZERO } else { cool_down(fault, failures, jitter) };
-            Rests { behind: cool_down(&alike, failures, jitter).max(barred), barred }
+            Lengths { behind: cool_down(&alike, failures, jitter).max(barred), barred }
         })
     }
 
-    fn set_back(&self, generation: u64, fault: &Fault, now: Timestamp, rests: impl Fn(u32) -> Rests) -> bool {
+    fn set_back(&self, generation: u64, fault: &Fault, now: Timestamp, lengths: impl Fn(u32) -> Lengths) -> bool {
         let mut known = self.lock();
         if known.generation != generation {
             return false;
@@ -114,14 +114,14 @@ impl Standing {
             Some(before) if before.is_rejection() => return true,
             Some(before) if !is_rejection => {
                 before.fault = fault.clone();
-                before.barred = Span::new(now, rests(before.failures).barred);
+                before.barred = Span::new(now, lengths(before.failures).barred);
                 return true;
             }
             Some(_) | None => {}
         }
         let before = known.setback.as_ref().filter(|before| before.is_rejection() == is_rejection);
         let failures = before.map_or(1, |before| before.failures.saturating_add(1));
-        let Rests { behind, barred } = rests(failures);
+        let Lengths { behind, barred } = lengths(failures);
         let (behind, barred) = (Span::new(now, behind), Span::new(now, barred));
         known.setback = Some(Setback { fault: fault.clone(), failures, behind, barred });
         true
