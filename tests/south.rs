@@ -6,6 +6,7 @@ use support::{NATIVE, TWO_IDENTITIES, World};
 use tokio::io::AsyncReadExt;
 
 const ID: &str = "5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a1";
+const TRACE: &str = "5d1b3ad0-2f5c-4b0e-8a4e-6ae1c8a8e0a2";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn extra_parameters_go_along_and_headers_say_who_asks() {
@@ -140,4 +141,21 @@ async fn the_authoritys_own_id_of_an_answer_is_logged_if_it_is_a_guid() {
     }
     let log = serve.log();
     assert_eq!((logged(&log), log.contains("a stranger")), (2, false), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_has_the_ids_under_which_the_authority_knows_a_failure() {
+    let (_sts, announced) = support::start_sts(&[]);
+    let sts = announced["authority"].as_str().unwrap();
+    let directory = support::directory();
+    let config = support::write_config(directory.path(), TWO_IDENTITIES, sts);
+    let (serve, tokens, _) = support::start_serve(&config, &[]).await;
+    let http = support::client();
+    let body = serde_json::json!({ "error": "consent_required", "correlation_id": ID, "trace_id": TRACE });
+    support::break_sts(&http, sts, &support::on_token(serde_json::json!({ "status": 400, "body": body }))).await;
+    let asked = http.get(format!("{tokens}{NATIVE}")).header("metadata", "true").send().await.unwrap();
+    assert_eq!(asked.status(), 403);
+    let line = serve.logged("no token").await;
+    assert!(line.contains(&format!("correlation_id=\"{ID}\"")), "{line}");
+    assert!(line.contains(&format!("trace id {TRACE}")), "{line}");
 }

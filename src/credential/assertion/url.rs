@@ -70,7 +70,7 @@ impl AssertionUrl {
         };
         let sent = timeout(occasion.deadline.left() / 2, self.wire.send(outgoing)).await;
         let incoming = sent.unwrap_or_else(|_| Err(late().with_inward("no answer in time")));
-        let text = incoming.map_err(unreachable).and_then(|incoming| assertion(&incoming, occasion.now));
+        let text = incoming.map_err(|fault| unreachable(&fault)).and_then(|incoming| assertion(&incoming, occasion.now));
         let text = text.map_err(|fault| self.at(fault))?;
         *self.seen() = expiry(text.expose(), |least| Renewal::Fetched(least, occasion.now));
         Ok((ClientProof::Assertion(text), generation.unwrap_or_default()))
@@ -126,7 +126,7 @@ fn assertion(incoming: &Incoming, now: Timestamp) -> Result<Secret, Fault> {
 }
 
 /// A failure on the way, in words about this URL and not about the authority.
-fn unreachable(fault: Fault) -> Fault {
+fn unreachable(fault: &Fault) -> Fault {
     match fault.kind {
         Kind::Unavailable => {
             unavailable("the URL of an assertion cannot be reached").with_inward(fault.inward().unwrap_or("-"))
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn whom_nobody_trusts_is_the_operators_matter() {
         let untrusted = of_event(Event::Untrusted).fault().with_inward("UnknownIssuer");
-        let fault = unreachable(untrusted);
+        let fault = unreachable(&untrusted);
         assert_eq!((fault.kind, fault.inward()), (Kind::UnusableCredential, Some("UnknownIssuer")));
         assert!(!fault.to_string().contains("ca_file"), "{fault}");
     }
