@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::clock::{Deadline, Timestamp};
 use crate::fault::Fault;
-use crate::name::ClientId;
+use crate::name::{ClientId, Malformed};
 use crate::secret::Secret;
 use crate::token::Token;
 use crate::wire::request::ClientProof;
@@ -74,6 +74,20 @@ pub enum Algorithm {
     Ps256,
     /// RS256 with `x5t`, the SHA-1 of RFC 7515 section 4.1.7: all that AD FS knows.
     Rs256,
+}
+
+impl Algorithm {
+    /// Reads its name (RFC 7518 section 3.1).
+    ///
+    /// # Errors
+    /// Any other name.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        match text {
+            "PS256" => Ok(Self::Ps256),
+            "RS256" => Ok(Self::Rs256),
+            _ => Err(Malformed("an algorithm is PS256 or RS256")),
+        }
+    }
 }
 
 impl Credential {

@@ -1,158 +1,236 @@
-//! Credentials that are replaced while two thousand requests a second use them.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Credentials that are replaced while two thousand requests a second are served, by children of this process.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
-use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
-use bursar::clock::Stopwatch;
-use jsonwebtoken::EncodingKey;
-use support::proof::{PROOFS, Volume, assertion_named, issue, pair, shown, with_credentials};
-use support::{APP, OTHER_APP, World};
-use tokio::time::MissedTickBehavior;
+use bursar::clock::{Clock, Stopwatch};
+use serde_json::Value;
+use support::proof::{PROOFS, Volume, assertion_named, issue, pair, shown};
+use support::{start_serve, start_sts};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{MissedTickBehavior, interval};
 
-const THIRD_APP: &str = "b0b00000-0000-4000-8000-000000000006";
+const RATE: usize = 2000;
+const CONNECTIONS: usize = 16;
+/// Ten seconds' worth.
+const REQUESTS: usize = 10 * RATE;
+const SWAP_EVERY: Duration = Duration::from_secs(1);
+const USED_WITHIN: Duration = Duration::from_secs(2);
+/// Of so many requests for an identity one has a resource of its own, and with it an exchange.
+const COLD_OF: usize = 13;
+const GENERATIONS: usize = 3;
+const KINDS: [&str; 3] = ["secret", "certificate", "assertion"];
 
-/// The applications with what each proves itself with, and where a service asks for its tokens.
-const KINDS: [(&str, &str, &str); 3] = [
-    (APP, "assertion", "/token?identity=first&resource=https://r"),
-    (OTHER_APP, "secret", "/token?identity=second&resource=https://r"),
-    (THIRD_APP, "certificate", "/token?identity=third&resource=https://r"),
-];
+/// A credential, with the files that it has in each generation.
+struct Rotating {
+    kind: &'static str,
+    volume: Volume,
+    generations: Vec<Vec<(&'static str, String)>>,
+}
 
-/// An authority that knows each application by the three proofs that it comes to have.
-fn three_applications() -> String {
+impl Rotating {
+    fn new(directory: &Path, kind: &'static str, files: impl Fn(usize) -> Vec<(&'static str, String)>) -> Self {
+        let generations: Vec<_> = (0..GENERATIONS).map(files).collect();
+        Self { kind, volume: Volume::new(directory.join(kind), &borrowed(&generations[0])), generations }
+    }
+
+    fn swap(&self, generation: usize) {
+        self.volume.swap(&borrowed(&self.generations[generation]));
+    }
+}
+
+fn borrowed<'a>(files: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    files.iter().map(|(name, text)| (*name, text.as_str())).collect()
+}
+
+/// One of each kind. The public parts of all generations are left where the authority looks for them.
+fn credentials(directory: &Path) -> [Rotating; 3] {
+    let signing = issue(directory);
+    let expires = Clock::System.now().as_secs() + 3600;
+    let certificate = |generation| {
+        let (certificate, key) = pair();
+        std::fs::write(directory.join(format!("public-{generation}.pem")), &certificate).unwrap();
+        vec![("tls.crt", certificate), ("tls.key", key)]
+    };
+    let assertion = |generation| vec![("token", assertion_named(&signing, expires, &format!("token-{generation}")))];
+    [
+        Rotating::new(directory, "secret", |generation| vec![("value", format!("secret-{generation}"))]),
+        Rotating::new(directory, "certificate", certificate),
+        Rotating::new(directory, "assertion", assertion),
+    ]
+}
+
+/// All generations are registered, as they are while a credential is being replaced.
+fn settings() -> String {
     format!(
         r#"
 [[apps]]
-client_id = "{APP}"
-{PROOFS}
-[[apps]]
-client_id = "{OTHER_APP}"
+client_id = "secret"
 secrets = ["secret-0", "secret-1", "secret-2"]
 [[apps]]
-client_id = "{THIRD_APP}"
+client_id = "certificate"
 certificates = ["public-0.pem", "public-1.pem", "public-2.pem"]
+[[apps]]
+client_id = "assertion"
+{PROOFS}
 "#
     )
 }
 
-fn three_identities() -> String {
-    let two = with_credentials(r#"[{ kind = "assertion", file = "assertion/token" }]"#)
-        .replacen("file = \"other-secret\"", "file = \"other/secret\"", 1)
-        .replacen("resources = [\"https://vault.azure.net\"]", "resources = [\"*\"]", 1);
-    format!(
-        r#"{two}
-[identities.third]
+const CONFIG: &str = r#"
+[server]
+listen = ["127.0.0.1:0"]
+admin_listen = "127.0.0.1:0"
+drain = "0s"
+[tenants.one]
+id = "b0b00000-0000-4000-8000-000000000001"
+authority = "@authority@"
+instance_discovery = false
+[identities.secret]
 tenants = ["one"]
-client_id = "{THIRD_APP}"
+client_id = "secret"
 resources = ["*"]
-credentials = [{{ kind = "certificate", file = "certificate/tls.crt", key = "certificate/tls.key" }}]
-"#
-    )
-}
-
-/// A world with a credential of each kind, in three generations.
-struct Rotation {
-    world: Arc<World>,
-    signing: EncodingKey,
-    pairs: Vec<(String, String)>,
-    volumes: [Volume; 3],
-}
-
-impl Rotation {
-    async fn start() -> Self {
-        let directory = support::directory();
-        let path = |name: &str| directory.path().join(name);
-        let signing = issue(directory.path());
-        let pairs: Vec<_> = (0..3).map(|_| pair()).collect();
-        for (n, (certificate, _)) in pairs.iter().enumerate() {
-            std::fs::write(path(&format!("public-{n}.pem")), certificate).unwrap();
-        }
-        std::fs::write(path("sts.toml"), three_applications()).unwrap();
-        let volumes = [
-            Volume::new(path("assertion"), &[("token", &token(&signing, 0))]),
-            Volume::new(path("other"), &[("secret", "secret-0")]),
-            Volume::new(path("certificate"), &[("tls.crt", &pairs[0].0), ("tls.key", &pairs[0].1)]),
-        ];
-        let world = Arc::new(World::within(directory, &three_identities()).await);
-        Self { world, signing, pairs, volumes }
-    }
-
-    fn replace(&self, kind: &str, generation: usize) {
-        let (certificate, key) = &self.pairs[generation];
-        let [assertion, secret, pair] = &self.volumes;
-        match kind {
-            "assertion" => assertion.swap(&[("token", &token(&self.signing, generation))]),
-            "secret" => secret.swap(&[("secret", &format!("secret-{generation}"))]),
-            _ => pair.swap(&[("tls.crt", certificate), ("tls.key", key)]),
-        }
-    }
-
-    /// Waits, bounded, until `app` proves itself with something that was not seen before.
-    async fn await_another(&self, app: &str, seen: &mut HashSet<String>) {
-        let watch = Stopwatch::start();
-        loop {
-            let exchanges = support::exchanges(&self.world.http, self.world.sts.url()).await;
-            let own = exchanges.iter().filter(|exchange| exchange["form"]["client_id"] == app);
-            let before = seen.len();
-            seen.extend(own.map(shown));
-            if seen.len() > before {
-                return;
-            }
-            assert!(watch.elapsed() < Duration::from_secs(2), "{app}: seen {seen:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-}
-
-fn token(signing: &EncodingKey, generation: usize) -> String {
-    assertion_named(signing, 1_800_003_600, &format!("token-{generation}"))
-}
-
-/// Asks 250 times a second, or as often as this machine can, mostly for what is cached.
-async fn call(world: Arc<World>, ended: Arc<AtomicBool>, asked: Arc<AtomicUsize>) {
-    let mut pace = tokio::time::interval(Duration::from_millis(4));
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while !ended.load(Ordering::Relaxed) {
-        pace.tick().await;
-        let n = asked.fetch_add(1, Ordering::Relaxed);
-        let resource = if n % 20 < 3 { n.to_string() } else { String::new() };
-        let reply = world.ask(&format!("{}{resource}", KINDS[n % 3].2)).await;
-        assert_eq!(reply.status, 200, "{reply:?}");
-    }
-}
+credentials = [{ kind = "secret", file = "secret/value" }]
+[identities.certificate]
+tenants = ["one"]
+client_id = "certificate"
+resources = ["*"]
+credentials = [{ kind = "certificate", file = "certificate/tls.crt", key = "certificate/tls.key" }]
+[identities.assertion]
+tenants = ["one"]
+client_id = "assertion"
+resources = ["*"]
+credentials = [{ kind = "assertion", file = "assertion/token" }]
+"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_is_replaced_twice_and_no_request_fails() {
-    let rotation = Rotation::start().await;
-    let mut held = Vec::new();
-    for (_, _, target) in KINDS {
-        held.push(rotation.world.ask(target).await.token().to_owned());
+    let directory = tempfile::tempdir().unwrap();
+    let credentials = credentials(directory.path());
+    let file = directory.path().join("sts.toml");
+    std::fs::write(&file, settings()).unwrap();
+    let (_sts, announced) = start_sts(&["--config", file.to_str().unwrap()]);
+    let authority = announced["authority"].as_str().unwrap();
+    let (serve, tokens, _) = start_serve(&support::write_config(directory.path(), CONFIG, authority), &[]).await;
+    let address = tokens.trim_start_matches("http://");
+
+    let watch = Stopwatch::start();
+    let callers: Vec<_> = (0..CONNECTIONS).map(|caller| tokio::spawn(call(caller, address.to_owned()))).collect();
+    let swaps = swap_all(&credentials).await;
+    for caller in callers {
+        caller.await.unwrap_or_else(|failed| panic!("{failed}\n{}", serve.log()));
     }
-    let (ended, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let caller = |_| tokio::spawn(call(Arc::clone(&rotation.world), Arc::clone(&ended), Arc::clone(&asked)));
-    let callers: Vec<_> = (0..8).map(caller).collect();
-    let mut seen = HashSet::new();
-    for (app, _, _) in KINDS {
-        rotation.await_another(app, &mut seen).await;
+    // Late requests are made up for, so the rate is short only where the machine is.
+    let rate = REQUESTS as f64 / watch.elapsed().as_secs_f64();
+    assert!(rate > 0.5 * RATE as f64, "{rate:.0} requests a second are no load");
+
+    let exchanges = support::exchanges(&support::client(), authority).await;
+    for kind in KINDS {
+        let uses = uses(kind, &exchanges);
+        assert_eq!(uses.last().unwrap().1, GENERATIONS - 1, "{kind}: {uses:?}");
+        swaps.iter().filter(|swap| swap.kind == kind).for_each(|swap| swap.check(&uses));
     }
-    for generation in 1..3 {
-        for (app, kind, _) in KINDS {
-            rotation.replace(kind, generation);
-            rotation.await_another(app, &mut seen).await;
+}
+
+/// One connection's share of the requests, all over that one connection, none of which fails. What is cached
+/// stays the same token.
+async fn call(caller: usize, address: String) {
+    let mut connection = TcpStream::connect(&address).await.unwrap();
+    connection.set_nodelay(true).unwrap();
+    let mut pace = interval(Duration::from_secs(1).mul_f64(CONNECTIONS as f64 / RATE as f64));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut held: HashMap<&str, String> = HashMap::new();
+    for n in 0..REQUESTS / CONNECTIONS {
+        pace.tick().await;
+        let kind = KINDS[n % KINDS.len()];
+        let turn = n / KINDS.len();
+        let is_cold = turn % COLD_OF == caller % COLD_OF;
+        let resource = if is_cold { format!("r{caller}-{turn}") } else { "warm".to_owned() };
+        let target = format!("/token?identity={kind}&resource=https://{resource}");
+        let request = format!("GET {target} HTTP/1.1\r\nhost: {address}\r\nmetadata: true\r\n\r\n");
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let answer = answer(&mut connection).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{target}: {answer}");
+        if !is_cold {
+            let held = held.entry(kind).or_insert_with(|| token(&answer));
+            assert!(answer.contains(held.as_str()), "{target}: {answer}");
         }
     }
-    ended.store(true, Ordering::Relaxed);
-    for caller in callers {
-        caller.await.unwrap();
+}
+
+/// One answer, whose body is as long as its head says.
+async fn answer(connection: &mut TcpStream) -> String {
+    let mut read = Vec::with_capacity(4096);
+    loop {
+        assert!(connection.read_buf(&mut read).await.unwrap() > 0, "the connection was closed");
+        let text = String::from_utf8_lossy(&read);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = |line: &str| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok();
+        if body.len() >= head.lines().find_map(length).unwrap_or_else(|| panic!("no length in {head}")) {
+            return text.into_owned();
+        }
     }
-    assert_eq!(seen.len(), 9, "{seen:?}");
-    assert!(asked.load(Ordering::Relaxed) > 500, "{asked:?} requests are no load");
-    for ((_, _, target), held) in KINDS.iter().zip(held) {
-        assert_eq!(rotation.world.ask(target).await.token(), held, "cached tokens stay");
+}
+
+fn token(answer: &str) -> String {
+    let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    body["access_token"].as_str().unwrap().to_owned()
+}
+
+/// A new generation of a credential, and when it was put in place.
+struct Swap {
+    kind: &'static str,
+    generation: usize,
+    at: jiff::Timestamp,
+}
+
+/// Each credential twice, one after the other.
+async fn swap_all(credentials: &[Rotating]) -> Vec<Swap> {
+    let mut pace = interval(SWAP_EVERY);
+    pace.tick().await;
+    let mut swaps = Vec::new();
+    for generation in 1..GENERATIONS {
+        for credential in credentials {
+            pace.tick().await;
+            credential.swap(generation);
+            swaps.push(Swap { kind: credential.kind, generation, at: now() });
+        }
     }
+    swaps
+}
+
+impl Swap {
+    /// The authority sees the new generation in time, and from then on no older one.
+    fn check(&self, uses: &[(jiff::Timestamp, usize)]) {
+        let Self { kind, generation, at } = self;
+        let latest = *at + USED_WITHIN;
+        let first = uses.iter().find(|(_, used)| used == generation).unwrap().0;
+        assert!(first <= latest, "{kind} {generation} after {:#}", first - *at);
+        let old = uses.iter().find(|(when, used)| *when > latest && used < generation);
+        assert!(old.is_none(), "{kind} {generation} was in place, yet {old:?}");
+    }
+}
+
+/// When which generation was used, counted from what was shown first.
+fn uses(kind: &str, exchanges: &[Value]) -> Vec<(jiff::Timestamp, usize)> {
+    let mut known: Vec<String> = Vec::new();
+    let own = exchanges.iter().filter(|exchange| exchange["form"]["client_id"] == kind);
+    own.map(|exchange| {
+        let proof = shown(exchange);
+        let generation = known.iter().position(|one| *one == proof).unwrap_or_else(|| {
+            known.push(proof);
+            known.len() - 1
+        });
+        (exchange["time"].as_str().unwrap().parse().unwrap(), generation)
+    })
+    .collect()
+}
+
+fn now() -> jiff::Timestamp {
+    Clock::System.now().to_string().parse().unwrap()
 }

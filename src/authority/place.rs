@@ -6,7 +6,7 @@ use url::Url;
 
 use super::cloud::{self, is_label};
 use super::region::Region;
-use crate::name::{Malformed, ScopeForm, TenantId};
+use crate::name::{Malformed, ScopeForm, TenantId, is_guid};
 use crate::wire;
 
 /// The kinds of authority, as MSAL tells them apart.
@@ -237,13 +237,17 @@ impl Place {
         self.shares_cloud(&url) || below.is_some_and(is_label) || is_b2c(host)
     }
 
-    /// An External ID issuer names its tenant in the host and, perhaps, in the path.
+    /// An External ID issuer names its tenant in the host and, perhaps, in the path: the one that the authority
+    /// names, or its GUID. That of a domain name nobody knows beforehand, so any will do that is said twice; a
+    /// credential goes to the authority's own host only.
     fn has_ciam_issuer(&self, issuer: &Url) -> bool {
         let first = segments(&self.url).into_iter().next();
         let wanted = first.unwrap_or_else(|| label(self.host()).to_owned());
         let path = issuer.path().trim_end_matches('/');
         let tenant = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-        label(issuer.host_str().unwrap_or_default()) == wanted
+        let named = label(issuer.host_str().unwrap_or_default());
+        let of_domain = self.kind == Kind::Ciam && !is_guid(self.tenant.as_str()) && is_guid(named) && named == tenant;
+        (named == wanted || named == self.tenant.as_str() || of_domain)
             && (path.is_empty() || path == format!("/{tenant}") || path == format!("/{tenant}/v2.0"))
     }
 

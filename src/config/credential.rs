@@ -8,8 +8,8 @@ use super::section::{Section, flag, parsed, text};
 use crate::clock::Timestamp;
 use crate::credential::certificate::client::{Origin, Passphrase};
 use crate::credential::certificate::unfit::{Part, Unfit};
-use crate::credential::certificate::{Claims, Files};
-use crate::credential::{AssertionFile, AssertionUrl, ClientCertificate, ClientSecret, Credential};
+use crate::credential::certificate::{Claims, Files, Signing};
+use crate::credential::{Algorithm, AssertionFile, AssertionUrl, ClientCertificate, ClientSecret, Credential};
 use crate::name::Malformed;
 use crate::secret::Secret;
 use crate::wire::is_confidential;
@@ -63,8 +63,7 @@ fn end(text: &str) -> Result<Timestamp, Malformed> {
 
 /// A part that was written with a mistake ends the reading: what follows from it would be told as well.
 fn certificate(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<ClientCertificate> {
-    let send_x5c = section.or("send_x5c", false, flag);
-    let claims = section.or("claims", Claims::default(), claims);
+    let signing = signing(section);
     let path = |key| section.peek(key).map(|written| surroundings.path(&written));
     let (file_path, key_path) = (path("file"), path("key"));
     let has_passphrase = section.has("passphrase");
@@ -85,8 +84,22 @@ fn certificate(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Opt
         };
         section.note(key, unfit.problem, unfit.remedy);
     };
-    let origin = Origin { file: file_path?, key: key_path, passphrase, send_x5c, claims };
+    let origin = Origin { file: file_path?, key: key_path, passphrase, signing };
     ClientCertificate::read(origin, files, surroundings.now).map_err(unfit).ok()
+}
+
+fn signing(section: &mut Section<'_>) -> Signing {
+    Signing {
+        send_x5c: section.or("send_x5c", false, flag),
+        algorithm: section.optional("algorithm", parsed(Algorithm::parse)),
+        kid: section.optional("kid", parsed(kid)),
+        claims: section.or("claims", Claims::default(), claims),
+    }
+}
+
+fn kid(text: &str) -> Result<String, Malformed> {
+    let fits = (1..=MAX_KID).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic());
+    fits.then(|| text.to_owned()).ok_or(Malformed("a key id has 1 to 256 visible ASCII characters"))
 }
 
 /// Where the passphrase lies, and what it is now.
@@ -184,6 +197,7 @@ fn inline_mistake(section: &Section<'_>) -> (&'static str, &'static str) {
     )
 }
 
+const MAX_KID: usize = 256;
 const KINDS: &str = "say secret, certificate, assertion, identity or managed-identity";
 const NAME_KEY: &str = "name the file with the private key";
 

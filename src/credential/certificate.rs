@@ -37,7 +37,7 @@ pub struct Certificate {
     key: KeyPair,
     ps256: Header,
     rs256: Header,
-    claims: Claims,
+    signing: Signing,
     not_after: Timestamp,
 }
 
@@ -52,6 +52,19 @@ pub struct Files<'a> {
     pub passphrase: Option<&'a Secret>,
 }
 
+/// How the assertions of a certificate are made; the default is as the authority's kind wants it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Signing {
+    /// Sends the chain along, leaf first, for subject-name-and-issuer trust.
+    pub send_x5c: bool,
+    /// Instead of the one that the authority's kind wants.
+    pub algorithm: Option<Algorithm>,
+    /// What the authority calls the key, if it does not find it by the thumbprint or by trying (RFC 7515 section 4.1.4).
+    pub kid: Option<String>,
+    /// Signed into each assertion.
+    pub claims: Claims,
+}
+
 /// Further claims that are signed into each assertion.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Claims(Map<String, Value>);
@@ -63,12 +76,11 @@ struct Header {
 }
 
 impl Certificate {
-    /// Reads a certificate with its key. With `send_x5c` the chain goes along, leaf first, for
-    /// subject-name-and-issuer trust.
+    /// Reads a certificate with its key, whose assertions will be made as `signing` says.
     ///
     /// # Errors
     /// [`Unfit`] says what is missing or does not fit.
-    pub fn read(files: Files<'_>, send_x5c: bool, claims: Claims, now: Timestamp) -> Result<Self, Unfit> {
+    pub fn read(files: Files<'_>, signing: Signing, now: Timestamp) -> Result<Self, Unfit> {
         let mut material = Material::read(files.file, files.passphrase)?;
         if let Some(key) = files.key {
             let apart =
@@ -82,9 +94,9 @@ impl Certificate {
         let chain = Chain::of(&key, &material.certificates, now)?;
         Ok(Self {
             key,
-            ps256: Header::new(Algorithm::Ps256, &chain, send_x5c),
-            rs256: Header::new(Algorithm::Rs256, &chain, send_x5c),
-            claims,
+            ps256: Header::new(Algorithm::Ps256, &chain, &signing),
+            rs256: Header::new(Algorithm::Rs256, &chain, &signing),
+            signing,
             not_after: chain.not_after,
         })
     }
@@ -100,11 +112,12 @@ impl Certificate {
     /// # Errors
     /// The key cannot sign, which a key that was read never does.
     pub fn prove(&self, occasion: &Occasion<'_>) -> Result<ClientProof, Fault> {
-        let (header, encoding): (_, &dyn RsaEncoding) = match occasion.algorithm {
+        let (header, encoding): (_, &dyn RsaEncoding) = match self.signing.algorithm.unwrap_or(occasion.algorithm) {
             Algorithm::Ps256 => (&self.ps256, &RSA_PSS_SHA256),
             Algorithm::Rs256 => (&self.rs256, &RSA_PKCS1_SHA256),
         };
-        let input = format!("{}.{}", header.encoded, URL_SAFE_NO_PAD.encode(self.claims.with(occasion).to_string()));
+        let claims = self.signing.claims.with(occasion).to_string();
+        let input = format!("{}.{}", header.encoded, URL_SAFE_NO_PAD.encode(claims));
         let mut signature = vec![0; self.key.public_modulus_len()];
         self.key.sign(encoding, &SystemRandom::new(), input.as_bytes(), &mut signature).map_err(|_| {
             Fault::new(Kind::Internal, "the certificate's key could not sign", "report this with the kind of the key")
@@ -147,14 +160,17 @@ impl Claims {
 }
 
 impl Header {
-    fn new(algorithm: Algorithm, chain: &Chain, send_x5c: bool) -> Self {
+    fn new(algorithm: Algorithm, chain: &Chain, signing: &Signing) -> Self {
         let (alg, name, digester) = match algorithm {
             Algorithm::Ps256 => ("PS256", "x5t#S256", &SHA256),
             Algorithm::Rs256 => ("RS256", "x5t", &SHA1_FOR_LEGACY_USE_ONLY),
         };
         let thumbprint = URL_SAFE_NO_PAD.encode(digest(digester, &chain.certificates[0]));
         let mut header = json!({ "alg": alg, "typ": "JWT", name: thumbprint });
-        if send_x5c {
+        if let Some(kid) = &signing.kid {
+            header["kid"] = kid.as_str().into();
+        }
+        if signing.send_x5c {
             header["x5c"] = chain.certificates.iter().map(|certificate| STANDARD.encode(certificate)).collect();
         }
         Self { encoded: URL_SAFE_NO_PAD.encode(header.to_string()), thumbprint }
@@ -181,6 +197,8 @@ mod tests {
     use crate::name::ClientId;
     use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
 
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
     fn issued(name: &str) -> (String, String) {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
         let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -189,7 +207,7 @@ mod tests {
 
     fn from_pem(pem: &str, send_x5c: bool) -> Result<Certificate, Unfit> {
         let files = Files { file: pem.as_bytes(), key: None, passphrase: None };
-        Certificate::read(files, send_x5c, Claims::default(), Timestamp::from_secs(1_800_000_000))
+        Certificate::read(files, Signing { send_x5c, ..Signing::default() }, NOW)
     }
 
     fn proved(certificate: &Certificate) -> (Value, Value, String) {
@@ -235,8 +253,8 @@ mod tests {
         let (cert, key) = issued("app");
         let given = json!({"tier": 3, "on": true, "name": "x"}).as_object().unwrap().clone();
         let files = Files { file: cert.as_bytes(), key: Some(key.as_bytes()), passphrase: None };
-        let claims = Claims::new(given).unwrap();
-        let certificate = Certificate::read(files, false, claims, Timestamp::from_secs(1_800_000_000)).unwrap();
+        let signing = Signing { claims: Claims::new(given).unwrap(), ..Signing::default() };
+        let certificate = Certificate::read(files, signing, NOW).unwrap();
         let (header, claims, jwt) = proved_with(&certificate, Algorithm::Rs256);
         assert_eq!(header, json!({"alg": "RS256", "typ": "JWT", "x5t": certificate.rs256.thumbprint}));
         assert_eq!(certificate.rs256.thumbprint.len(), 27, "20 bytes of SHA-1");
@@ -247,6 +265,22 @@ mod tests {
         public.verify(input.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
         for name in OWN {
             assert!(Claims::new(Map::from_iter([(name.to_owned(), json!(1))])).is_err());
+        }
+    }
+
+    #[test]
+    fn signs_as_it_was_told_whatever_the_kind_of_authority_wants() {
+        let (cert, key) = issued("app");
+        let pem = format!("{cert}{key}");
+        let files = Files { file: pem.as_bytes(), key: None, passphrase: None };
+        for (told, alg, thumbprint) in [(Algorithm::Rs256, "RS256", "x5t"), (Algorithm::Ps256, "PS256", "x5t#S256")] {
+            let signing = Signing { algorithm: Some(told), kid: Some("app-1".to_owned()), ..Signing::default() };
+            let certificate = Certificate::read(files, signing, NOW).unwrap();
+            for wanted in [Algorithm::Ps256, Algorithm::Rs256] {
+                let (header, _, _) = proved_with(&certificate, wanted);
+                let own = if told == Algorithm::Rs256 { &certificate.rs256 } else { &certificate.ps256 };
+                assert_eq!(header, json!({"alg": alg, "typ": "JWT", thumbprint: own.thumbprint, "kid": "app-1"}));
+            }
         }
     }
 

@@ -1,5 +1,8 @@
 use super::*;
 
+const T: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+const OTHER: &str = "0a5b0c11-7a11-4c5e-9d0e-1f2a3b4c5d6e";
+
 fn place(url: &str, kind: Option<Kind>, id: Option<&str>) -> Result<Place, Malformed> {
     let id = id.map(|id| TenantId::parse(id).unwrap());
     Place::parse(url, kind, id.as_ref())
@@ -59,6 +62,7 @@ fn what_is_no_place_is_said() {
 fn an_issuer_belongs_by_host_cloud_or_name() {
     let entra = |url| place(url, None, Some("t.com")).unwrap();
     let ciam = place("https://foo.ciamlogin.com", None, None).unwrap();
+    let ciam_of = |id| place("https://foo.ciamlogin.com", None, Some(id)).unwrap();
     let oidc = place("https://idp.corp/realms/x", Some(Kind::Oidc), None).unwrap();
     for (place, issuer, belongs) in [
         (entra("https://login.microsoftonline.com"), "https://sts.windows.net/t/", true),
@@ -74,7 +78,12 @@ fn an_issuer_belongs_by_host_cloud_or_name() {
         (entra("https://login.corp"), "https://foo.ciamlogin.com/", false),
         (entra("https://login.corp"), "", false),
         (ciam.clone(), "https://foo.ciamlogin.com/t/v2.0", true),
-        (ciam, "https://bar.ciamlogin.com/t/v2.0", false),
+        (ciam.clone(), "https://bar.ciamlogin.com/t/v2.0", false),
+        (ciam.clone(), &format!("https://{T}.ciamlogin.com/{T}/v2.0"), true),
+        (ciam.clone(), &format!("https://{T}.ciamlogin.com/{OTHER}/v2.0"), false),
+        (ciam, &format!("https://{T}.ciamlogin.com/v2.0"), false),
+        (ciam_of(T), &format!("https://{T}.ciamlogin.com/{T}/v2.0"), true),
+        (ciam_of(T), &format!("https://{OTHER}.ciamlogin.com/{OTHER}/v2.0"), false),
         (oidc.clone(), "https://idp.corp/realms/x/", true),
         (oidc, "https://idp.example/realms/x", false),
     ] {

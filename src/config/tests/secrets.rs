@@ -20,6 +20,8 @@ fn each_mistake_in_a_certificate_is_told() {
         ("file = 'nowhere', passphrase = { env = 'NOWHERE' }", "passphrase.env", "the variable is not set"),
         ("file = 'nowhere', passphrase = { text = 'x' }", "passphrase.file", "the key is missing"),
         ("file = 'nowhere', send_x5c = 1", "send_x5c", "this must be true or false"),
+        ("file = 'nowhere', algorithm = 'HS256'", "algorithm", "an algorithm is PS256 or RS256"),
+        ("file = 'nowhere', kid = 'a b'", "kid", "a key id has 1 to 256 visible ASCII characters"),
         ("file = 'nowhere', claims = 1", "claims", "this must be a table of claims"),
         ("file = 'nowhere', claims = { a = [1] }", "claims", "a claim is a text, a number"),
         ("file = 'nowhere', claims = { a = nan }", "claims", "a claim is a text, a number"),

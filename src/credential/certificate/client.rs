@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use zeroize::Zeroizing;
 
 use super::unfit::Unfit;
-use super::{Certificate, Claims, Files};
+use super::{Certificate, Files, Signing};
 use crate::clock::Timestamp;
 use crate::credential::secret::one_line;
 use crate::credential::sight::{Lookout, Sight};
@@ -36,10 +36,8 @@ pub struct Origin {
     pub key: Option<PathBuf>,
     /// What opens the key.
     pub passphrase: Option<Passphrase>,
-    /// Whether the chain goes along.
-    pub send_x5c: bool,
-    /// Further claims that are signed.
-    pub claims: Claims,
+    /// How its assertions are made.
+    pub signing: Signing,
 }
 
 /// What opens a key.
@@ -146,7 +144,7 @@ impl ClientCertificate {
 
 impl Origin {
     fn certificate(&self, files: Files<'_>, now: Timestamp) -> Result<Certificate, Unfit> {
-        Certificate::read(files, self.send_x5c, self.claims.clone(), now)
+        Certificate::read(files, self.signing.clone(), now)
     }
 
     /// Reads every file, or says which one cannot be read.
@@ -208,13 +206,8 @@ mod tests {
         let write = |name: &str, text: &str| std::fs::write(path(name), text).unwrap();
         let ((first, first_key), (old, old_key)) = (issued(2020, 2040), issued(2020, 2026));
         let ((second, second_key), (early, early_key)) = (issued(2020, 2041), issued(2030, 2042));
-        let origin = Origin {
-            file: path("tls.crt"),
-            key: Some(path("tls.key")),
-            passphrase: None,
-            send_x5c: false,
-            claims: Claims::default(),
-        };
+        let origin =
+            Origin { file: path("tls.crt"), key: Some(path("tls.key")), passphrase: None, signing: Signing::default() };
         write("tls.crt", &first);
         write("tls.key", &first_key);
         let files = Files { file: first.as_bytes(), key: Some(first_key.as_bytes()), passphrase: None };

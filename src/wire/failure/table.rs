@@ -64,8 +64,9 @@ pub const ROWS: &[Row] = &[
         "the application may not use certificates of the connection (mTLS): enable it in the directory, or configure another credential"),
     row("mtls-mismatch", RejectedCredential, &[Number(500_181)], REJECTED,
         "the certificate of the connection is not the one that the token is bound to: configure the renewed certificate"),
+    // Without a number this is all that is told, so that none of the causes can be left out.
     row("credential-rejected", RejectedCredential, &[Error("invalid_client")], REJECTED,
-        "check the credential of the identity"),
+        "compare with what the authority has registered: 'client_id', and the secret, or the certificate with its 'algorithm'; an assertion's audience is the token endpoint that discovery told"),
     // The directory.
     row("app-unknown", Misconfigured, &[Number(700_016), Number(7_000_229)], REFUSED,
         "the application is not in this tenant: check client_id and tenant, and create its service principal; a new one takes some minutes to be known"),

@@ -12,6 +12,8 @@ TENANT = "0a5b0c11-7a11-4c5e-9d0e-1f2a3b4c5d6e"
 SECRET_CLIENT = "5ec4e700-0000-4000-8000-000000000001"
 CERTIFICATE_CLIENT = "ce471f1c-0000-4000-8000-000000000002"
 FEDERATED_CLIENT = "fede4a7e-0000-4000-8000-000000000003"
+CHAIN_CLIENT = "c4a10000-0000-4000-8000-000000000007"
+CAPABLE_CLIENT = "ca9ab1e0-0000-4000-8000-000000000008"
 REJECTED_CLIENT = "4e7ec7ed-0000-4000-8000-000000000006"
 SECRET = "a-secret-that-no-answer-may-repeat"
 WRONG_SECRET = "a-secret-that-is-no-longer-right"
@@ -34,10 +36,13 @@ class Material:
     app: keys.Pair
     cluster: keys.Pair
     stranger: keys.Pair
+    issuer: keys.Pair
+    issued: keys.Pair
 
     @classmethod
     def generate(cls) -> "Material":
-        return cls(*(keys.Pair.generate(name) for name in ("app", "cluster", "stranger")))
+        app, cluster, stranger, issuer = (keys.Pair.generate(name) for name in ("app", "cluster", "stranger", "issuer"))
+        return cls(app, cluster, stranger, issuer, keys.Pair.generate("issued", issuer))
 
     def federated_assertion(self, **changes) -> str:
         """What the cluster says of the workload; `changes` are what is false about it."""
@@ -66,10 +71,13 @@ class Sts:
     def post_token(self, tenant: str, form: dict) -> requests.Response:
         return self._ask("POST", f"/{tenant}/oauth2/v2.0/token", data=form)
 
+    def journal(self) -> list[dict]:
+        """All that it was asked so far."""
+        return self._ask("GET", "/_sts/requests").json()
+
     def exchanges(self, **form: str) -> list[dict]:
         """The token requests so far whose form has these fields."""
-        journal = self._ask("GET", "/_sts/requests").json()
-        tokens = [entry for entry in journal if entry["method"] == "POST" and entry["path"].endswith("/token")]
+        tokens = [entry for entry in self.journal() if entry["method"] == "POST" and entry["path"].endswith("/token")]
         return [entry for entry in tokens if form.items() <= entry["form"].items()]
 
     def fail(self, *rules: dict) -> None:
@@ -85,6 +93,7 @@ class Sts:
 def write_configuration(directory: Path, material: Material) -> Path:
     """An application for each way to prove oneself, so that no proof can pass for another."""
     (directory / "app.pem").write_text(material.app.certificate_pem())
+    (directory / "issued.pem").write_text(material.issued.certificate_pem())
     (directory / JWKS_FILE).write_text(json.dumps(material.cluster.jwks(KID)))
     federated = ", ".join(f'{name} = "{value}"' for name, value in {**FEDERATED, "jwks_file": JWKS_FILE}.items())
     file = directory / "sts.toml"
@@ -109,6 +118,16 @@ client_id = "{CERTIFICATE_CLIENT}"
 certificates = ["app.pem"]
 tenants = ["*"]
 roles = ["{ROLE}"]
+
+[[apps]]
+client_id = "{CHAIN_CLIENT}"
+certificates = ["issued.pem"]
+tenants = ["*"]
+
+[[apps]]
+client_id = "{CAPABLE_CLIENT}"
+secrets = ["{SECRET}"]
+tenants = ["*"]
 
 [[apps]]
 client_id = "{FEDERATED_CLIENT}"

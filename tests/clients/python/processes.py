@@ -1,4 +1,4 @@
-"""Commands of the binary, run as children: started, waited for within bounds, and asked to leave."""
+"""Commands of the binary and other programs, run as children: started, waited for within bounds, and asked to leave."""
 
 import os
 import signal
@@ -18,13 +18,13 @@ class Command:
 
     running: list["Command"] = []
 
-    def __init__(self, name: str, arguments: list[str], directory: Path):
+    def __init__(self, name: str, arguments: list[str], directory: Path, program: str | None = None):
         self.name = name
         self._said = directory / f"{name}.stdout"
         self._logged = directory / f"{name}.stderr"
         with self._said.open("wb") as said, self._logged.open("wb") as logged:
             self._process = subprocess.Popen(
-                [os.environ["BURSAR"], *arguments],
+                [program or os.environ["BURSAR"], *arguments],
                 cwd=directory,
                 env=_bare_environment(),
                 stdin=subprocess.DEVNULL,
@@ -62,9 +62,9 @@ class Command:
 
 
 @contextmanager
-def running(name: str, arguments: list[str], directory: Path):
+def running(name: str, arguments: list[str], directory: Path, program: str | None = None):
     """The command for as long as the block lasts; that it ends well is part of every test."""
-    command = Command(name, arguments, directory)
+    command = Command(name, arguments, directory, program)
     Command.running.append(command)
     try:
         yield command
