@@ -16,7 +16,9 @@ use crate::metrics::Metrics;
 use crate::name::ClientId;
 use crate::policy::Policy;
 use crate::server::host::Hosts;
+use crate::server::keys::Keys;
 use crate::server::phase::Phase;
+use crate::server::tls::Tls;
 use crate::server::{Server, Service, Settings};
 use crate::token::Token;
 use crate::vend::{self, Vend};
@@ -34,6 +36,7 @@ pub struct App {
     metrics: Arc<Metrics>,
     clock: Clock,
     mark: Arc<str>,
+    keys: Option<Arc<Keys>>,
 }
 
 impl App {
@@ -46,7 +49,7 @@ impl App {
             Fault::new(Kind::Internal, "the metrics cannot be registered", "report this").with_inward(error.to_string())
         })?;
         let metrics = Arc::new(metrics);
-        let settings = settings(&config);
+        let settings = settings(&config)?;
         let mark: Arc<str> = uuid::Uuid::new_v4().to_string().into();
         let sources = sources::build(&config, &clock, &mark)?;
         let vend = Vend::new(vend::Settings {
@@ -68,6 +71,7 @@ impl App {
             metrics,
             clock,
             mark,
+            keys: config.key_dir.map(|directory| Arc::new(Keys::new(directory))),
         })
     }
 
@@ -89,6 +93,7 @@ impl App {
             metrics: self.metrics,
             clock: self.clock,
             mark: self.mark,
+            keys: self.keys,
             phase: Arc::new(Phase::default()),
         })
     }
@@ -98,24 +103,28 @@ impl App {
     /// # Errors
     /// The fault that a request would get.
     pub async fn token(&self, ask: &Ask, request_id: &str) -> Result<(ClientId, Arc<Token>), Fault> {
-        let caller = self.callers.recognise(Guard::Metadata, Peer { shown: None })?;
+        let caller = self.callers.recognise(Guard::Metadata, Peer::default())?;
         let permit = self.policy.admit(&caller, ask)?;
         let token = self.vend.vend(&permit, request_id).await?;
         Ok((permit.identity().client_id.clone(), token))
     }
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config) -> Result<Settings, Fault> {
+    let addresses: Vec<SocketAddr> = config.server.listen.iter().map(|listen| listen.address).collect();
+    let generated = || Tls::generate(&addresses);
+    let is_https = config.server.listen.iter().any(|listen| listen.is_tls);
     let longest = config.identities.iter().map(longest_flight).max().unwrap_or_default();
     let cpus = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Settings {
+    Ok(Settings {
         listen: config.server.listen.clone(),
+        tls: is_https.then(|| config.server.tls.clone().map_or_else(generated, Ok)).transpose()?,
         admin_listen: config.server.admin_listen,
         workers: config.server.workers.unwrap_or_else(cpus),
         drain: config.server.drain,
         // A flight ends by itself within its timeout; the second on top is for its answer to be written.
         grace: longest + Duration::from_secs(1),
-    }
+    })
 }
 
 fn longest_flight(identity: &Identity) -> Duration {

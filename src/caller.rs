@@ -15,16 +15,20 @@ pub struct Caller {
 enum Proof {
     /// It knows a header secret.
     HeaderSecret,
+    /// It has read a key file, which only programs of this machine can.
+    KeyFile,
     /// It reaches the listener. That is enough only because such listeners are on loopback, or the
     /// operator said `allow_unauthenticated`; the configuration refuses anything else.
     Reach,
 }
 
 /// The raw facts of a request that can prove a caller.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Peer<'a> {
     /// The value of the header that the guard names.
     pub shown: Option<&'a [u8]>,
+    /// Whether it has shown what a key file held.
+    pub holds_key: bool,
 }
 
 /// What callers are recognised by.
@@ -46,8 +50,11 @@ impl Callers {
     /// 401 when the guard demands a proof and none or a wrong one is shown. The time taken depends on
     /// the number of secrets alone.
     pub fn recognise(&self, guard: Guard, peer: Peer<'_>) -> Result<Caller, Fault> {
-        let Guard::HeaderSecret(header) = guard else {
-            return Ok(Caller { proof: Proof::Reach });
+        let header = match guard {
+            Guard::HeaderSecret(header) => header,
+            Guard::KeyFile if peer.holds_key => return Ok(Caller { proof: Proof::KeyFile }),
+            Guard::KeyFile => return Err(no_key()),
+            Guard::Metadata => return Ok(Caller { proof: Proof::Reach }),
         };
         let shown = peer.shown.unwrap_or_default();
         let known = self.header_secrets.iter().fold(false, |known, secret| known | secret.matches(shown));
@@ -57,9 +64,17 @@ impl Callers {
         Err(Fault::new(
             Kind::Unauthenticated,
             format!("the header {header} is missing or wrong"),
-            "send the value of IDENTITY_HEADER, and have the operator check that it is the configured header secret",
+            "send the value of IDENTITY_HEADER or MSI_SECRET, and have the operator check that it is the configured header secret",
         ))
     }
+}
+
+fn no_key() -> Fault {
+    Fault::new(
+        Kind::Unauthenticated,
+        "the content of the key file is missing or wrong",
+        "send it as 'Authorization: Basic' from the file that WWW-Authenticate names, within a minute and once",
+    )
 }
 
 #[cfg(test)]
@@ -69,7 +84,7 @@ mod tests {
     fn recognise(secrets: &[&str], shown: Option<&[u8]>) -> Result<Caller, u16> {
         let callers = Callers::new(secrets.iter().map(|s| Secret::from((*s).to_owned())).collect());
         let guard = Guard::HeaderSecret("x-identity-header");
-        callers.recognise(guard, Peer { shown }).map_err(|fault| fault.status())
+        callers.recognise(guard, Peer { shown, ..Peer::default() }).map_err(|fault| fault.status())
     }
 
     #[test]
@@ -86,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_metadata_guard_proves_nobody() {
-        let caller = Callers::default().recognise(Guard::Metadata, Peer { shown: None }).unwrap();
+        let caller = Callers::default().recognise(Guard::Metadata, Peer::default()).unwrap();
         assert_eq!(caller, Caller { proof: Proof::Reach });
     }
 }

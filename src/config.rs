@@ -6,17 +6,19 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::dialect::Guard;
 use crate::freshness::Windows;
 use crate::name::Malformed;
 use crate::source::host::Address;
 use crate::vend::cache::Bounds;
 
 pub mod application;
+pub mod arc;
 pub mod azure;
 pub mod credential;
 pub mod delegate;
@@ -44,6 +46,8 @@ use tenant::Tenant;
 pub struct Config {
     /// The listeners.
     pub server: Server,
+    /// Where the key files of Azure Arc lie, when that is served.
+    pub key_dir: Option<PathBuf>,
     /// Who callers can be.
     pub identities: Vec<Identity>,
     /// Where the host's managed identity is asked, when some identity needs it.
@@ -119,7 +123,12 @@ impl Config {
         let surroundings = Surroundings { base: &written.base, variables: &written.variables, now };
         let mut root = Section::new(String::new(), written.tree.clone(), report);
         let server = server::read(root.section("server"), surroundings);
-        let tenants = tenants(&mut root, surroundings, &server.listen);
+        let serves_arc = server.dialects.iter().any(|dialect| dialect.guard == Guard::KeyFile);
+        let mut dialects = root.section("dialects");
+        let key_dir = arc::key_dir(dialects.section("arc"), serves_arc, surroundings);
+        dialects.end();
+        let own: Vec<SocketAddr> = server.listen.iter().map(|listen| listen.address).collect();
+        let tenants = tenants(&mut root, surroundings, &own);
         let read = |(name, section): (String, Option<_>)| identity::read(&name, section?, &tenants, surroundings);
         let named = root.sections("identities");
         if named.is_empty() {
@@ -130,12 +139,22 @@ impl Config {
         identity::check_distinct(&identities, report);
         delegate::check(&identities, &names, report);
         let needs_host = identities.iter().any(Identity::needs_host);
-        let host = needs_host.then(|| host::address(surroundings, &server.listen, report)).flatten();
+        let host = needs_host.then(|| host::address(surroundings, &own, report)).flatten();
         let (windows, refresh_rate) = freshness(root.section("freshness"));
         let bounds = cache(root.section("cache"));
         let log = log(root.section("log"));
         root.end();
-        Self { server, identities, host, windows, refresh_rate, bounds, log, warnings: Vec::new() }
+        Self {
+            server,
+            key_dir: serves_arc.then_some(key_dir),
+            identities,
+            host,
+            windows,
+            refresh_rate,
+            bounds,
+            log,
+            warnings: Vec::new(),
+        }
     }
 }
 

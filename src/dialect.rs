@@ -3,26 +3,34 @@
 //! A dialect is a row of [`table`]. Reading looks at the text of a request alone; it trusts nobody and
 //! knows no identities. The facts behind every tolerance are clients that break without it.
 
-use std::borrow::Cow;
-use std::time::Duration;
-
-use serde::Serialize;
-
 use crate::claims::ClaimsRequest;
 use crate::clock::Timestamp;
-use crate::fault::{Fault, Kind, Turn};
+use crate::fault::{Fault, Kind};
 use crate::name::{ClientId, FmiPath, Resource, Selector, is_guid};
 use crate::token::{Extras, Token};
 
+pub mod envelope;
+mod parameters;
+pub mod reply;
 pub mod table;
 
-/// A row: one path and the rules of its contract.
+pub use envelope::Envelope;
+use parameters::Parameters;
+pub use reply::Reply;
+
+/// A row: the paths and the rules of one contract.
 #[derive(Debug)]
 pub struct Dialect {
     /// The name in the configuration, in logs and in metrics.
     pub name: &'static str,
-    /// The path that it is served on.
-    pub path: &'static str,
+    /// Whether it is served unless the configuration lists others.
+    pub is_default: bool,
+    /// The paths that it is served on; SDKs are pointed at the first.
+    pub paths: &'static [&'static str],
+    /// How it is asked.
+    pub method: Method,
+    /// Whether it is served over TLS alone.
+    pub needs_tls: bool,
     /// What a request must show before it is looked at.
     pub guard: Guard,
     /// Which `api-version` it takes.
@@ -35,13 +43,50 @@ pub struct Dialect {
     pub exports: &'static [(&'static str, Export)],
 }
 
+/// How a dialect is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// With its parameters in the query.
+    Get,
+    /// With its parameters in a form, or in the query all the same.
+    Post,
+}
+
+impl Method {
+    /// The method's name in HTTP.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
 /// What keeps others out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
     /// A secret in this header.
     HeaderSecret(&'static str),
-    /// `Metadata: true` and no `X-Forwarded-For`: keeps browsers and forwarded requests out, proves nobody.
+    /// `Metadata: true`, and what a file holds that only a program of this machine can read; which file is told
+    /// by a first answer.
+    KeyFile,
+    /// `Metadata: true` and no sign of a proxy: keeps browsers and forwarded requests out, proves nobody.
     Metadata,
+}
+
+impl Guard {
+    /// Whether whoever reaches the listener is let in.
+    #[must_use]
+    pub const fn proves_nobody(self) -> bool {
+        matches!(self, Self::Metadata)
+    }
+
+    /// Whether it needs a header secret to be configured.
+    #[must_use]
+    pub const fn needs_secret(self) -> bool {
+        matches!(self, Self::HeaderSecret(_))
+    }
 }
 
 /// The rule for `api-version`.
@@ -49,17 +94,10 @@ pub enum Guard {
 pub enum Version {
     /// Required, and not older than this.
     From(&'static str),
+    /// Required, and no other.
+    Only(&'static str),
     /// Ignored.
     Optional,
-}
-
-/// The shape of an error body.
-#[derive(Clone, Copy, Debug)]
-pub enum Envelope {
-    /// `error`, `error_description` (VM IMDS, OAuth).
-    OAuth,
-    /// These and App Service's own `statusCode`, `message`, `correlationId`; each client reads others.
-    Union,
 }
 
 /// What an exported variable holds.
@@ -71,15 +109,22 @@ pub enum Export {
     Endpoint,
     /// The header secret.
     HeaderSecret,
+    /// The SHA-1 thumbprint of the certificate that the TLS listener shows, in hex.
+    Thumbprint,
 }
 
 /// The text of a request, free of any web framework.
 pub struct Request<'a> {
     /// The query, still percent-encoded.
     pub query: &'a str,
+    /// The form in the body, still percent-encoded; empty for a GET, whatever its body.
+    pub form: &'a [u8],
     /// Looks a header up by its lower-case name.
-    pub header: &'a dyn Fn(&'static str) -> Option<&'a [u8]>,
+    pub header: &'a Header<'a>,
 }
+
+/// Looks a header up by its lower-case name.
+pub type Header<'a> = dyn Fn(&'static str) -> Option<&'a [u8]> + 'a;
 
 /// A parsed request, before anyone is trusted.
 #[derive(Debug, PartialEq, Eq)]
@@ -96,24 +141,21 @@ pub struct Ask {
     pub challenge: Option<ClaimsRequest>,
 }
 
-/// An answer, free of any web framework. No `Debug`: the body may hold a token.
-pub struct Reply {
-    /// The HTTP status.
-    pub status: u16,
-    /// JSON, never empty.
-    pub body: Vec<u8>,
-    /// Whole seconds for `Retry-After`.
-    pub retry_after: Option<u64>,
-}
-
 impl Dialect {
+    /// Whether a request with this query is in its version. Contracts that share a path are told apart so.
+    #[must_use]
+    pub fn takes_version(&self, query: &str) -> bool {
+        let parameters = Parameters::parse(query, &[]);
+        parameters.one("api-version").ok().flatten().is_some_and(|version| self.version.takes(version))
+    }
+
     /// Reads a request.
     ///
     /// # Errors
     /// The caller's fault: the guard's first, then the version's, then a parameter's.
     pub fn read(&self, request: &Request<'_>) -> Result<Ask, Fault> {
         self.guard.check(request)?;
-        let parameters = Parameters::parse(request.query);
+        let parameters = Parameters::parse(request.query, request.form);
         self.version.check(parameters.one("api-version")?)?;
         let resource = parameters.one("resource")?.ok_or_else(|| {
             Fault::new(Kind::InvalidRequest, "the parameter 'resource' is missing", "add resource=<App ID URI>")
@@ -131,31 +173,10 @@ impl Dialect {
         })
     }
 
-    /// Writes a token: every number a decimal string, `expires_in` before `expires_on`, no
-    /// `refresh_in` and no `scope`, the selector echoed as it was spelled.
+    /// Writes a token, with the selector echoed as it was spelled.
     #[must_use]
     pub fn reply(&self, ask: &Ask, client_id: &ClientId, token: &Token, now: Timestamp) -> Reply {
-        let echoed = |selector: &Selector| match selector {
-            Selector::ClientId(id) => (id.clone(), None, None),
-            Selector::ObjectId(id) => (client_id.as_str().to_owned(), Some(id.clone()), None),
-            Selector::ResourceId(id) => (client_id.as_str().to_owned(), None, Some(id.clone())),
-            Selector::Name(_) | Selector::None => (client_id.as_str().to_owned(), None, None),
-        };
-        let (client_id, object_id, msi_res_id) = echoed(&ask.selector);
-        let left = token.expires_at.since(now).as_secs().to_string();
-        let body = TokenBody {
-            access_token: token.secret.expose(),
-            client_id,
-            expires_in: left.clone(),
-            expires_on: token.expires_at.as_secs().to_string(),
-            ext_expires_in: left,
-            msi_res_id,
-            not_before: token.issued_at.as_secs().to_string(),
-            object_id,
-            resource: ask.resource.as_str(),
-            token_type: "Bearer",
-        };
-        Reply { status: 200, body: json(&body), retry_after: None }
+        Reply::of_token(ask, client_id, token, now)
     }
 
     /// Writes a failure. `request_id` stands in where the authority gave no correlation id.
@@ -167,11 +188,13 @@ impl Dialect {
 
 impl Guard {
     fn check(self, request: &Request<'_>) -> Result<(), Fault> {
-        let Self::Metadata = self else { return Ok(()) };
-        if (request.header)("x-forwarded-for").is_some() {
+        if self.needs_secret() {
+            return Ok(());
+        }
+        if FORWARDED.iter().any(|header| (request.header)(header).is_some()) {
             return Err(Fault::new(
                 Kind::AccessDenied,
-                "a request that was forwarded (X-Forwarded-For) is refused",
+                "a request that was forwarded (X-Forwarded-For, Forwarded, Via) is refused",
                 "ask from the workload itself, not through a proxy; set NO_PROXY for this host",
             ));
         }
@@ -188,134 +211,22 @@ impl Guard {
 
 impl Version {
     fn check(self, asked: Option<&str>) -> Result<(), Fault> {
-        let Self::From(oldest) = self else {
-            return Ok(());
+        let (Self::From(wanted) | Self::Only(wanted)) = self else { return Ok(()) };
+        let problem = match asked {
+            None => "the parameter 'api-version' is missing",
+            Some(version) if self.takes(version) => return Ok(()),
+            Some(_) => "this api-version is not served here",
         };
-        let remedy = format!("send api-version={oldest}");
-        match asked {
-            None => Err(Fault::new(Kind::InvalidRequest, "the parameter 'api-version' is missing", remedy)),
-            Some(version) if is_version(version) && &version[..DATE] >= oldest => Ok(()),
-            Some(_) => Err(Fault::new(Kind::InvalidRequest, "this api-version is not served here", remedy)),
+        Err(Fault::new(Kind::InvalidRequest, problem, format!("send api-version={wanted}")))
+    }
+
+    fn takes(self, version: &str) -> bool {
+        match self {
+            Self::From(oldest) => is_version(version) && version[..DATE] >= oldest[..DATE],
+            Self::Only(one) => version == one,
+            Self::Optional => true,
         }
     }
-}
-
-impl Envelope {
-    /// Writes a failure in this shape.
-    #[must_use]
-    pub fn refuse(self, fault: &Fault, request_id: &str) -> Reply {
-        let text = fault.to_string();
-        let union = matches!(self, Self::Union);
-        let body = FaultBody {
-            error: fault.code(),
-            error_description: &text,
-            status_code: union.then_some(fault.status()),
-            message: union.then_some(&text),
-            correlation_id: union.then(|| fault.correlation_id().unwrap_or(request_id)),
-            authority_correlation_id: fault.correlation_id(),
-            authority_trace_id: fault.trace_id(),
-            claims: fault.claims().map(ClaimsRequest::as_str),
-        };
-        Reply { status: fault.status(), body: json(&body), retry_after: retry_after(fault) }
-    }
-}
-
-/// Clients sleep for whatever we say, and asking us again is cheap: 1 to 5 whole seconds.
-fn retry_after(fault: &Fault) -> Option<u64> {
-    if fault.turn() != Turn::Authority {
-        return None;
-    }
-    let wish = fault.retry_after().unwrap_or(Duration::from_secs(1));
-    Some(wish.as_secs().saturating_add(u64::from(wish.subsec_nanos() > 0)).clamp(1, MAX_RETRY_AFTER))
-}
-
-#[derive(Serialize)]
-struct TokenBody<'a> {
-    access_token: &'a str,
-    client_id: String,
-    expires_in: String,
-    expires_on: String,
-    ext_expires_in: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    msi_res_id: Option<String>,
-    not_before: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    object_id: Option<String>,
-    resource: &'a str,
-    token_type: &'static str,
-}
-
-#[derive(Serialize)]
-struct FaultBody<'a> {
-    error: &'a str,
-    error_description: &'a str,
-    #[serde(rename = "statusCode", skip_serializing_if = "Option::is_none")]
-    status_code: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
-    #[serde(rename = "correlationId", skip_serializing_if = "Option::is_none")]
-    correlation_id: Option<&'a str>,
-    /// These three under Entra's own names, and only when the authority gave them.
-    #[serde(rename = "correlation_id", skip_serializing_if = "Option::is_none")]
-    authority_correlation_id: Option<&'a str>,
-    #[serde(rename = "trace_id", skip_serializing_if = "Option::is_none")]
-    authority_trace_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    claims: Option<&'a str>,
-}
-
-/// The query's parameters in their order, decoded.
-struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
-
-impl<'a> Parameters<'a> {
-    fn parse(query: &'a str) -> Self {
-        Self(url::form_urlencoded::parse(query.as_bytes()).collect())
-    }
-
-    /// The value of `name`; an empty one counts as absent, and two different ones are an error.
-    fn one(&self, name: &'static str) -> Result<Option<&str>, Fault> {
-        let mut values = self.0.iter().filter(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_ref());
-        let first = values.next();
-        if values.any(|other| Some(other) != first) {
-            let problem = format!("the parameter '{name}' is given twice with different values");
-            return Err(Fault::new(Kind::InvalidRequest, problem, "give it once"));
-        }
-        Ok(first)
-    }
-
-    /// The one selector, in any client's spelling.
-    fn selector(&self, is_native: bool) -> Result<Selector, Fault> {
-        let mut found = Selector::None;
-        for (name, value) in self.0.iter().filter(|(_, value)| !value.is_empty()) {
-            let Some(selector) = selector(name, value, is_native)? else {
-                continue;
-            };
-            if found != Selector::None && found != selector {
-                return Err(Fault::new(
-                    Kind::InvalidRequest,
-                    "the request points at an identity in two different ways",
-                    "send one of client_id, object_id and msi_res_id",
-                ));
-            }
-            found = selector;
-        }
-        Ok(found)
-    }
-}
-
-fn selector(name: &str, value: &str, is_native: bool) -> Result<Option<Selector>, Fault> {
-    let selector = match name {
-        "client_id" | "clientid" => Selector::ClientId,
-        "object_id" | "principal_id" | "principalId" => Selector::ObjectId,
-        "msi_res_id" | "mi_res_id" | "msi-res-id" | "resource_id" => Selector::ResourceId,
-        "identity" if is_native => Selector::Name,
-        _ => return Ok(None),
-    };
-    if value.len() > MAX_SELECTOR || value.chars().any(char::is_control) {
-        let problem = format!("the parameter '{name}' is too long or has control characters");
-        return Err(Fault::new(Kind::InvalidRequest, problem, "correct it"));
-    }
-    Ok(Some(selector(value.to_owned())))
 }
 
 /// `2018-02-01`, or the same with a suffix such as `-preview`.
@@ -329,20 +240,15 @@ fn is_version(text: &str) -> bool {
         && (text.len() == DATE || text[DATE..].starts_with('-'))
 }
 
-fn json(body: &impl Serialize) -> Vec<u8> {
-    // Invariant: strings and numbers in a struct always serialise; the fallback is never empty all the same.
-    serde_json::to_vec(body).unwrap_or_else(|_| br#"{"error":"server_error"}"#.to_vec())
-}
-
 /// The request id to use: the client's own when it is a GUID (it is written to logs and answers), else none.
 #[must_use]
-pub fn client_request_id<'a>(request: &Request<'a>) -> Option<&'a str> {
-    let shown = (request.header)("x-ms-client-request-id").or_else(|| (request.header)("client-request-id"))?;
+pub fn client_request_id<'a>(header: &Header<'a>) -> Option<&'a str> {
+    let shown = header("x-ms-client-request-id").or_else(|| header("client-request-id"))?;
     std::str::from_utf8(shown).ok().filter(|id| is_guid(id))
 }
 
-const MAX_RETRY_AFTER: u64 = 5;
-const MAX_SELECTOR: usize = 1024;
+/// What proxies add.
+const FORWARDED: [&str; 3] = ["x-forwarded-for", "forwarded", "via"];
 const DATE: usize = "2018-02-01".len();
 
 #[cfg(test)]

@@ -139,7 +139,7 @@ fn unknown_identity(selector: &Selector) -> Fault {
     } else {
         ("Identity not found: no configured identity has this id", "correct the id, or have the operator add it")
     };
-    Fault::new(Kind::InvalidRequest, problem, remedy)
+    Fault::new(Kind::UnknownIdentity, problem, remedy)
 }
 
 #[cfg(test)]
@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn admit(policy: &Policy, selector: Selector, tenant: Option<&str>, resource: &str) -> Result<String, u16> {
-        let caller = Callers::default().recognise(Guard::Metadata, Peer { shown: None }).unwrap();
+        let caller = Callers::default().recognise(Guard::Metadata, Peer::default()).unwrap();
         let (resource, tenant) = (Resource::parse(resource).unwrap(), tenant.map(str::to_owned));
         let ask = Ask { resource, selector, tenant, extras: Extras::default(), challenge: None };
         let permit = policy.admit(&caller, &ask).map_err(|fault| fault.status())?;
@@ -231,7 +231,7 @@ mod tests {
         let mut one = identity("one", 1, false, Resources::Any);
         one.fmi_paths = vec![path("a/b")];
         let policy = Policy::new(vec![one]);
-        let caller = Callers::default().recognise(Guard::Metadata, Peer { shown: None }).unwrap();
+        let caller = Callers::default().recognise(Guard::Metadata, Peer::default()).unwrap();
         for (asked, status) in [(None, None), (Some("a/b"), None), (Some("a"), Some(403)), (Some("a/b/c"), Some(403))] {
             let extras = Extras { fmi_path: asked.map(path), client_claims: None };
             let (resource, selector) = (Resource::parse("r").unwrap(), Selector::None);

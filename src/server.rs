@@ -1,7 +1,9 @@
 //! The listeners: bound before anything is served, drained before anything is cut.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +22,18 @@ use crate::policy::Policy;
 use crate::vend::Vend;
 
 pub mod admin;
+mod form;
 pub mod host;
+pub mod keys;
 pub mod phase;
+mod route;
+pub mod tls;
 pub mod token;
 
 use host::Hosts;
+use keys::Keys;
 use phase::Phase;
+use tls::Tls;
 
 /// Everything that answering a request needs.
 pub struct Service {
@@ -47,15 +55,58 @@ pub struct Service {
     pub clock: Clock,
     /// What our own requests to a host's managed identity carry; one that comes back is in a circle.
     pub mark: Arc<str>,
+    /// The key files of Azure Arc, where that is served.
+    pub keys: Option<Arc<Keys>>,
     /// Where the process is in its life.
     pub phase: Arc<Phase>,
 }
 
+impl Service {
+    /// Makes a key file, which goes away by itself.
+    fn challenge(&self) -> Result<PathBuf, Fault> {
+        let keys =
+            self.keys.as_ref().ok_or_else(|| Fault::new(Kind::Internal, "there are no key files", "report this"))?;
+        let path = keys.issue(self.clock.now())?;
+        let (keys, clock) = (Arc::downgrade(keys), self.clock.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(keys::LIFE).await;
+            if let Some(keys) = keys.upgrade() {
+                keys.sweep(clock.now());
+            }
+        });
+        Ok(path)
+    }
+
+    /// Whether `shown` is what a key file held.
+    fn redeem(&self, shown: &[u8]) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.redeem(shown, self.clock.now()))
+    }
+}
+
+/// Where tokens are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The address.
+    pub address: SocketAddr,
+    /// Whether it is https.
+    pub is_tls: bool,
+}
+
+/// As the configuration writes it.
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_tls { "https://" } else { "" })?;
+        self.address.fmt(f)
+    }
+}
+
 /// Where and how to listen.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
-    /// Addresses for tokens.
-    pub listen: Vec<SocketAddr>,
+    /// Where tokens are served.
+    pub listen: Vec<Listen>,
+    /// What https listeners show.
+    pub tls: Option<Tls>,
     /// The address for health and metrics.
     pub admin_listen: SocketAddr,
     /// Threads that serve tokens.
@@ -68,6 +119,7 @@ pub struct Settings {
 
 /// Running listeners.
 pub struct Server {
+    listen: Vec<Listen>,
     tokens: Listener,
     admin: Listener,
     phase: Arc<Phase>,
@@ -93,12 +145,16 @@ impl Server {
         settings: &Settings,
         service: impl FnOnce(&[SocketAddr], &[SocketAddr]) -> Service,
     ) -> Result<Self, Fault> {
-        let tokens = bind(&settings.listen)?;
+        let addresses: Vec<SocketAddr> = settings.listen.iter().map(|listen| listen.address).collect();
+        let tokens = bind(&addresses)?;
         let admin = bind(&[settings.admin_listen])?;
         let bound = |listeners: &[std::net::TcpListener]| listeners.iter().map(local).collect::<Result<Vec<_>, _>>();
         let service = web::Data::new(service(&bound(&tokens)?, &bound(&admin)?));
         let phase = Arc::clone(&service.phase);
         let data = service.clone();
+        let tls = |listen: &Listen| settings.tls.as_ref().filter(|_| listen.is_tls);
+        let tokens = tokens.into_iter().zip(settings.listen.iter().map(tls)).collect();
+        let admin = admin.into_iter().map(|listener| (listener, None)).collect();
         let tokens = launch(tokens, settings.workers, settings.grace, move |config| {
             config.app_data(data.clone()).default_service(web::to(token::serve));
         })?;
@@ -106,13 +162,20 @@ impl Server {
             config.app_data(service.clone()).default_service(web::to(admin::serve));
         })?;
         phase.begin();
-        Ok(Self { tokens, admin, phase, drain: settings.drain, grace: settings.grace })
+        Ok(Self { listen: settings.listen.clone(), tokens, admin, phase, drain: settings.drain, grace: settings.grace })
     }
 
     /// Where tokens are served.
     #[must_use]
     pub fn token_addresses(&self) -> &[SocketAddr] {
         &self.tokens.addresses
+    }
+
+    /// The same with what is spoken there.
+    #[must_use]
+    pub fn listens(&self) -> Vec<Listen> {
+        let bound = self.tokens.addresses.iter().zip(&self.listen);
+        bound.map(|(address, listen)| Listen { address: *address, ..*listen }).collect()
     }
 
     /// Where health and metrics are served.
@@ -199,13 +262,13 @@ fn local(listener: &std::net::TcpListener) -> Result<SocketAddr, Fault> {
 }
 
 fn launch(
-    listeners: Vec<std::net::TcpListener>,
+    listeners: Vec<(std::net::TcpListener, Option<&Tls>)>,
     workers: usize,
     grace: Duration,
     routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> Result<Listener, Fault> {
-    let addresses = listeners.iter().map(local).collect::<Result<_, _>>()?;
-    let doors = listeners.iter().map(|listener| listener.try_clone().map(Socket::from)).collect::<io::Result<_>>();
+    let addresses = listeners.iter().map(|(listener, _)| local(listener)).collect::<Result<_, _>>()?;
+    let doors = listeners.iter().map(|(listener, _)| listener.try_clone().map(Socket::from)).collect::<io::Result<_>>();
     let doors = doors.map_err(|error| broken(&error))?;
     let mut server = HttpServer::new(move || App::new().configure(routes.clone()))
         .workers(workers)
@@ -214,8 +277,12 @@ fn launch(
         .tcp_nodelay(true)
         .shutdown_timeout(grace.as_secs())
         .disable_signals();
-    for listener in listeners {
-        server = server.listen(listener).map_err(|error| broken(&error))?;
+    for (listener, tls) in listeners {
+        let listening = match tls {
+            Some(tls) => server.listen_rustls_0_23(listener, tls.server()),
+            None => server.listen(listener),
+        };
+        server = listening.map_err(|error| broken(&error))?;
     }
     let server = server.run();
     Ok(Listener { addresses, doors, handle: server.handle(), task: tokio::spawn(server) })

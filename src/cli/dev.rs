@@ -10,17 +10,19 @@ use config::FileFormat;
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use super::env::{Setting, Shell, base_url, exports};
-use super::named::address;
+use super::env::{Setting, Shell, base_url, exports, plain_url};
+use super::named::{address, listen};
 use super::serve::until_told;
 use super::{Failure, print, variables};
 use crate::app::App;
 use crate::clock::Clock;
+use crate::config::arc::KEY_DIR;
 use crate::config::mistake::Report;
 use crate::config::{Config, file};
 use crate::dialect::table::DIALECTS;
+use crate::dialect::{Dialect, Guard};
 use crate::fault::{EX_SOFTWARE, EX_UNAVAILABLE, Fault};
-use crate::server::Server;
+use crate::server::{Listen, Server};
 use crate::sts::{Announcement, DEFAULT_OBJECT_ID, Settings, Sts};
 use crate::telemetry;
 
@@ -32,15 +34,18 @@ use crate::telemetry;
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Dev {
-    /// Where to serve tokens; may be repeated
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4141", value_parser = address)]
-    listen: Vec<SocketAddr>,
+    /// Where to serve tokens, https:// in front for TLS; may be repeated
+    #[arg(long, value_name = "ADDR", default_values = ["127.0.0.1:4141", "https://127.0.0.1:4143"], value_parser = listen)]
+    listen: Vec<Listen>,
     /// Where to serve health and metrics
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4142", value_parser = address)]
     admin_listen: SocketAddr,
     /// What App Service callers show in X-IDENTITY-HEADER
     #[arg(long, value_name = "S", default_value = HEADER_SECRET)]
     header_secret: String,
+    /// Where the key files of Azure Arc lie; without this directory it is not emulated
+    #[arg(long, value_name = "DIR", default_value = KEY_DIR)]
+    arc_key_dir: PathBuf,
 }
 
 impl Dev {
@@ -65,13 +70,15 @@ impl Dev {
     fn config(&self, announcement: &Announcement) -> Result<Config, Failure> {
         let written = json!({
             "server": {
-                "listen": self.listen,
+                "listen": self.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "admin_listen": self.admin_listen,
                 "hosts": CONTAINER_HOSTS,
+                "dialects": self.dialects().map(|dialect| dialect.name).collect::<Vec<_>>(),
                 "header_secret": [{ "env": "BURSAR_DEV_HEADER_SECRET" }],
                 "allow_unauthenticated": true,
                 "drain": "0s",
             },
+            "dialects": { "arc": { "key_dir": self.arc_key_dir } },
             "tenants": { "dev": {
                 "id": announcement.tenant,
                 "authority": announcement.authority,
@@ -100,9 +107,18 @@ impl Dev {
         Ok(Config::resolve(&written, report, Clock::System.now())?)
     }
 
+    /// Every dialect that can be emulated here.
+    fn dialects(&self) -> impl Iterator<Item = &'static Dialect> {
+        let has_tls = self.listen.iter().any(|listen| listen.is_tls);
+        let has_keys = self.arc_key_dir.is_dir();
+        let can =
+            move |dialect: &&Dialect| (has_tls || !dialect.needs_tls) && (has_keys || dialect.guard != Guard::KeyFile);
+        DIALECTS.iter().filter(can)
+    }
+
     fn banner(&self, server: &Server, announcement: &Announcement) -> String {
-        let base = base_url(server.token_addresses());
-        let admin = base_url(server.admin_addresses());
+        let base = base_url(&server.listens());
+        let admin = server.admin_addresses().first().copied().map(plain_url).unwrap_or_default();
         let mut text = String::new();
         // Writing into a String cannot fail.
         write!(
@@ -124,7 +140,8 @@ Point an SDK at it:
             client_id = announcement.client_id.as_deref().unwrap_or_default(),
         )
         .ok();
-        let lines = Shell::Bash.lines(&exports(DIALECTS, &base, Some(&Setting::Text(self.header_secret.clone()))));
+        let usual = DIALECTS.iter().filter(|dialect| dialect.is_default);
+        let lines = Shell::Bash.lines(&exports(usual, &base, Some(&Setting::Text(self.header_secret.clone()))));
         for line in lines.lines() {
             writeln!(text, "  {line}").ok();
         }

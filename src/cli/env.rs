@@ -15,6 +15,7 @@ use crate::config::server::Origin;
 use crate::dialect::table::DIALECTS;
 use crate::dialect::{Dialect, Export};
 use crate::fault::{EX_UNAVAILABLE, EX_USAGE};
+use crate::server::Listen;
 
 /// Print the lines that point an SDK at a running service
 ///
@@ -60,12 +61,12 @@ impl Env {
     /// Mistakes in the configuration, or a secret that cannot be read for a dotenv file.
     pub fn run(self) -> Result<(), Failure> {
         let lines = match self.file.path() {
-            None => exports(DIALECTS, DEV, Some(&Setting::Text(HEADER_SECRET.to_owned()))),
+            None => exports(usual(DIALECTS), DEV, Some(&Setting::Text(HEADER_SECRET.to_owned()))),
             Some(path) => {
                 let config = Config::read(Some(path), variables(), Clock::System.now())?;
                 let base = base_url(&config.server.listen);
                 let secret = config.server.header_secret_origins.first().cloned().map(Setting::From);
-                exports(config.server.dialects.iter().copied(), &base, secret.as_ref())
+                exports(usual(config.server.dialects.iter().copied()), &base, secret.as_ref())
             }
         };
         if lines.is_empty() {
@@ -136,6 +137,11 @@ impl Shell {
     }
 }
 
+/// Those that SDKs are pointed at unless they are told otherwise.
+fn usual(dialects: impl IntoIterator<Item = &'static Dialect>) -> impl Iterator<Item = &'static Dialect> {
+    dialects.into_iter().filter(|dialect| dialect.is_default)
+}
+
 /// The variables that point an SDK at `dialects` served on `base`. Nothing is exported for a header
 /// secret that is not there.
 pub fn exports(
@@ -145,8 +151,9 @@ pub fn exports(
 ) -> Vec<(&'static str, Setting)> {
     let setting = |dialect: &Dialect, export: Export| match export {
         Export::Base => Some(Setting::Text(base.to_owned())),
-        Export::Endpoint => Some(Setting::Text(format!("{base}{}", dialect.path))),
+        Export::Endpoint => Some(Setting::Text(format!("{base}{}", dialect.paths[0]))),
         Export::HeaderSecret => header_secret.cloned(),
+        Export::Thumbprint => None,
     };
     let mut lines = Vec::new();
     for dialect in dialects {
@@ -158,13 +165,24 @@ pub fn exports(
 
 /// The URL of the first address that a program on this machine can connect to.
 #[must_use]
-pub fn base_url(addresses: &[SocketAddr]) -> String {
-    let reachable = |address: &SocketAddr| match address.ip() {
+pub fn base_url(listens: &[Listen]) -> String {
+    let first = listens.iter().find(|listen| !listen.is_tls);
+    first.map(|listen| plain_url(listen.address)).unwrap_or_default()
+}
+
+/// The URL at which a program on this machine reaches `address`.
+#[must_use]
+pub fn plain_url(address: SocketAddr) -> String {
+    format!("http://{}", reachable(address))
+}
+
+/// An address that can be connected to, where every one of the machine is listened on.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
         IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
-        _ => *address,
-    };
-    addresses.first().map(|address| format!("http://{}", reachable(address))).unwrap_or_default()
+        _ => address,
+    }
 }
 
 /// The lines may be run in another directory.
@@ -230,7 +248,7 @@ mod tests {
     #[test]
     fn the_pair_is_exported_whole_or_not_at_all() {
         let names = |secret: Option<&Setting>| -> Vec<&str> {
-            exports(DIALECTS, "http://h", secret).into_iter().map(|(name, _)| name).collect()
+            exports(usual(DIALECTS), "http://h", secret).into_iter().map(|(name, _)| name).collect()
         };
         assert_eq!(names(None), ["AZURE_POD_IDENTITY_AUTHORITY_HOST"]);
         let secret = Setting::Text("s".to_owned());
@@ -240,7 +258,7 @@ mod tests {
     #[test]
     fn the_host_of_imds_is_a_comment_beside_the_pair() {
         let secret = Setting::Text("s".to_owned());
-        let lines = |secret| Shell::Bash.lines(&exports(DIALECTS, "http://h", secret));
+        let lines = |secret| Shell::Bash.lines(&exports(usual(DIALECTS), "http://h", secret));
         assert_eq!(lines(None), "export AZURE_POD_IDENTITY_AUTHORITY_HOST=http://h\n");
         let both = lines(Some(&secret));
         let both: Vec<&str> = both.lines().collect();
@@ -261,7 +279,7 @@ mod tests {
         for (listen, url) in
             [("0.0.0.0:1", "http://127.0.0.1:1"), ("[::]:1", "http://[::1]:1"), ("10.0.0.1:1", "http://10.0.0.1:1")]
         {
-            assert_eq!(base_url(&[listen.parse().unwrap()]), url);
+            assert_eq!(base_url(&[Listen { address: listen.parse().unwrap(), is_tls: false }]), url);
         }
     }
 }

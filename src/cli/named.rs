@@ -7,6 +7,7 @@ use clap::Args;
 use url::Url;
 
 use crate::config::section;
+use crate::server::Listen;
 
 /// A configuration's file, with or without `--config` before it.
 #[derive(Args, Debug)]
@@ -36,6 +37,15 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     }
     section::address(text).map_err(|malformed| malformed.to_string())
+}
+
+/// An address and a port, behind `https://` for TLS.
+///
+/// # Errors
+/// Anything else.
+pub fn listen(text: &str) -> Result<Listen, String> {
+    let is_tls = text.starts_with("https://");
+    Ok(Listen { address: address(text.trim_start_matches("https://"))?, is_tls })
 }
 
 /// The URL of a service; without a scheme it is plain http.

@@ -8,7 +8,7 @@ use clap::Args;
 use reqwest::header::HeaderMap;
 use url::Url;
 
-use super::env::base_url;
+use super::env::plain_url;
 use super::http::get;
 use super::named::service_url;
 use super::{Failure, variables};
@@ -67,7 +67,7 @@ fn admin_address(config: Option<PathBuf>) -> Result<SocketAddr, Failure> {
 }
 
 fn of_service(address: SocketAddr) -> Result<Url, Failure> {
-    Url::parse(&base_url(&[address])).map_err(|error| Failure::new(EX_USAGE, error.to_string()))
+    Url::parse(&plain_url(address)).map_err(|error| Failure::new(EX_USAGE, error.to_string()))
 }
 
 const NO_ADMIN: &str = "there is no /readyz at this address: it is no admin listener. Ask where 'admin_listen' says, 127.0.0.1:4142 by default; tokens are served elsewhere.";

@@ -116,7 +116,7 @@ impl Token {
 
     async fn ask_service(&self) -> Result<String, Failure> {
         let mut url = self.endpoint.clone();
-        url.set_path(NATIVE.path);
+        url.set_path(NATIVE.paths[0]);
         {
             let mut query = url.query_pairs_mut();
             query.append_pair("resource", &self.resource);

@@ -6,16 +6,19 @@ use std::time::Duration;
 use super::secret::Surroundings;
 use super::section::{Section, address, count, duration, flag, parsed};
 use crate::dialect::Dialect;
-use crate::dialect::Guard;
 use crate::dialect::table::{DIALECTS, names};
 use crate::name::Malformed;
 use crate::secret::Secret;
+use crate::server::Listen;
+use crate::server::tls::Tls;
 
 /// The listeners and what they serve.
 #[derive(Debug)]
 pub struct Server {
-    /// Addresses for tokens.
-    pub listen: Vec<SocketAddr>,
+    /// Where tokens are served.
+    pub listen: Vec<Listen>,
+    /// What https listeners show; without one of the operator's, a certificate is made for them.
+    pub tls: Option<Tls>,
     /// The address for health and metrics.
     pub admin_listen: SocketAddr,
     /// Further `Host` names that are ours.
@@ -50,7 +53,8 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Server 
     let has_secret = !listed.is_empty();
     let (header_secrets, header_secret_origins) = header_secrets(listed, surroundings);
     let server = Server {
-        listen: section.some_items("listen", None, ADDRESS, address).unwrap_or_else(|| vec![TOKENS.into()]),
+        listen: section.some_items("listen", None, ADDRESS, listen).unwrap_or_else(|| vec![plain(TOKENS.into())]),
+        tls: section.has("tls").then(|| tls(&mut section, surroundings)).flatten(),
         admin_listen: section.or("admin_listen", ADMIN.into(), parsed(address)),
         hosts: section.items("hosts", "write the name alone", host_name).unwrap_or_default(),
         dialects: dialects(&mut section, has_secret),
@@ -61,7 +65,9 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Server 
         drain: section.or("drain", Duration::from_secs(5), duration(Duration::ZERO)),
     };
     check_reach(&section, &server);
-    if server.admin_listen.port() != 0 && server.listen.contains(&server.admin_listen) {
+    check_tls(&section, &server);
+    let same = |listen: &Listen| listen.address == server.admin_listen;
+    if server.admin_listen.port() != 0 && server.listen.iter().any(same) {
         section.note("admin_listen", "tokens are served there", "choose another port");
     }
     section.end();
@@ -70,9 +76,9 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Server 
 
 /// A listener that other machines reach serves only what proves its callers.
 fn check_reach(section: &Section<'_>, server: &Server) {
-    let proves_nobody = |dialect: &&&Dialect| dialect.guard == Guard::Metadata;
+    let proves_nobody = |dialect: &&&Dialect| dialect.guard.proves_nobody();
     let open: Vec<&str> = server.dialects.iter().filter(proves_nobody).map(|dialect| dialect.name).collect();
-    let exposed = server.listen.iter().any(|listener| !listener.ip().is_loopback());
+    let exposed = server.listen.iter().any(|listen| !listen.address.ip().is_loopback());
     if exposed && !open.is_empty() && !server.allow_unauthenticated {
         let problem = format!("other machines can reach it, and nobody is proved by {}", open.join(" or "));
         let remedy = "listen on loopback, or serve dialects = [\"app-service\"] with a header_secret, or say allow_unauthenticated = true";
@@ -80,16 +86,53 @@ fn check_reach(section: &Section<'_>, server: &Server) {
     }
 }
 
-/// What is served: what is listed, else everything that can be.
+/// What is served over TLS alone needs such a listener.
+fn check_tls(section: &Section<'_>, server: &Server) {
+    let is_https = server.listen.iter().any(|listen| listen.is_tls);
+    if let Some(dialect) = server.dialects.iter().find(|dialect| dialect.needs_tls && !is_https) {
+        let problem = format!("{} is served over https alone, and there is no such listener", dialect.name);
+        section.note("listen", problem, "add one, such as \"https://127.0.0.1:4143\"");
+    }
+    if server.tls.is_some() && !is_https {
+        section.note("tls", "there is no https listener to show the certificate", "write https:// before an address");
+    }
+}
+
+fn tls(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Tls> {
+    let mut section = section.section("tls");
+    let certificate = surroundings.bytes(&mut section, "cert", "name the PEM file with the certificate");
+    let key = surroundings.bytes(&mut section, "key", "name the PEM file with its private key");
+    let unfit = |malformed: Malformed| section.note("cert", malformed.to_string(), "correct 'cert' or 'key'");
+    let tls = Tls::from_pem(&certificate?, &key?).map_err(unfit).ok();
+    section.end();
+    tls
+}
+
+/// An address, behind `https://` for TLS.
+///
+/// # Errors
+/// Anything else.
+pub fn listen(text: &str) -> Result<Listen, Malformed> {
+    match text.strip_prefix("https://") {
+        Some(rest) => Ok(Listen { address: address(rest)?, is_tls: true }),
+        None => Ok(plain(address(text)?)),
+    }
+}
+
+const fn plain(address: SocketAddr) -> Listen {
+    Listen { address, is_tls: false }
+}
+
+/// What is served: what is listed, else what is by default and can be.
 fn dialects(section: &mut Section<'_>, has_secret: bool) -> Vec<&'static Dialect> {
-    let can_serve = |dialect: &&Dialect| has_secret || dialect.guard == Guard::Metadata;
+    let can_serve = |dialect: &&Dialect| has_secret || !dialect.guard.needs_secret();
     let find = |name: &str| {
         let found = DIALECTS.iter().find(|dialect| dialect.name == name);
         found.ok_or(Malformed("no dialect has this name"))
     };
     let choice = format!("choose from {}", names().collect::<Vec<_>>().join(", "));
     let Some(found) = section.some_items("dialects", None, &choice, find) else {
-        return DIALECTS.iter().filter(can_serve).collect();
+        return DIALECTS.iter().filter(|dialect| dialect.is_default).filter(can_serve).collect();
     };
     if let Some(dialect) = found.iter().find(|dialect| !can_serve(dialect)) {
         let problem = format!("{} needs a header secret, and none is configured", dialect.name);

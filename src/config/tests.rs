@@ -31,14 +31,19 @@ credentials = [{ kind = "secret", env = "SECRET" }]
 /// A configuration that has every key there is.
 const EVERY_KEY: &str = r#"
 [server]
-listen = ["127.0.0.1:1", "[::1]:1"]
+listen = ["127.0.0.1:1", "[::1]:1", "https://127.0.0.1:3"]
 admin_listen = "0.0.0.0:2"
 hosts = ["bursar.svc"]
-dialects = ["app-service"]
+dialects = ["app-service", "arc"]
 workers = 3
 header_secret = [{ file = "header" }, { env = "SECRET" }]
 allow_unauthenticated = true
 drain = "0s"
+[server.tls]
+cert = "app.pem"
+key = "app.key"
+[dialects.arc]
+key_dir = "."
 [tenants.contoso]
 id = "contoso.com"
 authority = "https://login.corp:8443"
@@ -152,7 +157,7 @@ fn a_region_is_named_or_looked_for_nearby() {
 #[test]
 fn what_is_not_written_has_its_default() {
     let config = read(GOOD).unwrap();
-    assert_eq!(config.server.listen, ["127.0.0.1:4141".parse().unwrap()]);
+    assert_eq!(config.server.listen[0].to_string(), "127.0.0.1:4141");
     assert_eq!(config.server.admin_listen, "127.0.0.1:4142".parse().unwrap());
     let dialects: Vec<&str> = config.server.dialects.iter().map(|dialect| dialect.name).collect();
     assert_eq!(dialects, ["native", "imds"], "without a header secret app-service is off");
@@ -175,13 +180,16 @@ fn every_key_is_read() {
     std::fs::write(directory.path().join("app.key"), key.serialize_pem()).unwrap();
     let config = read_in(directory.path(), EVERY_KEY, &[]).unwrap();
     let server = &config.server;
-    assert_eq!(server.listen, ["127.0.0.1:1".parse().unwrap(), "[::1]:1".parse().unwrap()]);
+    let listen: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["127.0.0.1:1", "[::1]:1", "https://127.0.0.1:3"]);
+    assert_eq!(server.tls.as_ref().map(|tls| tls.thumbprint().len()), Some(40));
+    assert_eq!(config.key_dir.as_deref(), Some(directory.path()));
     assert_eq!(server.admin_listen, "0.0.0.0:2".parse().unwrap());
     assert_eq!(
         (&server.hosts[..], server.workers, server.drain),
         (&["bursar.svc".to_owned()][..], Some(3), Duration::ZERO)
     );
-    assert_eq!(server.dialects.iter().map(|dialect| dialect.name).collect::<Vec<_>>(), ["app-service"]);
+    assert_eq!(server.dialects.iter().map(|dialect| dialect.name).collect::<Vec<_>>(), ["app-service", "arc"]);
     assert!(server.header_secrets[0].matches(b"shown") && server.header_secrets[1].matches(b"marked-secret"));
     assert!(server.allow_unauthenticated);
     let (rules, Application { tenants, credentials, .. }) = (&config.identities[0].rules, application(&config));
@@ -213,7 +221,8 @@ fn every_key_is_documented() {
     let mut section = "";
     for line in EVERY_KEY.lines() {
         if let Some(header) = line.strip_prefix('[') {
-            section = header.split(['.', ']']).next().unwrap();
+            // A section below `server` is a part of its table.
+            section = header.trim_end_matches(']').rsplit("server.").next().unwrap().split('.').next().unwrap();
         } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with(' ')) {
             let documented = page.contains(&format!("`{key}`")) || page.contains(&format!("`{section}.{key}`"));
             assert!(documented, "{section}.{key} is not in docs/configuration.md");

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::table::DIALECTS;
 use super::*;
 use crate::secret::Secret;
@@ -8,7 +10,7 @@ fn dialect(name: &str) -> &'static Dialect {
 
 fn read(name: &str, query: &str, headers: &[(&str, &'static str)]) -> Result<Ask, Fault> {
     let header = |wanted: &'static str| headers.iter().find(|(n, _)| *n == wanted).map(|(_, v)| v.as_bytes());
-    dialect(name).read(&Request { query, header: &header })
+    dialect(name).read(&Request { query, form: &[], header: &header })
 }
 
 fn selector_of(query: &str) -> Result<Selector, Fault> {
@@ -26,8 +28,10 @@ fn the_metadata_header_is_needed_in_any_case_and_forwarded_requests_are_refused(
         assert_eq!(read("native", "resource=r", &[("metadata", bad)]).unwrap_err().status(), 400, "{bad:?}");
     }
     assert_eq!(read("imds", "", &[]).unwrap_err().status(), 400);
-    let forwarded = [("metadata", "true"), ("x-forwarded-for", "10.0.0.1")];
-    assert_eq!(read("native", "resource=r", &forwarded).unwrap_err().status(), 403);
+    for proxy in ["x-forwarded-for", "forwarded", "via"] {
+        let forwarded = [("metadata", "true"), (proxy, "10.0.0.1")];
+        assert_eq!(read("native", "resource=r", &forwarded).unwrap_err().status(), 403, "{proxy}");
+    }
 }
 
 #[test]
@@ -46,6 +50,14 @@ fn the_api_version_is_held_to_the_row() {
         ("app-service", "api-version=2019-08-01", true),
         ("app-service", "api-version=2017-09-01", false),
         ("app-service", "", false),
+        ("app-service-2017", "api-version=2017-09-01", true),
+        ("app-service-2017", "api-version=2018-02-01", false),
+        ("cloud-shell", "", true),
+        ("arc", "api-version=2019-08-15", true),
+        ("arc", "api-version=2019-01-01", false),
+        ("service-fabric", "api-version=2019-07-01-preview", true),
+        ("service-fabric", "api-version=2020-05-01", true),
+        ("service-fabric", "api-version=2019-06-30", false),
     ] {
         let got = read(name, &format!("resource=r&{version}"), METADATA);
         assert_eq!(got.is_ok(), fine, "{name} {version}");
@@ -67,7 +79,8 @@ fn every_selector_spelling_is_taken_on_every_dialect() {
         ("resource_id", Selector::ResourceId(id())),
     ] {
         for row in DIALECTS {
-            let query = format!("api-version=2024-01-01&resource=r&{spelling}=abc");
+            let version = if let Version::Only(one) = row.version { one } else { "2024-01-01" };
+            let query = format!("api-version={version}&resource=r&{spelling}=abc");
             assert_eq!(read(row.name, &query, METADATA).unwrap().selector, expected, "{} {spelling}", row.name);
         }
     }
@@ -193,21 +206,28 @@ fn every_dialect_has_its_row_in_the_documentation() {
     for dialect in DIALECTS {
         let guard = match dialect.guard {
             Guard::HeaderSecret(header) => format!("`{}`: a header secret", header.to_ascii_uppercase()),
+            Guard::KeyFile => "`Metadata: true`, then `Authorization: Basic` with what a key file holds".to_owned(),
             Guard::Metadata => "`Metadata: true`".to_owned(),
         };
         let version = match dialect.version {
             Version::From(oldest) => format!("`{oldest}` or later"),
+            Version::Only(one) => format!("`{one}`"),
             Version::Optional => "not needed".to_owned(),
         };
         let also =
             if dialect.is_native { "also `identity`, `tenant`, `claims`, `client_claims`, `fmi_path`" } else { "" };
         let errors = match dialect.envelope {
+            Envelope::Nested => "`error` with `code` and `message`",
             Envelope::OAuth => "`error`, `error_description`",
+            Envelope::Pascal => "these, `message`, `StatusCode`, `Message`, `CorrelationId`",
             Envelope::Union => "these, `statusCode`, `message`, `correlationId`",
         };
         let exports: Vec<String> = dialect.exports.iter().map(|(name, _)| format!("`{name}`")).collect();
-        let (name, path, exports) = (dialect.name, dialect.path, exports.join(", "));
-        let row = format!("| `{name}` | `{path}` | {guard} | {version} | {also} | {errors} | {exports} |");
+        let paths: Vec<String> = dialect.paths.iter().map(|path| format!("`{path}`")).collect();
+        let scheme = if dialect.needs_tls { ", https alone" } else { "" };
+        let asked = format!("{} {}{scheme}", dialect.method.as_str(), paths.join(", "));
+        let (name, exports) = (dialect.name, exports.join(", "));
+        let row = format!("| `{name}` | {asked} | {guard} | {version} | {also} | {errors} | {exports} |");
         assert!(rows.contains(&row.replace("  ", " ").as_str()), "docs/endpoints.md has no row\n{row}");
     }
     let documented = rows.iter().take_while(|row| row.matches('|').count() == 8).count();

@@ -63,6 +63,8 @@ pub enum Kind {
     Throttled,
     /// The caller did not prove itself.
     Unauthenticated,
+    /// The ask points at an identity that is not there.
+    UnknownIdentity,
     /// The authority cannot be reached or does not answer properly.
     Unavailable,
     /// Something on this machine is in the way of starting.
@@ -130,6 +132,7 @@ const fn row(kind: Kind) -> (Turn, u16, &'static str, u8, Rest) {
         Kind::RejectedCredential => (Turn::Operator, 403, "invalid_client", EX_NOPERM, REJECTED),
         Kind::Throttled => (Turn::Authority, 429, "too_many_requests", EX_UNAVAILABLE, THROTTLED),
         Kind::Unauthenticated => (Turn::Caller, 401, "access_denied", EX_NOPERM, MINUTE),
+        Kind::UnknownIdentity => (Turn::Caller, 400, "invalid_request", EX_USAGE, MINUTE),
         Kind::Unavailable => (Turn::Authority, 503, "service_unavailable", EX_UNAVAILABLE, PASSING),
         Kind::Unstartable => (Turn::Operator, 503, "service_unavailable", EX_UNAVAILABLE, MINUTE),
         Kind::UnusableCredential => (Turn::Operator, 403, "invalid_client", EX_NOPERM, MINUTE),

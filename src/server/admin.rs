@@ -5,7 +5,8 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::Service;
-use super::token::{check_host, fresh_id, refuse};
+use super::route::check_host;
+use super::token::{fresh_id, refuse};
 use crate::fault::{Fault, Kind};
 
 /// Answers any request to the admin listener.

@@ -1,33 +1,33 @@
 //! The token listener: one request travels the whole line here, and nothing else happens.
 
-use std::borrow::Cow;
-
-use actix_web::http::Method;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 
-use super::Service;
-use super::host::Hosts;
+use super::route::Astray;
+use super::{Service, form, route};
 use crate::caller::Peer;
 use crate::clock::Stopwatch;
-use crate::dialect::{Dialect, Envelope, Guard, Reply, Request, client_request_id};
+use crate::dialect::{Dialect, Envelope, Guard, Header, Method, Reply, Request, client_request_id};
 use crate::fault::{Fault, Kind, Turn};
-use crate::source::host::MARK;
 
 /// Answers any request to a token listener.
-pub async fn serve(request: HttpRequest, service: web::Data<Service>) -> HttpResponse {
+pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Data<Service>) -> HttpResponse {
     let watch = Stopwatch::start();
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
-    let text = Request { query: request.query_string(), header: &header };
-    let request_id = client_request_id(&text).map_or_else(fresh_id, str::to_owned);
-    let mut response = match route(&request, &service) {
+    let request_id = client_request_id(&header).map_or_else(fresh_id, str::to_owned);
+    let mut response = match route::of(&request, &service) {
         Ok(dialect) => {
-            let result = answer(dialect, &text, &service, &request_id).await;
+            let result = answer(dialect, &request, payload, &service, &request_id).await;
             service.metrics.answered(dialect.name, &result, watch.elapsed());
             log(dialect.name, &result, &request_id);
-            write(result.unwrap_or_else(|fault| dialect.refuse(&fault, &request_id)), &request_id)
+            match result {
+                Ok(reply) => write(reply, &request_id),
+                Err(fault) => refused(dialect, &fault, &request, &service, &request_id),
+            }
         }
-        Err(fault) => refuse(&fault, &request_id),
+        Err(astray) => lost(&astray, &request_id),
     };
     if service.phase.is_draining() {
         service.phase.count();
@@ -37,74 +37,57 @@ pub async fn serve(request: HttpRequest, service: web::Data<Service>) -> HttpRes
 }
 
 /// The straight line: read, recognise, admit, vend, reply.
-async fn answer(dialect: &Dialect, text: &Request<'_>, service: &Service, request_id: &str) -> Result<Reply, Fault> {
-    let ask = dialect.read(text)?;
-    let shown = match dialect.guard {
-        Guard::HeaderSecret(name) => (text.header)(name),
-        Guard::Metadata => None,
+async fn answer(
+    dialect: &Dialect,
+    request: &HttpRequest,
+    payload: web::Payload,
+    service: &Service,
+    request_id: &str,
+) -> Result<Reply, Fault> {
+    let form = match dialect.method {
+        Method::Get => web::Bytes::new(),
+        Method::Post => form::read(payload).await?,
     };
-    let caller = service.callers.recognise(dialect.guard, Peer { shown })?;
+    let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
+    let ask = dialect.read(&Request { query: request.query_string(), form: &form, header: &header })?;
+    let caller = service.callers.recognise(dialect.guard, peer(dialect.guard, &header, service))?;
     let permit = service.policy.admit(&caller, &ask)?;
     let token = service.vend.vend(&permit, request_id).await?;
     Ok(dialect.reply(&ask, &permit.identity().client_id, &token, service.clock.now()))
 }
 
-/// The dialect that a request is for. Host first, then path, then method; headers that a dialect wants
-/// come later, because a client that probes for other endpoints must see 404 and not 400.
-fn route<'a>(request: &HttpRequest, service: &'a Service) -> Result<&'a Dialect, Fault> {
-    refuse_own(request, &service.mark)?;
-    check_host(request, &service.hosts)?;
-    let path = plain(request.path());
-    let dialect = service.dialects.iter().find(|dialect| dialect.path == path);
-    let dialect = dialect.ok_or_else(|| nothing_there(&service.dialects))?;
-    if request.method() != Method::GET {
-        return Err(Fault::new(Kind::MethodNotAllowed, "this path takes GET", "send a GET"));
+/// What the request shows of its caller.
+fn peer<'a>(guard: Guard, header: &Header<'a>, service: &Service) -> Peer<'a> {
+    match guard {
+        Guard::HeaderSecret(name) => Peer { shown: header(name), ..Peer::default() },
+        Guard::KeyFile => {
+            let shown = header("authorization").and_then(|shown| shown.strip_prefix(BASIC));
+            let holds_key = shown.is_some_and(|shown| service.redeem(shown));
+            Peer { holds_key, ..Peer::default() }
+        }
+        Guard::Metadata => Peer::default(),
     }
-    Ok(dialect)
 }
 
-/// What points our own managed identity at ourselves would have us wait for ourselves.
-fn refuse_own(request: &HttpRequest, mark: &str) -> Result<(), Fault> {
-    if request.headers().get(MARK).is_none_or(|shown| shown.as_bytes() != mark.as_bytes()) {
-        return Ok(());
+/// A refusal in the words of the dialect. Whoever shows no key is told where one lies.
+fn refused(
+    dialect: &Dialect,
+    fault: &Fault,
+    request: &HttpRequest,
+    service: &Service,
+    request_id: &str,
+) -> HttpResponse {
+    let challenged = dialect.guard == Guard::KeyFile && fault.kind == Kind::Unauthenticated;
+    if !challenged || request.headers().contains_key(AUTHORIZATION) {
+        return write(dialect.refuse(fault, request_id), request_id);
     }
-    let remedy = "let this service's own managed identity be asked of the host, see docs/configuration.md";
-    Err(Fault::new(Kind::Loop, "this service has asked itself for a token", remedy))
-}
-
-fn nothing_there(served: &[&Dialect]) -> Fault {
-    let paths: Vec<&str> = served.iter().map(|dialect| dialect.path).collect();
-    Fault::new(Kind::NotFound, "there is nothing at this path", format!("ask for a token at {}", paths.join(" or ")))
-}
-
-/// The header and, in an absolute-form target, the authority must both be ours.
-pub(super) fn check_host(request: &HttpRequest, hosts: &Hosts) -> Result<(), Fault> {
-    // A header that is no text is nobody's name, and must not count as absent.
-    let header = request.headers().get(HOST).map(|host| host.to_str().unwrap_or_default());
-    let target = request.uri().authority().map(actix_web::http::uri::Authority::as_str);
-    let ours =
-        header.or(target).is_some_and(|host| hosts.are_ours(host)) && target.is_none_or(|host| hosts.are_ours(host));
-    if ours {
-        return Ok(());
+    match service.challenge() {
+        Ok(path) => {
+            let response = write(dialect.refuse(fault, request_id), request_id);
+            with(response, WWW_AUTHENTICATE, &format!("Basic realm={}", path.display()))
+        }
+        Err(fault) => write(dialect.refuse(&fault, request_id), request_id),
     }
-    Err(Fault::new(
-        Kind::InvalidRequest,
-        "the Host header names another host",
-        "ask by address or by localhost, or have the operator add the name to 'server.hosts'",
-    ))
-}
-
-/// The path without doubled and trailing slashes, which several clients send.
-fn plain(path: &str) -> Cow<'_, str> {
-    if !path.contains("//") && !path.ends_with('/') {
-        return Cow::Borrowed(path);
-    }
-    let mut plain = String::with_capacity(path.len());
-    for part in path.split('/').filter(|part| !part.is_empty()) {
-        plain.push('/');
-        plain.push_str(part);
-    }
-    Cow::Owned(plain)
 }
 
 fn write(reply: Reply, request_id: &str) -> HttpResponse {
@@ -116,11 +99,24 @@ fn write(reply: Reply, request_id: &str) -> HttpResponse {
 }
 
 /// Answers what no dialect is asked for.
+fn lost(astray: &Astray, request_id: &str) -> HttpResponse {
+    let response = refuse(&astray.fault, request_id);
+    match &astray.allow {
+        Some(methods) => with(response, ALLOW, methods),
+        None => response,
+    }
+}
+
+/// Answers with a fault that is no dialect's.
 pub(super) fn refuse(fault: &Fault, request_id: &str) -> HttpResponse {
     tracing::debug!(%fault, request_id, "refused");
-    let mut response = write(Envelope::OAuth.refuse(fault, request_id), request_id);
-    if fault.kind == Kind::MethodNotAllowed {
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+    write(Envelope::OAuth.refuse(fault, request_id), request_id)
+}
+
+/// The same with a header; one that no header can hold is left out.
+pub(super) fn with(mut response: HttpResponse, name: HeaderName, value: &str) -> HttpResponse {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
     }
     response
 }
@@ -155,21 +151,4 @@ fn log(dialect: &str, result: &Result<Reply, Fault>, request_id: &str) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slashes_that_clients_add_are_taken_away() {
-        for (sent, meant) in [
-            ("/token", "/token"),
-            ("/token/", "/token"),
-            ("//metadata/identity/oauth2/token", "/metadata/identity/oauth2/token"),
-            ("/metadata//identity/oauth2/token//", "/metadata/identity/oauth2/token"),
-            ("/", ""),
-            ("/Token", "/Token"),
-        ] {
-            assert_eq!(plain(sent), meant);
-        }
-    }
-}
+const BASIC: &[u8] = b"Basic ";

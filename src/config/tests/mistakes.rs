@@ -114,7 +114,7 @@ fn each_plain_section_tells_its_mistakes() {
             "[server]\nlisten = ['0.0.0.0:4141']",
             "server.listen: other machines can reach it, and nobody is proved by native or imds",
         ),
-        ("[server]\ndialects = ['arc']", "server.dialects[0]: no dialect has this name"),
+        ("[server]\ndialects = ['imdsv2']", "server.dialects[0]: no dialect has this name"),
         ("[server]\ndialects = []", "server.dialects: the list is empty"),
         ("[server]\ndialects = ['app-service']", "server.dialects: app-service needs a header secret"),
         (
@@ -134,7 +134,7 @@ fn each_plain_section_tells_its_mistakes() {
         ("[server]\nhosts = ['http://x']", "server.hosts[0]: a host is a name"),
         ("[server]\nallow_unauthenticated = 1", "server.allow_unauthenticated: this must be true or false"),
         ("[server]\nstatus_page = true", "server.status_page: the key is unknown"),
-        ("[server.tls]\ncert = 'x'", "server.tls: the key is unknown"),
+        ("[server.tsl]\ncert = 'x'", "server.tsl: the key is unknown"),
         ("[freshness]\nlate = '10s'", "freshness.last: it is longer than 'late'"),
         ("[freshness]\nrefresh_rate = 0", "freshness.refresh_rate: this must be a whole number"),
         (

@@ -1,0 +1,169 @@
+//! The key files of Azure Arc: whoever can read one is a program of this machine, in the directory's group.
+//!
+//! A first request is answered with the path of a new file, a second one shows what the file holds. Each
+//! serves once and lives for a minute, and few live at a time, since any program can have them made.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+use crate::fault::{Fault, Kind};
+use crate::secret::Secret;
+
+/// The key files of one directory.
+#[derive(Debug)]
+pub struct Keys {
+    directory: PathBuf,
+    alive: Mutex<Vec<Key>>,
+}
+
+/// A file, which is removed with this.
+#[derive(Debug)]
+struct Key {
+    path: PathBuf,
+    secret: Secret,
+    issued: Timestamp,
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "a key file cannot be removed");
+        }
+    }
+}
+
+impl Keys {
+    /// Key files in `directory`. Those that an earlier process left behind are removed.
+    #[must_use]
+    pub fn new(directory: PathBuf) -> Self {
+        let left = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
+        for path in left.filter(|path| is_ours(path)) {
+            fs::remove_file(path).ok();
+        }
+        Self { directory, alive: Mutex::default() }
+    }
+
+    /// Makes a file, and tells where.
+    ///
+    /// # Errors
+    /// 429 when too many are alive; the operator's fault when it cannot be written.
+    pub fn issue(&self, now: Timestamp) -> Result<PathBuf, Fault> {
+        let mut alive = self.swept(now);
+        if alive.len() >= MOST {
+            let problem = "too many challenges are open";
+            return Err(Fault::new(Kind::Throttled, problem, "ask again in a moment")
+                .with_retry_after(Some(Duration::from_secs(1))));
+        }
+        let key = self.make(now).map_err(|error| {
+            let remedy = "let this process write into the directory of 'dialects.arc.key_dir'";
+            Fault::new(Kind::Misconfigured, "no key file can be written", remedy)
+                .with_inward(format!("{}: {error}", self.directory.display()))
+        })?;
+        let path = key.path.clone();
+        alive.push(key);
+        Ok(path)
+    }
+
+    /// Whether `shown` is what a living file holds. It is used up with that.
+    pub fn redeem(&self, shown: &[u8], now: Timestamp) -> bool {
+        let mut alive = self.swept(now);
+        let fits =
+            alive.iter().enumerate().fold(None, |found, (n, key)| key.secret.matches(shown).then_some(n).or(found));
+        fits.map(|n| alive.swap_remove(n)).is_some()
+    }
+
+    /// Removes what has lived for its minute.
+    pub fn sweep(&self, now: Timestamp) {
+        drop(self.swept(now));
+    }
+
+    fn swept(&self, now: Timestamp) -> MutexGuard<'_, Vec<Key>> {
+        // Invariant: no code panics while it holds this lock, and the list is whole between statements.
+        let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        alive.retain(|key| (key.issued..key.issued + LIFE).contains(&now));
+        alive
+    }
+
+    fn make(&self, now: Timestamp) -> io::Result<Key> {
+        let mut bytes = [0; 32];
+        SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("the system gives no randomness"))?;
+        let secret = Secret::from(URL_SAFE_NO_PAD.encode(bytes));
+        let path = self.directory.join(format!("{PREFIX}{}{SUFFIX}", Uuid::new_v4()));
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&path)?;
+        // From here on the file goes with the key, also when nothing can be written to it.
+        let key = Key { path, secret, issued: now };
+        file.write_all(key.secret.expose().as_bytes())?;
+        Ok(key)
+    }
+}
+
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+}
+
+/// So many files are alive at most.
+const MOST: usize = 16;
+/// How long a file may lie there.
+pub const LIFE: Duration = Duration::from_mins(1);
+/// For us to write and for the directory's group to read.
+const MODE: u32 = 0o640;
+const PREFIX: &str = "bursar-";
+/// Clients insist on it.
+const SUFFIX: &str = ".key";
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1000);
+
+    #[test]
+    fn a_key_opens_once_within_its_minute() {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = Keys::new(directory.path().to_owned());
+        let (first, second) = (keys.issue(NOW).unwrap(), keys.issue(NOW).unwrap());
+        let metadata = fs::metadata(&first).unwrap();
+        assert!(metadata.permissions().mode() & 0o777 == 0o640 && metadata.len() <= 4096);
+        assert!(first.extension().is_some_and(|extension| extension == "key"));
+        let held = |path: &Path| fs::read(path).unwrap();
+        let (one, two) = (held(&first), held(&second));
+        assert!(!keys.redeem(b"", NOW) && !keys.redeem(b"wrong", NOW) && !keys.redeem(&one[1..], NOW));
+        assert!(keys.redeem(&one, NOW) && !keys.redeem(&one, NOW));
+        assert!(!first.exists() && second.exists());
+        assert!(!keys.redeem(&two, NOW + LIFE));
+        assert!(!second.exists());
+    }
+
+    #[test]
+    fn few_are_alive_and_none_outlives_its_process() {
+        let directory = tempfile::tempdir().unwrap();
+        let count = || fs::read_dir(directory.path()).unwrap().count();
+        fs::write(directory.path().join("bursar-left.key"), "x").unwrap();
+        fs::write(directory.path().join("himds.key"), "x").unwrap();
+        let keys = Keys::new(directory.path().to_owned());
+        assert_eq!(count(), 1, "what is not ours stays");
+        let issued: Vec<_> = (0..20).map(|_| keys.issue(NOW).is_ok()).collect();
+        assert_eq!(issued.iter().filter(|ok| **ok).count(), 16);
+        assert_eq!(count(), 17);
+        keys.sweep(NOW + LIFE);
+        assert_eq!(count(), 1);
+        keys.issue(NOW + LIFE).unwrap();
+        drop(keys);
+        assert_eq!(count(), 1);
+        let nowhere = Keys::new(directory.path().join("nowhere"));
+        assert_eq!(nowhere.issue(NOW).unwrap_err().kind, Kind::Misconfigured);
+    }
+}

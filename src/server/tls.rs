@@ -1,0 +1,117 @@
+//! The certificate that https listeners show: the operator's, or one of the moment.
+//!
+//! Service Fabric's clients pin its SHA-1 thumbprint and look at nothing else, so one that nobody signed
+//! serves them well.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::fault::{Fault, Kind};
+use crate::name::Malformed;
+
+/// What an https listener shows and signs with.
+#[derive(Clone)]
+pub struct Tls {
+    server: Arc<ServerConfig>,
+    thumbprint: String,
+}
+
+impl Tls {
+    /// Reads a certificate with its chain, leaf first, and its key, both PEM.
+    ///
+    /// # Errors
+    /// There is none, or the key belongs to another.
+    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, Malformed> {
+        let chain: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(certificate).collect();
+        let chain = chain.ok().filter(|chain| !chain.is_empty());
+        let chain = chain.ok_or(Malformed("the file holds no PEM certificate"))?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Malformed("the file holds no PEM private key"))?;
+        Self::of(chain, key).map_err(|_| Malformed("the key does not belong to the certificate"))
+    }
+
+    /// Makes one for these addresses, which holds as long as certificates can.
+    ///
+    /// # Errors
+    /// Only a bug of ours.
+    pub fn generate(listeners: &[SocketAddr]) -> Result<Self, Fault> {
+        let made = || -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+            let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
+            params.distinguished_name.push(DnType::CommonName, "Bursar");
+            params.subject_alt_names.extend(listeners.iter().map(|address| SanType::IpAddress(address.ip())));
+            let key = KeyPair::generate()?;
+            let certificate = params.self_signed(&key)?;
+            Ok(Self::of(vec![certificate.into()], key.into())?)
+        };
+        made().map_err(|error| {
+            Fault::new(Kind::Internal, "no certificate can be made for the https listener", "report this")
+                .with_inward(error.to_string())
+        })
+    }
+
+    fn of(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, rustls::Error> {
+        let thumbprint = chain.first().map(|leaf| thumbprint(leaf)).unwrap_or_default();
+        let server = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        Ok(Self { server: Arc::new(server), thumbprint })
+    }
+
+    /// What clients pin: 40 hex digits in upper case.
+    #[must_use]
+    pub fn thumbprint(&self) -> &str {
+        &self.thumbprint
+    }
+
+    /// For the web framework, which wants one of its own for each listener.
+    pub(super) fn server(&self) -> ServerConfig {
+        ServerConfig::clone(&self.server)
+    }
+}
+
+/// The thumbprint says which certificate it is; the key is not shown.
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("thumbprint", &self.thumbprint).finish_non_exhaustive()
+    }
+}
+
+/// The SHA-1 thumbprint of a certificate, as Windows and Service Fabric write it.
+#[must_use]
+pub fn thumbprint(certificate: &[u8]) -> String {
+    digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate).as_ref().iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        (CertificateParams::new(vec!["a".to_owned()]).unwrap().self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    #[test]
+    fn a_certificate_needs_its_own_key() {
+        let ((certificate, key), (_, other)) = (pair(), pair());
+        let tls = Tls::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+        assert!(tls.thumbprint().len() == 40 && tls.thumbprint().bytes().all(|b| b.is_ascii_hexdigit()));
+        for (certificate, key, told) in [
+            ("", key.as_str(), "no PEM certificate"),
+            (certificate.as_str(), "", "no PEM private key"),
+            (certificate.as_str(), other.as_str(), "does not belong"),
+        ] {
+            let problem = Tls::from_pem(certificate.as_bytes(), key.as_bytes()).err().unwrap().to_string();
+            assert!(problem.contains(told), "{problem}");
+        }
+        assert_ne!(Tls::generate(&[]).unwrap().thumbprint(), Tls::generate(&[]).unwrap().thumbprint());
+    }
+}

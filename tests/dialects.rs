@@ -1,0 +1,164 @@
+//! Each contract of managed identity over a real socket, beyond what the pure tests can see.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::Value;
+use support::{APP, HEADER, Reply, TWO_IDENTITIES, World};
+
+const VAULT: &str = "resource=https%3A%2F%2Fvault.azure.net";
+const ALL: &str =
+    r#"dialects = ["native", "imds", "app-service", "app-service-2017", "cloud-shell", "arc", "service-fabric"]"#;
+
+/// A service that speaks every dialect, also over TLS.
+async fn world() -> World {
+    let directory = support::directory();
+    std::fs::create_dir(directory.path().join("keys")).unwrap();
+    let listen = "listen = [\"127.0.0.1:0\"]\n";
+    assert!(TWO_IDENTITIES.contains(listen));
+    let all = format!("listen = [\"127.0.0.1:0\", \"https://127.0.0.1:0\"]\n{ALL}\n");
+    let config = TWO_IDENTITIES.replacen(listen, &all, 1).replacen(
+        "[tenants.one]",
+        "[dialects.arc]\nkey_dir = \"keys\"\n\n[tenants.one]",
+        1,
+    );
+    World::within(directory, &config).await
+}
+
+async fn get(world: &World, target: &str, headers: &[(&str, &str)]) -> Reply {
+    let request = world.http.get(format!("{}{target}", world.tokens()));
+    world.send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+}
+
+async fn post(world: &World, target: &str, body: &'static str) -> Reply {
+    let url = format!("{}{target}", world.tokens());
+    world.send(world.http.post(url).header("Metadata", "true").body(body)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_generations_of_app_service_share_a_path() {
+    let world = world().await;
+    let old = format!("/msi/token?api-version=2017-09-01&{VAULT}");
+    get(&world, &format!("{old}&clientid={}", APP.to_uppercase()), &[("secret", HEADER)]).await.token();
+    get(&world, &format!("/msi/token?api-version=2019-08-01&{VAULT}"), &[("x-identity-header", HEADER)]).await.token();
+    for (target, header) in
+        [(old.as_str(), "x-identity-header"), ("/msi/token?api-version=2019-08-01&resource=r", "secret")]
+    {
+        assert_eq!(get(&world, target, &[(header, HEADER)]).await.status, 401, "the other one's header: {target}");
+    }
+    let reply = get(&world, &format!("{old}&clientid=nobody"), &[("secret", HEADER)]).await;
+    assert_eq!(reply.status, 400);
+    for field in ["error", "error_description", "message", "Message", "CorrelationId"] {
+        assert!(reply.body[field].is_string(), "{field} in {reply:?}");
+    }
+    assert_eq!(reply.body["StatusCode"], 400);
+    let reply = get(&world, "/msi/token?resource=r", &[("x-identity-header", HEADER)]).await;
+    assert!(reply.description().contains("api-version=2019-08-01"), "the newer one is recommended: {reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cloud_shell_takes_a_form_or_a_query() {
+    let world = world().await;
+    for (target, body) in [
+        ("/oauth2/token", "resource=https%3A%2F%2Fvault.azure.net"),
+        ("/oauth2/token?resource=https://vault.azure.net", ""),
+        ("/metadata/identity/oauth2/token", "resource=r&client_id=b0b00000-0000-4000-8000-000000000002"),
+        ("/metadata/identity/oauth2/token?api-version=2018-02-01", "resource=r"),
+    ] {
+        let reply = post(&world, target, body).await;
+        assert!(reply.body["resource"].is_string() && !reply.token().is_empty(), "{target}");
+    }
+    let reply = post(&world, "/oauth2/token", "resource=r&client_id=nobody").await;
+    assert_eq!((reply.status, &reply.body["error"]["code"]), (400, &Value::from("ManagedIdentityNotFound")));
+    assert!(reply.body["error"]["message"].as_str().unwrap().contains("Identity not found"), "{reply:?}");
+
+    let large = Box::leak(format!("resource=r&x={}", "y".repeat(17 << 10)).into_boxed_str());
+    let reply = post(&world, "/oauth2/token", large).await;
+    assert!(reply.status == 400 && reply.body["error"]["message"].as_str().unwrap().contains("too large"), "{reply:?}");
+    let request = world.http.get(format!("{}/oauth2/token?{VAULT}", world.tokens()));
+    let reply = world.send(request.header("Metadata", "true")).await;
+    assert_eq!((reply.status, reply.headers["allow"].to_str().unwrap()), (405, "POST"));
+    let request = world.http.delete(format!("{}/metadata/identity/oauth2/token", world.tokens()));
+    let reply = world.send(request).await;
+    assert_eq!((reply.status, reply.headers["allow"].to_str().unwrap()), (405, "GET, POST"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arc_challenges_with_a_file_that_serves_once() {
+    let world = world().await;
+    let target = format!("/arc/token?api-version=2020-06-01&{VAULT}&client_id={APP}");
+    let ask = async |headers: &[(&str, &str)]| get(&world, &target, headers).await;
+    let challenge = |reply: &Reply| {
+        let header = reply.headers["www-authenticate"].to_str().unwrap().to_owned();
+        assert_eq!((reply.status, header.matches('=').count()), (401, 1), "{header}");
+        header.strip_prefix("Basic realm=").unwrap().to_owned()
+    };
+    assert_eq!(ask(&[]).await.status, 400, "Metadata: true comes first");
+    let path = challenge(&ask(&[("Metadata", "true")]).await);
+    assert!(path.ends_with(".key"), "{path}");
+    let key = format!("Basic {}", std::fs::read_to_string(&path).unwrap());
+    let reply = ask(&[("Metadata", "true"), ("Authorization", "Basic wrong")]).await;
+    assert!(reply.status == 401 && reply.headers.get("www-authenticate").is_none(), "no second chance: {reply:?}");
+    let reply = ask(&[("Metadata", "true"), ("Authorization", &key)]).await;
+    assert_eq!((reply.token().is_empty(), reply.body["client_id"].as_str()), (false, Some(APP)));
+    assert_eq!(ask(&[("Metadata", "true"), ("Authorization", &key)]).await.status, 401);
+    assert!(!std::path::Path::new(&path).exists());
+
+    let late = challenge(&ask(&[("Metadata", "true")]).await);
+    let key = format!("Basic {}", std::fs::read_to_string(&late).unwrap());
+    world.hand.advance(Duration::from_mins(1));
+    assert_eq!(ask(&[("Metadata", "true"), ("Authorization", &key)]).await.status, 401, "a minute is over");
+    for _ in 0..16 {
+        challenge(&ask(&[("Metadata", "true")]).await);
+    }
+    let reply = ask(&[("Metadata", "true")]).await;
+    assert_eq!((reply.status, reply.retry_after()), (429, Some(1)), "{reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn service_fabric_is_served_over_tls_alone() {
+    let world = world().await;
+    let listens = world.server.listens();
+    let tls = listens.iter().find(|listen| listen.is_tls).unwrap();
+    let http = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().unwrap();
+    let target = format!("/fabric/token?api-version=2019-07-01-preview&{VAULT}");
+    let url = format!("{tls}{target}");
+    let reply = world.send(http.get(&url).header("Secret", HEADER)).await;
+    assert_eq!(reply.body["token_type"], "Bearer");
+    reply.token();
+    let reply = world.send(http.get(&url).header("Secret", "wrong")).await;
+    assert_eq!((reply.status, &reply.body["error"]["code"]), (401, &Value::from("SecretHeaderNotFound")));
+    assert_eq!(get(&world, &target, &[("Secret", HEADER)]).await.status, StatusCode::NOT_FOUND);
+    // The others are served there too.
+    world.send(http.get(format!("{tls}/token?{VAULT}")).header("Metadata", "true")).await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_usual_ones_are_served_unasked() {
+    let world = World::start().await;
+    for target in ["/arc/token", "/fabric/token", "/oauth2/token"] {
+        assert_eq!(world.ask(target).await.status, 404, "{target}");
+    }
+    let old = get(&world, &format!("/msi/token?api-version=2017-09-01&{VAULT}"), &[("secret", HEADER)]).await;
+    assert!(old.status == 400 && old.description().contains("api-version=2019-08-01"), "{old:?}");
+}
+
+#[test]
+fn what_a_dialect_needs_has_to_be_there() {
+    let directory = support::directory();
+    for (dialect, told) in [
+        ("arc", "dialects.arc.key_dir: the directory of the key files is not there"),
+        ("service-fabric", "server.listen: service-fabric is served over https alone"),
+    ] {
+        let listed = format!("[server]\ndialects = [\"{dialect}\"]");
+        let missing = "[dialects.arc]\nkey_dir = \"nowhere\"\n\n[tenants.one]";
+        let text = TWO_IDENTITIES.replacen("[server]", &listed, 1).replacen("[tenants.one]", missing, 1);
+        let path = support::write_config(directory.path(), &text, "http://127.0.0.1:1");
+        let output = support::bursar().args(["check", "--config"]).arg(path).output().unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.code() == Some(64) && shown.contains(told), "{shown}");
+    }
+}
