@@ -31,7 +31,7 @@ pub mod tls;
 pub mod token;
 
 use host::Hosts;
-use keys::Keys;
+use keys::{Key, Keys};
 use phase::Phase;
 use tls::Tls;
 
@@ -77,9 +77,16 @@ impl Service {
         Ok(path)
     }
 
-    /// Whether `shown` is what a key file held.
-    fn redeem(&self, shown: &[u8]) -> bool {
-        self.keys.as_ref().is_some_and(|keys| keys.redeem(shown, self.clock.now()))
+    /// The key file that held `shown`.
+    fn redeem(&self, shown: &[u8]) -> Option<Key> {
+        self.keys.as_ref()?.redeem(shown, self.clock.now())
+    }
+
+    /// Lets a key file serve later.
+    fn put_back(&self, key: Key) {
+        if let Some(keys) = &self.keys {
+            keys.put_back(key, self.clock.now());
+        }
     }
 }
 

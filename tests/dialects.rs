@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{APP, HEADER, Reply, TWO_IDENTITIES, World};
 
 const VAULT: &str = "resource=https%3A%2F%2Fvault.azure.net";
@@ -116,6 +116,24 @@ async fn arc_challenges_with_a_file_that_serves_once() {
     }
     let reply = ask(&[("Metadata", "true")]).await;
     assert_eq!((reply.status, reply.retry_after()), (429, Some(1)), "{reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arc_lets_a_key_outlive_a_failure_of_the_authority() {
+    let world = world().await;
+    let target = format!("/arc/token?api-version=2020-06-01&{VAULT}");
+    let challenged = get(&world, &target, &[("Metadata", "true")]).await;
+    let path =
+        challenged.headers["www-authenticate"].to_str().unwrap().strip_prefix("Basic realm=").unwrap().to_owned();
+    let key = format!("Basic {}", std::fs::read_to_string(path).unwrap());
+    let ask = async || get(&world, &target, &[("Metadata", "true"), ("Authorization", &key)]).await;
+    let throttled =
+        json!([{ "match": { "path": "/token" }, "status": 429, "headers": { "retry-after": "1" }, "times": 1 }]);
+    world.break_sts(throttled).await;
+    assert_eq!(ask().await.status, 429);
+    world.hand.advance(Duration::from_secs(2));
+    ask().await.token();
+    assert_eq!(ask().await.status, 401, "it has served");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 
+use super::keys::Key;
 use super::route::Astray;
 use super::{Service, form, route};
 use crate::caller::Peer;
@@ -50,22 +51,29 @@ async fn answer(
     };
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
     let ask = dialect.read(&Request { query: request.query_string(), form: &form, header: &header })?;
-    let caller = service.callers.recognise(dialect.guard, peer(dialect.guard, &header, service))?;
+    let (shown, key) = shown(dialect.guard, &header, service);
+    let caller = service.callers.recognise(dialect.guard, Peer { shown, holds_key: key.is_some() })?;
     let permit = service.policy.admit(&caller, &ask)?;
-    let token = service.vend.vend(&permit, request_id).await?;
+    let vended = service.vend.vend(&permit, request_id).await;
+    // SDKs ask again with the same key when the authority has failed.
+    if let (Some(key), Err(fault)) = (key, &vended)
+        && fault.turn() == Turn::Authority
+    {
+        service.put_back(key);
+    }
+    let token = vended?;
     Ok(dialect.reply(&ask, &permit.identity().client_id, &token, service.clock.now()))
 }
 
-/// What the request shows of its caller.
-fn peer<'a>(guard: Guard, header: &Header<'a>, service: &Service) -> Peer<'a> {
+/// What the request shows of its caller: a header's value, or what a key file held.
+fn shown<'a>(guard: Guard, header: &Header<'a>, service: &Service) -> (Option<&'a [u8]>, Option<Key>) {
     match guard {
-        Guard::HeaderSecret(name) => Peer { shown: header(name), ..Peer::default() },
+        Guard::HeaderSecret(name) => (header(name), None),
         Guard::KeyFile => {
             let shown = header("authorization").and_then(|shown| shown.strip_prefix(BASIC));
-            let holds_key = shown.is_some_and(|shown| service.redeem(shown));
-            Peer { holds_key, ..Peer::default() }
+            (None, shown.and_then(|shown| service.redeem(shown)))
         }
-        Guard::Metadata => Peer::default(),
+        Guard::Metadata => (None, None),
     }
 }
 
