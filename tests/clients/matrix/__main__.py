@@ -17,9 +17,9 @@ PAGE = ROOT / "docs" / "clients.md"
 
 def main() -> int:
     options = _options()
-    clients = read_all(options.work)
-    if options.ecosystems:
-        print("\n".join(sorted({client.ecosystem for client in _chosen(clients, options.client)})))
+    clients = read_all()
+    if options.installs:
+        print("\n".join(dict.fromkeys(" ".join(client.install) for client in _chosen(clients, options.client))))
         return 0
     chosen, dialects = _chosen(clients, options.client), _chosen(DIALECTS, options.dialect)
     started = time.monotonic()
@@ -60,13 +60,12 @@ def _chosen(known: list, names: list[str]) -> list:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="matrix")
-    parser.add_argument("--work", type=Path, default=ROOT / "target" / "clients")
     parser.add_argument("--client", action="append", default=[])
     parser.add_argument("--dialect", action="append", default=[])
     parser.add_argument("--write", action="store_true", help="write docs/clients.md")
     parser.add_argument("--newest", action="store_true", help="other versions than the page's are run")
     parser.add_argument("--words", action="store_true", help="print what the clients said")
-    parser.add_argument("--ecosystems", action="store_true", help="print what has to be installed")
+    parser.add_argument("--installs", action="store_true", help="print what makes the clients ready")
     return parser.parse_args()
 
 

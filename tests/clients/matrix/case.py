@@ -45,7 +45,7 @@ THROTTLED = Case(
 DOWN = Case(
     "down",
     "authority down",
-    f"the authority answers 503 for good; the client gives up within {PATIENCE} s, and says what the table below shows",
+    f"the authority answers 503 for good; the client gives up within {PATIENCE} s, with Bursar's words in its error",
     fault={"status": 503},
     is_slow=True,
     limit=PATIENCE,

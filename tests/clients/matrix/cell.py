@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from . import case as cases
 from .ask import Answer, Broken, running
 from .case import CASES, SELECTORS, SYSTEM, UNKNOWN, UNKNOWN_IDS, WRONG_SECRET, Case
-from .client import Client, Limit
+from .client import Client, Limit, Patience
 from .dialect import Dialect
 from .jwt import claims_of, objection
 from .service import WRONG_SECRET as SHOWN_SECRET
@@ -36,6 +36,10 @@ class Cell:
         return self.client.limit(self.credential, self.dialect.name, self.case.name)
 
     @property
+    def patience(self) -> Patience:
+        return self.client.patience(self.credential, self.dialect.name)
+
+    @property
     def resource(self) -> str:
         """Of this cell alone, so that what befalls it befalls no other."""
         return f"https://{self.case.name}.{self.credential}.{self.client.name}.{self.dialect.name}.example"
@@ -59,7 +63,7 @@ class Cell:
     def is_shown_elsewhere(self) -> bool:
         """A client that cannot speak the dialect at all shows that once; other limits show themselves if they can."""
         limit = self.limit
-        return limit is not None and (limit.says is None or limit.cases is None and self.case is not SYSTEM)
+        return limit is not None and (not limit.can_be_shown or limit.reach.cases is None and self.case is not SYSTEM)
 
     def _limit_of(self, case: Case) -> Limit | None:
         return self.client.limit(self.credential, self.dialect.name, case.name)
@@ -138,10 +142,10 @@ class Trial:
 
     def _gives_up(self) -> None:
         answer = self._must_be_error(self._ask())
-        patience = self._cell.client.gives_up_within(self._cell.dialect.name)
+        patience = self._cell.patience.gives_up
         if answer.took > patience:
             raise Red(f"gave up after {answer.took:.0f} s, and {patience} s are declared")
-        self._must_say(answer, self._cell.client.down)
+        self._must_say(answer, self._cell.client.down_says)
 
     def _gets_another(self) -> None:
         selector = self._selector()
@@ -157,10 +161,13 @@ class Trial:
     def _fails_as_declared(self, limit: Limit) -> None:
         if self._cell.case is UNKNOWN or self._cell.case is WRONG_SECRET:
             raise Red("that a refusal fails shows nothing; declare this cell without 'says'")
+        if limit.ignores:
+            self._must_be_ours(self._ask(value=UNKNOWN_IDS[self._cell.case.selector]))
+            return
         answer = self._ask()
         if answer.error is None:
             raise Red(f"it can, though it is declared that it cannot: {limit.reason}")
-        self._must_say(answer, (limit.says,))
+        self._must_say(answer, limit.says)
 
     def _ask(self, selector: str | None = None, value: str | None = None, secret: str | None = None) -> Answer:
         selector = selector or self._selector()
@@ -191,7 +198,13 @@ class Trial:
             "LANG": "C.UTF-8",
             "NO_PROXY": "127.0.0.1,localhost,169.254.169.254",
             **self._cell.dialect.environment(self._service, secret),
+            **self._own_environment(),
         }
+
+    def _own_environment(self) -> dict[str, str]:
+        """What this client needs beside the dialect's variables."""
+        own = self._cell.client.environment.get(self._cell.dialect.name, {})
+        return {name: value.format(certificate=self._service.certificate) for name, value in own.items()}
 
     def _must_be_ours(self, answer: Answer) -> Answer:
         if answer.error is not None:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from .cell import NOTHING, RED, Cell, Outcome, Trial
+from .cell import RED, Cell, Outcome, Trial
 
 WAITING, COMPUTING = 12, 4
 
@@ -16,7 +16,7 @@ def run(cells: list[Cell], services: dict, home: str) -> list[Outcome]:
         return Trial(cell, services[cell.dialect.place], home).outcome()
 
     with ThreadPoolExecutor(WAITING) as waiting, ThreadPoolExecutor(COMPUTING) as computing:
-        order = sorted(cells, key=lambda cell: (-cell.client.gives_up_within(cell.dialect.name), cell.case.limit))
+        order = sorted(cells, key=lambda cell: -cell.patience.gives_up)
         futures = [(waiting if cell.case.is_slow else computing).submit(trial, cell) for cell in order]
         outcomes = {outcome.cell: outcome for outcome in _told(futures)}
     return [outcomes[cell] for cell in cells]

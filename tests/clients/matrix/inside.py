@@ -10,6 +10,8 @@ import sys
 # linux/sockios.h, linux/if.h
 SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK = 0x8914, 0x8916, 0x891C
 IFF_UP = 0x1
+# Clients insist that the key files of Azure Arc lie here.
+KEYS = "/var/opt/azcmagent/tokens"
 
 
 def main(words: list[str]) -> None:
@@ -20,8 +22,8 @@ def main(words: list[str]) -> None:
             label = f"lo:{number}".encode()
             fcntl.ioctl(control, SIOCSIFADDR, _request(label, address))
             fcntl.ioctl(control, SIOCSIFNETMASK, _request(label, "255.255.255.255"))
-    # Clients insist that the key files of Azure Arc lie in /var/opt/azcmagent/tokens.
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/var/opt"], check=True)
+    os.makedirs(KEYS)
     os.execvp(words[end + 1], words[end + 1 :])
 
 

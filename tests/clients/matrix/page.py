@@ -5,7 +5,8 @@ from itertools import groupby
 
 from .case import CASES, DOWN
 from .cell import NO, Outcome
-from .client import Client
+from .client import Client, Patience
+from .dialect import DIALECTS
 
 INTRODUCTION = """\
 # Clients
@@ -27,8 +28,8 @@ def page(outcomes: list[Outcome], clients: list[Client]) -> str:
 
 
 def _versions(clients: list[Client]) -> str:
-    rows = [(client.title, f"`{client.name}`", client.version) for client in clients]
-    return table("## Versions\n", ("client", "its name for `tests/clients/run matrix:NAME`", "version"), rows)
+    rows = [(client.name, f"`{client.package}`", client.version) for client in clients]
+    return table("## Versions\n", ("client", "package", "version"), rows)
 
 
 def _columns() -> str:
@@ -40,7 +41,7 @@ def _dialect(title: str, outcomes: list[Outcome]) -> str:
     rows = []
     for (client, credential), group in groupby(outcomes, lambda o: (o.cell.client, o.cell.credential)):
         marks = [_mark(outcome, reasons) for outcome in group]
-        rows.append((f"{client.title}, {client.credentials[credential]}", *marks))
+        rows.append((f"{client.name} {credential}", *marks))
     text = table(f"### {title}\n", ("client", *(case.title for case in CASES)), rows)
     return "".join([text, *("\n" if reasons else ""), *(f"{n}. {reason}\n" for n, reason in enumerate(reasons, 1))])
 
@@ -61,14 +62,21 @@ def _trouble(clients: list[Client]) -> str:
 Bursar answers from its cache as long as it has a live token. Without one it answers 429 or 503 with a `Retry-After` of at most 5 s, and the rest is the client's:
 how long it tries again by itself, and what it says in the end. The runs hold every client to these.
 """
-    rows = [(client.title, _patience(client), " or ".join(f"“{_cell(words)}”" for words in client.down)) for client in clients]
-    return table(head, ("client", "gives up within", "its error has"), rows)
+    rows = [row for client in clients for row in _patience(client)]
+    return table(head, ("client", "dialects", "asks at most", "waits", "gives up within"), rows)
 
 
-def _patience(client: Client) -> str:
-    rest = client.gives_up_within("*")
-    special = [f"{seconds} s ({dialect})" for dialect, seconds in client.patience.items() if dialect != "*"]
-    return ", ".join([*special, f"{rest} s" + " (others)" * bool(special)])
+def _patience(client: Client) -> Iterable[tuple[str, ...]]:
+    """A row for each way in which the client behaves somewhere."""
+    seen: dict[tuple[str, Patience], list[str]] = {}
+    for credential in client.credentials:
+        for dialect in DIALECTS:
+            limit = client.limit(credential, dialect.name, DOWN.name)
+            if limit is None:
+                seen.setdefault((credential, client.patience(credential, dialect.name)), []).append(dialect.name)
+    for (credential, patience), dialects in seen.items():
+        asks = "once" if patience.tries == 1 else f"{patience.tries} times"
+        yield f"{client.name} {credential}", ", ".join(dialects), asks, patience.waits, f"{patience.gives_up} s"
 
 
 def table(head: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

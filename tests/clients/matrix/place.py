@@ -1,6 +1,5 @@
 """Places to run in: a network and a mount namespace, so that no client can ask anybody but the service under test."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 
 PRIVILEGED = ("--net", "--mount")
 UNPRIVILEGED = ("--user", "--map-root-user", "--net", "--mount")
+ROOT = Path(__file__).parents[3]
 INSIDE = Path(__file__).with_name("inside.py")
 
 
@@ -28,7 +28,7 @@ class Place:
 
     def within(self, command: list[str]) -> list[str]:
         """The command that runs `command` in this place."""
-        flags = ["--net", "--mount", f"--wd={os.getcwd()}"]
+        flags = ["--net", "--mount", f"--wd={ROOT}"]
         if self._options is UNPRIVILEGED:
             flags += ["--user", "--preserve-credentials"]
         return ["nsenter", f"--target={self._process.pid}", *flags, "--", *command]

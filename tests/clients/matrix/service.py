@@ -1,9 +1,12 @@
 """`bursar dev`, as clients and the matrix see it."""
 
+import hashlib
 import json
 import os
 import re
+import ssl
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +15,8 @@ from .place import Place
 
 LOOPBACK, LINK_LOCAL = "loopback", "link-local"
 ADDRESS = "169.254.169.254"
-LISTEN = {LOOPBACK: ["127.0.0.1:4141"], LINK_LOCAL: [f"{ADDRESS}:80"]}
+TLS = "127.0.0.1:4143"
+LISTEN = {LOOPBACK: ["127.0.0.1:4141", f"https://{TLS}"], LINK_LOCAL: [f"{ADDRESS}:80"]}
 SECRET = "the-header-secret-of-the-matrix"
 WRONG_SECRET = "no-such-header-secret"
 READY_WITHIN = 30
@@ -25,9 +29,12 @@ class Service:
     """One `bursar dev` in a place of its own, with its one identity."""
 
     secret = SECRET
-    fabric = thumbprint = ""
+    fabric = f"https://{TLS}"
+    certificate = thumbprint = ""
 
     def __init__(self, kind: str, directory: Path):
+        self._kind = kind
+        self._certificate = directory / f"{kind}.pem"
         self._said = directory / f"{kind}.stdout"
         self._logged = directory / f"{kind}.stderr"
         listen = [word for address in LISTEN[kind] for word in ("--listen", address)]
@@ -58,6 +65,20 @@ class Service:
         self.tokens = told(r"tokens +(\S+)")
         self.authority = told(r"authority +(\S+)")
         self.ids = {name: told(rf"{name} (\S+)") for name in ("client_id", "object_id", "resource_id")}
+
+        if self._kind == LOOPBACK:
+            self._read_certificate()
+
+    def _read_certificate(self) -> None:
+        """What the https listener shows: made anew for each start, and known by its thumbprint."""
+        host, _, port = TLS.partition(":")
+        read = f"import ssl; print(ssl.get_server_certificate(({host!r}, {port})))"
+        shown = subprocess.run(
+            self.place.within([sys.executable, "-c", read]), check=True, capture_output=True, text=True, timeout=CONTROL_WITHIN
+        ).stdout
+        self._certificate.write_text(shown)
+        self.certificate = str(self._certificate)
+        self.thumbprint = hashlib.sha1(ssl.PEM_cert_to_DER_cert(shown)).hexdigest().upper()
 
     def fault(self, resource: str, **rule) -> None:
         """What befalls every exchange for this resource."""
