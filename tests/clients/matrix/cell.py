@@ -53,11 +53,9 @@ class Cell:
     @property
     def is_void(self) -> bool:
         """Whether there is nothing to ask: no secret to be wrong, no way to name an identity."""
-        if self.limit:
-            return False
         if self.case is WRONG_SECRET:
             return not self.dialect.has_secret
-        return self.case is UNKNOWN and set(self.selectors) <= {"none"}
+        return self.case is UNKNOWN and not self.limit and self.selectors == ["none"]
 
     @property
     def is_shown_elsewhere(self) -> bool:
