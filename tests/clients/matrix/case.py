@@ -9,7 +9,8 @@ LIFE = 6
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One column. `selector` is what the client points at its identity with; None is whatever it can."""
+    """One column. `selector` is what the client points at its identity with; None is whatever it can. `reason` is
+    what Bursar says of the refusal that is expected."""
 
     name: str
     title: str
@@ -18,6 +19,7 @@ class Case:
     fault: dict = field(default_factory=dict)
     is_slow: bool = False
     limit: int = AT_ONCE
+    reason: str = ""
 
 
 SYSTEM = Case("system", "system-assigned", "a token for the default identity, without naming one", "none")
@@ -30,9 +32,13 @@ UNKNOWN = Case(
     "unknown",
     "unknown identity",
     f"an identity that is not there, named in every way that this client has, is an error within {AT_ONCE} s and never the default identity",
+    reason="Identity not found",
 )
 WRONG_SECRET = Case(
-    "wrong-secret", "wrong secret", f"a caller with the wrong header secret is told so within {AT_ONCE} s"
+    "wrong-secret",
+    "wrong secret",
+    f"a caller with the wrong header secret gets an error within {AT_ONCE} s",
+    reason="is missing or wrong",
 )
 THROTTLED = Case(
     "throttled",

@@ -13,7 +13,7 @@ from .dialect import Dialect
 from .jwt import claims_of, objection
 from .service import WRONG_SECRET as SHOWN_SECRET
 
-YES, NO, NOTHING, RED = "yes", "no", "–", "RED"
+YES, MUTE, NO, NOTHING, RED = "yes", "yes, mute", "no", "–", "RED"
 # How long past its end a token is certainly over.
 OVER_AFTER = 1
 
@@ -106,6 +106,8 @@ class Trial:
         try:
             if not cell.is_shown_elsewhere:
                 self._run()
+            if mark == YES and not all(cell.case.reason in said for said in self._said):
+                mark = MUTE
         except (Red, Broken) as error:
             mark, why = RED, str(error)
         return Outcome(cell, mark, why, time.monotonic() - started, self._said)

@@ -8,7 +8,7 @@ import unittest
 from . import page, version
 from .ask import Answer, Broken, running
 from .case import CASES
-from .cell import NO, RED, YES, Outcome, Trial, cells
+from .cell import MUTE, NO, RED, YES, Outcome, Trial, cells
 from .client import ROOT, read_all
 from .dialect import DIALECTS
 from .jwt import objection
@@ -99,7 +99,8 @@ class Cells(unittest.TestCase):
     def test_a_stranger_must_be_refused(self):
         of = ("curl", "managed", "imds", "unknown")
         token = jwt(aud=cell(*of).resource)
-        self.assertEqual(outcome("""echo '{"error": "no"}'""", *of).mark, YES)
+        self.assertEqual(outcome("""echo '{"error": "400, Identity not found"}'""", *of).mark, YES)
+        self.assertEqual(outcome("""echo '{"error": "400"}'""", *of).mark, MUTE)
         self.assertEqual(outcome(f"""echo '{{"token": "{token}", "expires_on": 1000}}'""", *of).mark, RED)
 
     def test_a_no_must_fail_as_declared(self):
