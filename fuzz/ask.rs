@@ -21,7 +21,7 @@ struct Raw<'a> {
 }
 
 /// Reads `bytes` as a request on every dialect, and holds what comes of it against the guard.
-pub fn ask(bytes: &[u8]) {
+pub(crate) fn ask(bytes: &[u8]) {
     let raw = split(bytes);
     let header = |name: &'static str| raw.headers.iter().find(|(held, _)| held == name).map(|(_, value)| *value);
     let (callers, policy) = (Callers::new(vec![Secret::from(SECRET.to_owned())]), policy());

@@ -77,12 +77,11 @@ impl Service {
         Ok(path)
     }
 
-    /// The key file that held `shown`.
-    fn redeem(&self, shown: &[u8]) -> Option<Key> {
-        self.keys.as_ref()?.redeem(shown, self.clock.now())
+    /// The key that was shown, to be put back if it pays for nothing.
+    fn take_key(&self, shown: &[u8]) -> Option<Key> {
+        self.keys.as_ref()?.take(shown, self.clock.now())
     }
 
-    /// Lets a key file serve later.
     fn put_back(&self, key: Key) {
         if let Some(keys) = &self.keys {
             keys.put_back(key, self.clock.now());

@@ -1,5 +1,4 @@
 //! The fuzz target over its corpus, and over what proptest makes up; see `fuzz/ask.rs`.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../fuzz/ask.rs"]
 mod ask;

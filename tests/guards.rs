@@ -130,7 +130,7 @@ async fn a_flood_is_refused_and_pipelined_requests_are_answered_in_turn() {
         assert!(statuses(&answer).iter().all(|status| (400..500).contains(status)), "{name}: {answer}");
     }
     let one = |n: usize| {
-        let resource = if n % 2 == 0 { "" } else { "/" };
+        let resource = if n.is_multiple_of(2) { "" } else { "/" };
         format!("GET {TARGET}{resource} HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\n\r\n")
     };
     let ten: String = (0..10).map(one).collect();

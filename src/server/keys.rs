@@ -1,8 +1,7 @@
 //! The key files of Azure Arc: whoever can read one is a program of this machine, in the directory's group.
 //!
 //! A first request is answered with the path of a new file, a second one shows what the file holds. Each
-//! serves once and lives for a minute, and few live at a time, since any program can have them made. One that was
-//! shown while the authority failed has not served: SDKs repeat the second request as it was.
+//! pays for one token and lives for a minute, and few live at a time, since any program can have them made.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -75,20 +74,17 @@ impl Keys {
         Ok(path)
     }
 
-    /// The living file that holds `shown`. It is used up, unless it is put back.
-    pub fn redeem(&self, shown: &[u8], now: Timestamp) -> Option<Key> {
+    /// The key that `shown` is, if its file lives. Nobody else can take it meanwhile.
+    pub fn take(&self, shown: &[u8], now: Timestamp) -> Option<Key> {
         let mut alive = self.swept(now);
         let fits =
             alive.iter().enumerate().fold(None, |found, (n, key)| key.secret.matches(shown).then_some(n).or(found));
         fits.map(|n| alive.swap_remove(n))
     }
 
-    /// Lets a key that has served nobody live on for what is left of its minute.
+    /// Lets a key that paid for nothing be shown again: clients repeat a request that failed in passing as it was.
     pub fn put_back(&self, key: Key, now: Timestamp) {
-        let mut alive = self.swept(now);
-        if alive.len() < MOST {
-            alive.push(key);
-        }
+        self.swept(now).push(key);
     }
 
     /// Removes what has lived for its minute.
@@ -149,34 +145,17 @@ mod tests {
         assert!(first.extension().is_some_and(|extension| extension == "key"));
         let held = |path: &Path| fs::read(path).unwrap();
         let (one, two) = (held(&first), held(&second));
-        let opens = |shown: &[u8], now: Timestamp| keys.redeem(shown, now).is_some();
-        assert!(!opens(b"", NOW) && !opens(b"wrong", NOW) && !opens(&one[1..], NOW));
-        assert!(opens(&one, NOW) && !opens(&one, NOW));
-        assert!(!first.exists() && second.exists());
-        assert!(!opens(&two, NOW + LIFE));
-        assert!(!second.exists());
-    }
-
-    #[test]
-    fn a_key_that_served_nobody_opens_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let keys = Keys::new(directory.path().to_owned());
-        let path = keys.issue(NOW).unwrap();
-        let held = fs::read(&path).unwrap();
-        let key = keys.redeem(&held, NOW).unwrap();
-        for _ in 0..MOST {
-            keys.issue(NOW).unwrap();
+        for wrong in [&b""[..], b"wrong", &one[1..]] {
+            assert!(keys.take(wrong, NOW).is_none());
         }
+        let key = keys.take(&one, NOW).unwrap();
+        assert!(keys.take(&one, NOW).is_none(), "it is in use");
         keys.put_back(key, NOW);
-        assert!(keys.redeem(&held, NOW).is_none() && !path.exists(), "no more than so many live");
-
-        let (keys, later) = (Keys::new(directory.path().to_owned()), NOW + LIFE / 2);
-        let path = keys.issue(NOW).unwrap();
-        let held = fs::read(&path).unwrap();
-        keys.put_back(keys.redeem(&held, NOW).unwrap(), NOW);
-        assert!(path.exists());
-        keys.put_back(keys.redeem(&held, later).unwrap(), later);
-        assert!(keys.redeem(&held, NOW + LIFE).is_none(), "its minute is the first one");
+        drop(keys.take(&one, NOW).unwrap());
+        assert!(keys.take(&one, NOW).is_none());
+        assert!(!first.exists() && second.exists());
+        assert!(keys.take(&two, NOW + LIFE).is_none());
+        assert!(!second.exists());
     }
 
     #[test]
