@@ -1,6 +1,7 @@
 """python3 -m matrix [--client NAME]... [--dialect NAME]... [--write | --newest] [--words]"""
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -23,12 +24,16 @@ def main() -> int:
         return 0
     chosen, dialects = _chosen(clients, options.client), _chosen(DIALECTS, options.dialect)
     started = time.monotonic()
+    # Told to end, it still ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(70))
     with tempfile.TemporaryDirectory(prefix="bursar-matrix-") as directory:
         home = Path(directory, "home")
         home.mkdir()
         with services({dialect.place for dialect in dialects}, Path(directory)) as running:
             outcomes = crew.run(cells(chosen, dialects), running, str(home))
     print(report.matrix(outcomes))
+    if options.newest:
+        print("\n" + report.versions(chosen))
     if options.words:
         print(report.words(outcomes))
     reds = report.reds(outcomes)

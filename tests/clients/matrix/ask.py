@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 LEAVES_WITHIN = 20
 LONGEST_EXCERPT = 600
+alive: set[subprocess.Popen] = set()
 
 
 class Broken(Exception):
@@ -97,13 +98,26 @@ def running(command: list[str], environment: dict[str, str], deadline: float):
             stderr=errors,
             start_new_session=True,
         )
+        alive.add(process)
         try:
             yield Running(process, deadline, errors)
         except subprocess.TimeoutExpired:
             raise Broken("did not end after its answer") from None
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            alive.discard(process)
+            end(process)
             process.wait()
             process.stdin.close()
             process.stdout.close()
+
+
+def end(process: subprocess.Popen) -> None:
+    """Ends a program and what it has started, all of which is in the group that has its id."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def end_all() -> None:
+    """For a run that is broken off: whoever waits for a program waits no longer."""
+    for process in list(alive):
+        end(process)

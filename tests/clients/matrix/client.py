@@ -74,6 +74,12 @@ class Client:
         """As pinned."""
         return version.pinned(self.package, ROOT / self.lock) if self.lock else "the system's own"
 
+    @property
+    def newest(self) -> str:
+        """As installed by `--newest`, which leaves what it has found beside the program."""
+        found = ROOT / "target" / "clients" / self.ecosystem / Path(self.lock or "").name
+        return version.pinned(self.package, found) if self.lock and found.exists() else "unknown"
+
     def limit(self, credential: str, dialect: str, case: str) -> Limit | None:
         """What keeps this cell from being a yes."""
         known = next((limit for limit in self.limits if limit.reach.covers(credential, dialect, case)), None)

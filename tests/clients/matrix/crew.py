@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+from .ask import end_all
 from .cell import RED, Cell, Outcome, Trial
 
 WAITING, COMPUTING = 12, 4
@@ -17,8 +18,14 @@ def run(cells: list[Cell], services: dict, home: str) -> list[Outcome]:
 
     with ThreadPoolExecutor(WAITING) as waiting, ThreadPoolExecutor(COMPUTING) as computing:
         order = sorted(cells, key=lambda cell: -cell.patience.gives_up)
-        futures = [(waiting if cell.case.is_slow else computing).submit(trial, cell) for cell in order]
-        outcomes = {outcome.cell: outcome for outcome in _told(futures)}
+        try:
+            futures = [(waiting if cell.case.is_slow else computing).submit(trial, cell) for cell in order]
+            outcomes = {outcome.cell: outcome for outcome in _told(futures)}
+        except BaseException:
+            for pool in (waiting, computing):
+                pool.shutdown(wait=False, cancel_futures=True)
+            end_all()
+            raise
     return [outcomes[cell] for cell in cells]
 
 

@@ -4,6 +4,7 @@ from itertools import groupby
 
 from .case import CASES
 from .cell import RED, Outcome
+from .client import Client
 
 WIDTH = 13
 
@@ -27,6 +28,11 @@ def words(outcomes: list[Outcome]) -> str:
         for o in outcomes
         for said in o.said or ([""] if o.cell.case.is_slow else [])
     )
+
+
+def versions(clients: list[Client]) -> str:
+    """What has been installed in place of what is pinned."""
+    return "\n".join(f"{client.name}: {client.package} {client.newest}, pinned {client.version}" for client in clients)
 
 
 def reds(outcomes: list[Outcome]) -> list[Outcome]:
