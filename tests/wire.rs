@@ -80,8 +80,10 @@ impl Golden {
             ("client_id", "client_id"),
             ("clientid", "client_id"),
             ("object_id", "object_id"),
+            ("principal_id", "object_id"),
             ("msi_res_id", "msi_res_id"),
             ("mi_res_id", "msi_res_id"),
+            ("resource_id", "msi_res_id"),
         ]
         .into_iter()
         .find_map(|(name, field)| decoded(name).filter(|value| !value.is_empty()).map(|value| (field, value)))
