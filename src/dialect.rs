@@ -10,6 +10,8 @@ use crate::name::{ClientId, FmiPath, Resource, Selector, is_guid};
 use crate::token::{Extras, Token};
 
 pub mod envelope;
+pub mod instance;
+pub mod page;
 mod parameters;
 pub mod reply;
 pub mod table;
@@ -39,6 +41,8 @@ pub struct Dialect {
     pub envelope: Envelope,
     /// Whether Bursar's own parameters mean something: `identity`, `tenant`, `claims`, `client_claims`, `fmi_path`.
     pub is_native: bool,
+    /// Whether the pages of instance metadata are served beside it.
+    pub has_pages: bool,
     /// The environment variables that point an SDK at it, and what they hold.
     pub exports: &'static [(&'static str, Export)],
 }
