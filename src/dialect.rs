@@ -153,6 +153,12 @@ impl Dialect {
         parameters.one("api-version").ok().flatten().is_some_and(|version| self.version.takes(version))
     }
 
+    /// Whether its clients pin the certificate of the listener.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.exports.iter().any(|(_, export)| matches!(export, Export::Thumbprint))
+    }
+
     /// Reads a request.
     ///
     /// # Errors

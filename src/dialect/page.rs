@@ -185,9 +185,11 @@ const NEWEST: usize = 3;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::dialect::Header;
 
     fn show(path: &str, query: &str, headers: &[(&str, &'static str)]) -> (u16, bool, Value) {
         let header = |wanted: &'static str| headers.iter().find(|(n, _)| *n == wanted).map(|(_, v)| v.as_bytes());
@@ -265,6 +267,25 @@ mod tests {
             assert_eq!(show(path, query, &[("metadata", "false")]).0, 400, "{path}");
             assert_eq!(show(path, query, &[("metadata", "true"), ("x-forwarded-for", "1.2.3.4")]).0, 403, "{path}");
             assert_eq!(show(path, query, &[("metadata", "True")]).0, 200, "{path}");
+        }
+    }
+
+    fn status(path: &str, query: &str, header: &Header<'_>) -> Option<u16> {
+        let tenant = || Err(Fault::new(Kind::NotFound, "none", "none"));
+        let request = Request { query, form: &[], header };
+        let shown = Page::at(path)?.show("GET", &request, &Instance::nameless(""), tenant);
+        Some(shown.unwrap_or_else(|refusal| refusal.reply()).status)
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_shown_without_the_guard(
+            path in "/metadata(/(instance|compute|vmId|0|versions|identity|info|.{0,4})){1,6}",
+            query in ".{0,40}|api-version=(2021-02-01|.{0,12})(&format=(text|json|.))?",
+        ) {
+            prop_assert!(matches!(status(&path, &query, &|_| None), None | Some(400)));
+            let metadata = |name: &'static str| (name == "metadata").then_some(&b"true"[..]);
+            prop_assert!(matches!(status(&path, &query, &metadata), None | Some(200 | 400 | 404)));
         }
     }
 
