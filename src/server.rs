@@ -33,7 +33,7 @@ pub mod tls;
 pub mod token;
 
 use host::Hosts;
-use keys::Keys;
+use keys::{Key, Keys};
 use phase::Phase;
 use tls::Tls;
 
@@ -81,9 +81,15 @@ impl Service {
         Ok(path)
     }
 
-    /// Whether `shown` is what a key file held.
-    fn redeem(&self, shown: &[u8]) -> bool {
-        self.keys.as_ref().is_some_and(|keys| keys.redeem(shown, self.clock.now()))
+    /// The key that was shown, to be put back if it pays for nothing.
+    fn take_key(&self, shown: &[u8]) -> Option<Key> {
+        self.keys.as_ref()?.take(shown, self.clock.now())
+    }
+
+    fn put_back(&self, key: Key) {
+        if let Some(keys) = &self.keys {
+            keys.put_back(key, self.clock.now());
+        }
     }
 }
 

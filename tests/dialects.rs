@@ -102,6 +102,10 @@ async fn arc_challenges_with_a_file_that_serves_once() {
     let key = format!("Basic {}", std::fs::read_to_string(&path).unwrap());
     let reply = ask(&[("Metadata", "true"), ("Authorization", "Basic wrong")]).await;
     assert!(reply.status == 401 && reply.headers.get("www-authenticate").is_none(), "no second chance: {reply:?}");
+    world.break_sts(support::on_token(serde_json::json!({ "status": 503, "times": 2 }))).await;
+    let reply = ask(&[("Metadata", "true"), ("Authorization", &key)]).await;
+    assert_eq!(reply.status, 503, "clients repeat it with the same key: {reply:?}");
+    world.hand.advance(Duration::from_secs(5));
     let reply = ask(&[("Metadata", "true"), ("Authorization", &key)]).await;
     assert_eq!((reply.token().is_empty(), reply.body["client_id"].as_str()), (false, Some(APP)));
     assert_eq!(ask(&[("Metadata", "true"), ("Authorization", &key)]).await.status, 401);
@@ -160,5 +164,33 @@ fn what_a_dialect_needs_has_to_be_there() {
         let output = support::bursar().args(["check", "--config"]).arg(path).output().unwrap();
         let shown = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.code() == Some(64) && shown.contains(told), "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let world = world().await;
+    let mut socket = tokio::net::TcpStream::connect(world.server.token_addresses()[0]).await.unwrap();
+    let head =
+        "POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\nContent-Length: 100\r\n\r\nresource=r";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 512];
+    let read = tokio::time::timeout(Duration::from_secs(8), socket.read(&mut answer)).await.unwrap().unwrap();
+    let answer = String::from_utf8_lossy(&answer[..read]);
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("the body does not come"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_loopbacks_can_be_listened_on_and_methods_are_told() {
+    let both = "listen = [\"127.0.0.1:0\", \"[::1]:0\"]";
+    let world = World::with(&TWO_IDENTITIES.replacen("listen = [\"127.0.0.1:0\"]", both, 1)).await;
+    for address in world.server.token_addresses() {
+        let url = format!("http://{address}/token?{VAULT}");
+        world.send(world.http.get(&url).header("Metadata", "true")).await.token();
+        let options = world.send(world.http.request(reqwest::Method::OPTIONS, &url)).await;
+        assert_eq!((options.status, options.headers["allow"].to_str().unwrap()), (405, "GET"));
+        let head = world.send(world.http.head(&url).header("Metadata", "true")).await;
+        assert_eq!(head.status, 405);
     }
 }

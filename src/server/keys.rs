@@ -1,7 +1,7 @@
 //! The key files of Azure Arc: whoever can read one is a program of this machine, in the directory's group.
 //!
 //! A first request is answered with the path of a new file, a second one shows what the file holds. Each
-//! serves once and lives for a minute, and few live at a time, since any program can have them made.
+//! pays for one token and lives for a minute, and few live at a time, since any program can have them made.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -28,7 +28,7 @@ pub struct Keys {
 
 /// A file, which is removed with this.
 #[derive(Debug)]
-struct Key {
+pub struct Key {
     path: PathBuf,
     secret: Secret,
     issued: Timestamp,
@@ -74,12 +74,17 @@ impl Keys {
         Ok(path)
     }
 
-    /// Whether `shown` is what a living file holds. It is used up with that.
-    pub fn redeem(&self, shown: &[u8], now: Timestamp) -> bool {
+    /// The key that `shown` is, if its file lives. Nobody else can take it meanwhile.
+    pub fn take(&self, shown: &[u8], now: Timestamp) -> Option<Key> {
         let mut alive = self.swept(now);
         let fits =
             alive.iter().enumerate().fold(None, |found, (n, key)| key.secret.matches(shown).then_some(n).or(found));
-        fits.map(|n| alive.swap_remove(n)).is_some()
+        fits.map(|n| alive.swap_remove(n))
+    }
+
+    /// Lets a key that paid for nothing be shown again: clients repeat a request that failed in passing as it was.
+    pub fn put_back(&self, key: Key, now: Timestamp) {
+        self.swept(now).push(key);
     }
 
     /// Removes what has lived for its minute.
@@ -140,10 +145,16 @@ mod tests {
         assert!(first.extension().is_some_and(|extension| extension == "key"));
         let held = |path: &Path| fs::read(path).unwrap();
         let (one, two) = (held(&first), held(&second));
-        assert!(!keys.redeem(b"", NOW) && !keys.redeem(b"wrong", NOW) && !keys.redeem(&one[1..], NOW));
-        assert!(keys.redeem(&one, NOW) && !keys.redeem(&one, NOW));
+        for wrong in [&b""[..], b"wrong", &one[1..]] {
+            assert!(keys.take(wrong, NOW).is_none());
+        }
+        let key = keys.take(&one, NOW).unwrap();
+        assert!(keys.take(&one, NOW).is_none(), "it is in use");
+        keys.put_back(key, NOW);
+        drop(keys.take(&one, NOW).unwrap());
+        assert!(keys.take(&one, NOW).is_none());
         assert!(!first.exists() && second.exists());
-        assert!(!keys.redeem(&two, NOW + LIFE));
+        assert!(keys.take(&two, NOW + LIFE).is_none());
         assert!(!second.exists());
     }
 

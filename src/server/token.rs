@@ -9,7 +9,7 @@ use super::route::{Astray, Route};
 use super::{Service, form, pages, route};
 use crate::caller::Peer;
 use crate::clock::Stopwatch;
-use crate::dialect::{Dialect, Envelope, Guard, Header, Method, Reply, Request, client_request_id};
+use crate::dialect::{Ask, Dialect, Envelope, Guard, Header, Method, Reply, Request, client_request_id};
 use crate::fault::{Fault, Kind, Turn};
 
 /// Answers any request to a token listener.
@@ -37,7 +37,7 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
     response
 }
 
-/// The straight line: read, recognise, admit, vend, reply.
+/// The straight line: read, recognise, admit, vend, reply. A key that is shown pays for one token.
 async fn answer(
     dialect: &Dialect,
     request: &HttpRequest,
@@ -51,22 +51,37 @@ async fn answer(
     };
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
     let ask = dialect.read(&Request { query: request.query_string(), form: &form, header: &header })?;
-    let caller = service.callers.recognise(dialect.guard, peer(dialect.guard, &header, service))?;
-    let permit = service.policy.admit(&caller, &ask)?;
-    let token = service.vend.vend(&permit, request_id).await?;
-    Ok(dialect.reply(&ask, &permit.identity().client_id, &token, service.clock.now()))
+    let Guard::KeyFile = dialect.guard else {
+        return pay(dialect, &ask, peer(dialect.guard, &header), service, request_id).await;
+    };
+    let shown = header("authorization").and_then(|shown| shown.strip_prefix(BASIC));
+    let key = shown.and_then(|shown| service.take_key(shown));
+    let peer = Peer { holds_key: key.is_some(), ..Peer::default() };
+    let paid = pay(dialect, &ask, peer, service, request_id).await;
+    if let (Err(_), Some(key)) = (&paid, key) {
+        service.put_back(key);
+    }
+    paid
 }
 
-/// What the request shows of its caller.
-fn peer<'a>(guard: Guard, header: &Header<'a>, service: &Service) -> Peer<'a> {
+async fn pay(
+    dialect: &Dialect,
+    ask: &Ask,
+    peer: Peer<'_>,
+    service: &Service,
+    request_id: &str,
+) -> Result<Reply, Fault> {
+    let caller = service.callers.recognise(dialect.guard, peer)?;
+    let permit = service.policy.admit(&caller, ask)?;
+    let token = service.vend.vend(&permit, request_id).await?;
+    Ok(dialect.reply(ask, &permit.identity().client_id, &token, service.clock.now()))
+}
+
+/// What the request itself shows of its caller.
+fn peer<'a>(guard: Guard, header: &Header<'a>) -> Peer<'a> {
     match guard {
         Guard::HeaderSecret(name) => Peer { shown: header(name), ..Peer::default() },
-        Guard::KeyFile => {
-            let shown = header("authorization").and_then(|shown| shown.strip_prefix(BASIC));
-            let holds_key = shown.is_some_and(|shown| service.redeem(shown));
-            Peer { holds_key, ..Peer::default() }
-        }
-        Guard::Metadata => Peer::default(),
+        Guard::KeyFile | Guard::Metadata => Peer::default(),
     }
 }
 
