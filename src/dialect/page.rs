@@ -270,7 +270,7 @@ mod tests {
         }
     }
 
-    fn status(path: &str, query: &str, header: &Header<'_>) -> Option<u16> {
+    fn status<'a>(path: &str, query: &'a str, header: &'a Header<'a>) -> Option<u16> {
         let tenant = || Err(Fault::new(Kind::NotFound, "none", "none"));
         let request = Request { query, form: &[], header };
         let shown = Page::at(path)?.show("GET", &request, &Instance::nameless(""), tenant);
