@@ -10,6 +10,8 @@ use crate::name::{ClientId, FmiPath, Resource, Selector, is_guid};
 use crate::token::{Extras, Token};
 
 pub mod envelope;
+pub mod instance;
+pub mod page;
 mod parameters;
 pub mod reply;
 pub mod table;
@@ -39,6 +41,8 @@ pub struct Dialect {
     pub envelope: Envelope,
     /// Whether Bursar's own parameters mean something: `identity`, `tenant`, `claims`, `client_claims`, `fmi_path`.
     pub is_native: bool,
+    /// Whether the pages of instance metadata are served beside it.
+    pub has_pages: bool,
     /// The environment variables that point an SDK at it, and what they hold.
     pub exports: &'static [(&'static str, Export)],
 }
@@ -149,6 +153,12 @@ impl Dialect {
         let asked = parameters.one("api-version").ok().flatten();
         // A row that takes any version is told by none.
         !matches!(self.version, Version::Optional) && asked.is_some_and(|version| self.version.takes(version))
+    }
+
+    /// Whether its clients pin the certificate of the listener.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.exports.iter().any(|(_, export)| matches!(export, Export::Thumbprint))
     }
 
     /// Reads a request.

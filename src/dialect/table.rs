@@ -21,6 +21,7 @@ pub const NATIVE: Dialect = Dialect {
     version: Version::Optional,
     envelope: Envelope::OAuth,
     is_native: true,
+    has_pages: false,
     exports: &[],
 };
 
@@ -31,6 +32,7 @@ pub const IMDS: Dialect = Dialect {
     paths: &["/metadata/identity/oauth2/token"],
     version: Version::From("2018-02-01"),
     is_native: false,
+    has_pages: true,
     exports: &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", Export::Base)],
     ..NATIVE
 };
