@@ -10,6 +10,7 @@ use crate::caller::{Callers, Peer};
 use crate::clock::Clock;
 use crate::config::identity::{Identity, Origin};
 use crate::config::{Config, server};
+use crate::dialect::instance::Instance;
 use crate::dialect::{Ask, Dialect, Guard};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
@@ -32,6 +33,7 @@ pub struct App {
     dialects: Vec<&'static Dialect>,
     callers: Callers,
     policy: Policy,
+    instance: Instance,
     vend: Vend,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -67,6 +69,7 @@ impl App {
             dialects,
             callers: Callers::new(header_secrets),
             policy: Policy::new(config.identities.into_iter().map(|identity| identity.rules).collect()),
+            instance: config.instance,
             vend,
             metrics,
             clock,
@@ -89,6 +92,7 @@ impl App {
             admin_hosts: Hosts::new(admin, &self.hosts),
             callers: self.callers,
             policy: self.policy,
+            instance: self.instance,
             vend: self.vend,
             metrics: self.metrics,
             clock: self.clock,

@@ -76,7 +76,7 @@ fn run() -> Result<(), Failure> {
     match cli.command {
         Command::Check(check) => check.run(),
         Command::Dev(dev) => on_runtime(dev.run()),
-        Command::Env(env) => env.run(),
+        Command::Env(env) => on_runtime(env.run()),
         Command::Probe(probe) => on_runtime(probe.run()),
         Command::Serve(serve) => on_runtime(serve.run()),
         Command::Sts(sts) => on_runtime(sts.run()),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::dialect::Guard;
+use crate::dialect::instance::Instance;
 use crate::freshness::Windows;
 use crate::name::Malformed;
 use crate::source::host::Address;
@@ -25,6 +26,7 @@ pub mod delegate;
 pub mod file;
 pub mod host;
 pub mod identity;
+pub mod metadata;
 pub mod mistake;
 pub mod region;
 pub mod secret;
@@ -48,6 +50,8 @@ pub struct Config {
     pub server: Server,
     /// Where the key files of Azure Arc lie, when that is served.
     pub key_dir: Option<PathBuf>,
+    /// What instance metadata tells of this machine.
+    pub instance: Instance,
     /// Who callers can be.
     pub identities: Vec<Identity>,
     /// Where the host's managed identity is asked, when some identity needs it.
@@ -127,6 +131,7 @@ impl Config {
         let mut dialects = root.section("dialects");
         let key_dir = arc::key_dir(dialects.section("arc"), serves_arc, surroundings);
         dialects.end();
+        let instance = metadata::read(root.section("metadata"), surroundings);
         let own: Vec<SocketAddr> =
             server.listen.iter().map(|listen| listen.address).chain([server.admin_listen]).collect();
         let tenants = tenants(&mut root, surroundings, &own);
@@ -148,6 +153,7 @@ impl Config {
         Self {
             server,
             key_dir: serves_arc.then_some(key_dir),
+            instance,
             identities,
             host,
             windows,

@@ -10,6 +10,8 @@ use crate::name::{ClientId, FmiPath, Resource, Selector, is_guid};
 use crate::token::{Extras, Token};
 
 pub mod envelope;
+pub mod instance;
+pub mod page;
 mod parameters;
 pub mod reply;
 pub mod table;
@@ -28,7 +30,7 @@ pub struct Dialect {
     /// The paths that it is served on; SDKs are pointed at the first.
     pub paths: &'static [&'static str],
     /// How it is asked.
-    pub method: Method,
+    pub methods: &'static [Method],
     /// Whether it is served over TLS alone.
     pub needs_tls: bool,
     /// What a request must show before it is looked at.
@@ -39,6 +41,8 @@ pub struct Dialect {
     pub envelope: Envelope,
     /// Whether Bursar's own parameters mean something: `identity`, `tenant`, `claims`, `client_claims`, `fmi_path`.
     pub is_native: bool,
+    /// Whether the pages of instance metadata are served beside it.
+    pub has_pages: bool,
     /// The environment variables that point an SDK at it, and what they hold.
     pub exports: &'static [(&'static str, Export)],
 }
@@ -48,7 +52,7 @@ pub struct Dialect {
 pub enum Method {
     /// With its parameters in the query.
     Get,
-    /// With its parameters in a form, or in the query all the same.
+    /// With its parameters in a form, in the query, or in both.
     Post,
 }
 
@@ -146,7 +150,15 @@ impl Dialect {
     #[must_use]
     pub fn takes_version(&self, query: &str) -> bool {
         let parameters = Parameters::parse(query, &[]);
-        parameters.one("api-version").ok().flatten().is_some_and(|version| self.version.takes(version))
+        let asked = parameters.one("api-version").ok().flatten();
+        // A row that takes any version is told by none.
+        !matches!(self.version, Version::Optional) && asked.is_some_and(|version| self.version.takes(version))
+    }
+
+    /// Whether its clients pin the certificate of the listener.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.exports.iter().any(|(_, export)| matches!(export, Export::Thumbprint))
     }
 
     /// Reads a request.

@@ -6,7 +6,7 @@ use crate::caller::Caller;
 use crate::claims::ClaimsRequest;
 use crate::dialect::Ask;
 use crate::fault::{Fault, Kind};
-use crate::name::{Resource, Selector};
+use crate::name::{Resource, Selector, TenantId};
 use crate::token::Extras;
 
 pub mod identity;
@@ -117,6 +117,18 @@ impl Policy {
                 found.ok_or_else(|| unknown_identity(selector))
             }
         }
+    }
+
+    /// The directory that is meant when a caller names neither identity nor tenant. It is no secret.
+    ///
+    /// # Errors
+    /// There is no default, or it is in no directory.
+    pub fn default_directory(&self) -> Result<TenantId, Fault> {
+        let id = self.default_identity()?.tenants.find(None)?.id;
+        TenantId::parse(id.as_str()).map_err(|_| {
+            let remedy = "do without it: such an authority has no tenants";
+            Fault::new(Kind::NotFound, "the default identity is in no tenant", remedy)
+        })
     }
 
     /// The one marked as default, else the only one there is.

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::caller::Callers;
 use crate::clock::Clock;
 use crate::dialect::Dialect;
+use crate::dialect::instance::Instance;
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
 use crate::policy::Policy;
@@ -25,6 +26,7 @@ pub mod admin;
 mod form;
 pub mod host;
 pub mod keys;
+mod pages;
 pub mod phase;
 mod route;
 pub mod tls;
@@ -47,6 +49,8 @@ pub struct Service {
     pub callers: Callers,
     /// Who may have what.
     pub policy: Policy,
+    /// What the pages of instance metadata tell of this machine.
+    pub instance: Instance,
     /// Where tokens come from.
     pub vend: Vend,
     /// Where events are counted.

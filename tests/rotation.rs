@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bursar::clock::Stopwatch;
 use serde_json::json;
-use support::proof::{PROOFS, Volume, issue, pair, shown, with_credentials, world};
+use support::proof::{PROOFS, Volume, issue, pair, shown, with_credentials};
 use support::{NATIVE, SECRET, World, start_serve, start_sts};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,9 @@ use config::FileFormat;
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use super::env::{Setting, Shell, base_url, exports, plain_url};
+use super::env::reach::{Reach, plain_url, url_of, usual_lines};
+use super::env::shell::{Setting, Shell};
+use super::env::usual;
 use super::named::{address, listen};
 use super::serve::until_told;
 use super::{Failure, print, variables};
@@ -35,7 +37,7 @@ use crate::telemetry;
 #[command(verbatim_doc_comment)]
 pub struct Dev {
     /// Where to serve tokens, https:// in front for TLS; may be repeated
-    #[arg(long, value_name = "ADDR", default_values = ["127.0.0.1:4141", "https://127.0.0.1:4143"], value_parser = listen)]
+    #[arg(long, value_name = "ADDR", default_values = LISTEN, value_parser = listen)]
     listen: Vec<Listen>,
     /// Where to serve health and metrics
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4142", value_parser = address)]
@@ -94,9 +96,12 @@ impl Dev {
                 "credentials": [{ "kind": "secret", "env": "BURSAR_DEV_CLIENT_SECRET" }],
             } },
         });
+        // Of a region that clients know, so that whatever looks for one goes on.
+        let region = variables().remove("REGION_NAME").unwrap_or_else(|| "westeurope".to_owned());
         let may_override = |name: &str| name.starts_with("BURSAR__LOG__") || name == "BURSAR__SERVER__HOSTS";
         let mut variables: HashMap<String, String> =
             variables().into_iter().filter(|(name, _)| may_override(name)).collect();
+        variables.insert("REGION_NAME".to_owned(), region);
         variables.insert("BURSAR_DEV_HEADER_SECRET".to_owned(), self.header_secret.clone());
         let secret = announcement.client_secret.as_ref().map(|secret| secret.expose().to_owned());
         variables.insert("BURSAR_DEV_CLIENT_SECRET".to_owned(), secret.unwrap_or_default());
@@ -117,7 +122,10 @@ impl Dev {
     }
 
     fn banner(&self, server: &Server, announcement: &Announcement) -> String {
-        let base = base_url(&server.listens());
+        let listens = server.listens();
+        let urls: Vec<String> = listens.iter().copied().map(url_of).collect();
+        let reach = Reach::new(&listens, Some(Setting::Text(self.header_secret.clone())));
+        let base = reach.base.as_deref().or(reach.tls_base.as_deref()).unwrap_or_default();
         let admin = server.admin_addresses().first().copied().map(plain_url).unwrap_or_default();
         let mut text = String::new();
         // Writing into a String cannot fail.
@@ -125,7 +133,7 @@ impl Dev {
             text,
             "bursar dev: a managed identity on this machine; nothing real accepts its tokens
 
-  tokens     {base}
+  tokens     {tokens}
   admin      {admin}  (/healthz /readyz /metrics)
   authority  {authority}  tenant {tenant}
   identity   dev  client_id {client_id}
@@ -135,16 +143,18 @@ impl Dev {
 Point an SDK at it:
 
 ",
+            tokens = urls.join("  "),
             authority = announcement.authority,
             tenant = announcement.tenant,
             client_id = announcement.client_id.as_deref().unwrap_or_default(),
         )
         .ok();
-        let usual = DIALECTS.iter().filter(|dialect| dialect.is_default);
-        let lines = Shell::Bash.lines(&exports(usual, &base, Some(&Setting::Text(self.header_secret.clone()))));
-        for line in lines.lines() {
+        for line in usual_lines(Shell::Bash, &reach.exports(usual(DIALECTS))) {
             writeln!(text, "  {line}").ok();
         }
+        let elsewhere = listens.iter().map(ToString::to_string).collect::<Vec<_>>() != LISTEN;
+        let place: String = listens.iter().filter(|_| elsewhere).map(|listen| format!(" --listen {listen}")).collect();
+        writeln!(text, "\nAll that one client needs, or another dialect ('list' shows who is known):\n\n  bursar env{place} --client NAME").ok();
         writeln!(
             text,
             "\nGet a token:\n\n  curl -sS -H 'Metadata: true' '{base}/token?resource=https://vault.azure.net'\n"
@@ -163,6 +173,8 @@ fn unstartable(fault: Fault) -> Failure {
     failure
 }
 
+/// Where it serves tokens unless it is told otherwise.
+pub(super) const LISTEN: [&str; 2] = ["127.0.0.1:4141", "https://127.0.0.1:4143"];
 /// The documented header secret of `bursar dev`; it opens nothing but the emulator.
 pub(super) const HEADER_SECRET: &str = "bursar-dev-header";
 /// What containers call this machine, when it is told to listen where they reach it.

@@ -8,7 +8,7 @@ use clap::Args;
 use reqwest::header::HeaderMap;
 use url::Url;
 
-use super::env::plain_url;
+use super::env::reach::plain_url;
 use super::http::get;
 use super::named::service_url;
 use super::{Failure, variables};

@@ -44,6 +44,8 @@ cert = "app.pem"
 key = "app.key"
 [dialects.arc]
 key_dir = "."
+[metadata]
+file = "instance.json"
 [tenants.contoso]
 id = "contoso.com"
 authority = "https://login.corp:8443"
@@ -169,6 +171,10 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(config.server.drain, Duration::from_secs(5));
     assert_eq!((config.windows, config.bounds, config.log), (Windows::default(), Bounds::default(), Log::default()));
     assert_eq!(config.refresh_rate.get(), 20);
+    assert_eq!(config.instance, Instance::nameless(""));
+    let at = |region| read_in(Path::new(""), GOOD, &[("REGION_NAME", region)]).unwrap().instance;
+    assert_eq!(at("West Europe"), Instance::nameless("westeurope"));
+    assert_eq!(at("../x"), Instance::nameless(""));
     let tenant = &application(&config).tenants[0];
     assert_eq!(tenant.place.url().as_str(), "https://login.microsoftonline.com/");
     assert_eq!(tenant.timeout, Duration::from_secs(30));
@@ -183,7 +189,10 @@ fn every_key_is_read() {
     let cert = rcgen::CertificateParams::new(vec!["app".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
     std::fs::write(directory.path().join("app.pem"), &cert).unwrap();
     std::fs::write(directory.path().join("app.key"), key.serialize_pem()).unwrap();
+    let document = r#"{"compute":{"name":"vm"}}"#;
+    std::fs::write(directory.path().join("instance.json"), document).unwrap();
     let config = read_in(directory.path(), EVERY_KEY, &[]).unwrap();
+    assert_eq!(config.instance, Instance::parse(document.as_bytes()).unwrap());
     let server = &config.server;
     let listen: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:1", "[::1]:1", "https://127.0.0.1:3"]);

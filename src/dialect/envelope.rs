@@ -56,7 +56,7 @@ impl Envelope {
                 ..plain
             },
         };
-        Reply { status: fault.status(), body: json(&body), retry_after: retry_after(fault) }
+        Reply { status: fault.status(), body: json(&body), is_text: false, retry_after: retry_after(fault) }
     }
 }
 

@@ -11,8 +11,10 @@ use crate::token::Token;
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// JSON, never empty.
+    /// JSON, never empty, or the text of a page.
     pub body: Vec<u8>,
+    /// Whether it is text.
+    pub is_text: bool,
     /// Whole seconds for `Retry-After`.
     pub retry_after: Option<u64>,
 }
@@ -41,7 +43,12 @@ impl Reply {
             resource: ask.resource.as_str(),
             token_type: "Bearer",
         };
-        Self { status: 200, body: json(&body), retry_after: None }
+        Self::of_body(json(&body))
+    }
+
+    /// What is answered well, in JSON.
+    pub(super) const fn of_body(body: Vec<u8>) -> Self {
+        Self { status: 200, body, is_text: false, retry_after: None }
     }
 }
 

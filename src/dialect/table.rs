@@ -15,12 +15,13 @@ pub const NATIVE: Dialect = Dialect {
     name: "native",
     is_default: true,
     paths: &["/token"],
-    method: Method::Get,
+    methods: &[Method::Get],
     needs_tls: false,
     guard: Guard::Metadata,
     version: Version::Optional,
     envelope: Envelope::OAuth,
     is_native: true,
+    has_pages: false,
     exports: &[],
 };
 
@@ -31,6 +32,7 @@ pub const IMDS: Dialect = Dialect {
     paths: &["/metadata/identity/oauth2/token"],
     version: Version::From("2018-02-01"),
     is_native: false,
+    has_pages: true,
     exports: &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", Export::Base)],
     ..NATIVE
 };
@@ -59,12 +61,12 @@ const APP_SERVICE_2017: Dialect = Dialect {
     ..APP_SERVICE
 };
 
-/// Azure Cloud Shell. Its path is the SDKs' own; go-autorest posts to the path of IMDS.
+/// Azure Cloud Shell. Its path is the SDKs' own; go-autorest posts to the path of IMDS, and MSAL for Java sends a GET.
 const CLOUD_SHELL: Dialect = Dialect {
     name: "cloud-shell",
     is_default: false,
     paths: &["/oauth2/token", "/metadata/identity/oauth2/token"],
-    method: Method::Post,
+    methods: &[Method::Get, Method::Post],
     envelope: Envelope::Nested,
     is_native: false,
     exports: &[("MSI_ENDPOINT", Export::Endpoint)],

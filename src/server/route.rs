@@ -1,4 +1,4 @@
-//! Which dialect a request is for.
+//! Which dialect or page a request is for.
 //!
 //! Host first, then path, then method; headers that a dialect wants come later, because a client that probes
 //! for other endpoints must see 404 and not 400.
@@ -11,10 +11,19 @@ use actix_web::http::header::HOST;
 use super::Service;
 use super::host::Hosts;
 use crate::dialect::Dialect;
+use crate::dialect::page::Page;
 use crate::fault::{Fault, Kind};
 use crate::source::host::MARK;
 
-/// What is wrong with a request that is for no dialect.
+/// What a request is for.
+pub(super) enum Route<'a> {
+    /// A page of instance metadata.
+    Page(Page),
+    /// A token, in the words of this dialect.
+    Token(&'a Dialect),
+}
+
+/// What is wrong with a request that is for neither.
 pub(super) struct Astray {
     /// The fault.
     pub(super) fault: Fault,
@@ -28,8 +37,8 @@ impl From<Fault> for Astray {
     }
 }
 
-/// The dialect of a request.
-pub(super) fn of<'a>(request: &HttpRequest, service: &'a Service) -> Result<&'a Dialect, Astray> {
+/// What a request is for.
+pub(super) fn of<'a>(request: &HttpRequest, service: &'a Service) -> Result<Route<'a>, Astray> {
     refuse_own(request, &service.mark)?;
     check_host(request, &service.hosts)?;
     let path = plain(request.path());
@@ -37,16 +46,23 @@ pub(super) fn of<'a>(request: &HttpRequest, service: &'a Service) -> Result<&'a 
     let here = |dialect: &&&'static Dialect| dialect.paths.contains(&&*path) && (secure || !dialect.needs_tls);
     let here: Vec<&Dialect> = service.dialects.iter().filter(here).copied().collect();
     if here.is_empty() {
-        return Err(nothing_there(&service.dialects).into());
+        let page = Page::at(&path).filter(|_| service.dialects.iter().any(|dialect| dialect.has_pages));
+        return page.map(Route::Page).ok_or_else(|| nothing_there(&service.dialects).into());
     }
-    let mut fitting = here.iter().filter(|dialect| dialect.method.as_str() == request.method().as_str());
+    let mut fitting = here.iter().filter(|dialect| takes(dialect, request.method().as_str()));
     let Some(first) = fitting.next() else { return Err(wrong_method(&here)) };
     let other = fitting.find(|dialect| dialect.takes_version(request.query_string()));
-    Ok(other.filter(|_| !first.takes_version(request.query_string())).unwrap_or(first))
+    Ok(Route::Token(other.filter(|_| !first.takes_version(request.query_string())).unwrap_or(first)))
+}
+
+fn takes(dialect: &Dialect, method: &str) -> bool {
+    dialect.methods.iter().any(|taken| taken.as_str() == method)
 }
 
 fn wrong_method(here: &[&Dialect]) -> Astray {
-    let mut methods: Vec<&str> = here.iter().map(|dialect| dialect.method.as_str()).collect();
+    let mut methods: Vec<&str> =
+        here.iter().flat_map(|dialect| dialect.methods).map(|method| method.as_str()).collect();
+    methods.sort_unstable();
     methods.dedup();
     let remedy = format!("send a {}", methods.join(" or a "));
     let fault = Fault::new(Kind::MethodNotAllowed, format!("this path takes {}", methods.join(" and ")), remedy);

@@ -5,8 +5,8 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 
-use super::route::Astray;
-use super::{Service, form, route};
+use super::route::{Astray, Route};
+use super::{Service, form, pages, route};
 use crate::caller::Peer;
 use crate::clock::Stopwatch;
 use crate::dialect::{Ask, Dialect, Envelope, Guard, Header, Method, Reply, Request, client_request_id};
@@ -18,7 +18,8 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
     let request_id = client_request_id(&header).map_or_else(fresh_id, str::to_owned);
     let mut response = match route::of(&request, &service) {
-        Ok(dialect) => {
+        Ok(Route::Page(page)) => pages::serve(&page, &request, &service, &request_id),
+        Ok(Route::Token(dialect)) => {
             let result = answer(dialect, &request, payload, &service, &request_id).await;
             service.metrics.answered(dialect.name, &result, watch.elapsed());
             log(dialect.name, &result, &request_id);
@@ -44,10 +45,8 @@ async fn answer(
     service: &Service,
     request_id: &str,
 ) -> Result<Reply, Fault> {
-    let form = match dialect.method {
-        Method::Get => web::Bytes::new(),
-        Method::Post => form::read(payload).await?,
-    };
+    let has_form = request.method().as_str() == Method::Post.as_str();
+    let form = if has_form { form::read(payload).await? } else { web::Bytes::new() };
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
     let ask = dialect.read(&Request { query: request.query_string(), form: &form, header: &header })?;
     let Guard::KeyFile = dialect.guard else {
@@ -105,8 +104,11 @@ fn refused(
     }
 }
 
-fn write(reply: Reply, request_id: &str) -> HttpResponse {
+pub(super) fn write(reply: Reply, request_id: &str) -> HttpResponse {
     let mut response = start(reply.status, request_id);
+    if reply.is_text {
+        response.insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"));
+    }
     if let Some(seconds) = reply.retry_after {
         response.insert_header((RETRY_AFTER, seconds));
     }

@@ -143,6 +143,10 @@ fn each_plain_section_tells_its_mistakes() {
         ),
         ("[cache]\nbytes = '1KiB'", "cache.bytes: this must be a size"),
         ("[cache]\ncaller_share = 0.25", "cache.caller_share: the key is unknown"),
+        ("[metadata]\nfile = 'nowhere'", "metadata.file: the file cannot be read"),
+        ("[metadata]\nfile = '/dev/null'", "metadata.file: the file cannot be read: it is no regular file"),
+        ("[metadata]\nfile = 3", "metadata.file: this must be text"),
+        ("[metadata]\nfiel = 'x'", "metadata.fiel: the key is unknown"),
         ("[log]\nlevel = 'loud'", "log.level: a log level is"),
         ("[log]\nformat = 'xml'", "log.format: a log format is"),
         ("[callers.x]", "callers: the key is unknown"),
@@ -155,6 +159,20 @@ fn each_plain_section_tells_its_mistakes() {
             !told.is_empty() && told[0].starts_with(expected),
             "{section:?}: {expected:?} expected, told {told:#?}"
         );
+    }
+}
+
+#[test]
+fn a_document_of_the_machine_has_its_shape() {
+    let directory = tempfile::tempdir().unwrap();
+    for (document, problem) in [
+        ("{", "the file is no JSON"),
+        ("[]", "the file holds no JSON object"),
+        ("{}", "the object has no object 'compute'"),
+    ] {
+        std::fs::write(directory.path().join("i.json"), document).unwrap();
+        let told = told(read_in(directory.path(), &format!("[metadata]\nfile = 'i.json'\n{GOOD}"), &[]));
+        assert_eq!(told, [format!("metadata.file: {problem}")]);
     }
 }
 

@@ -70,7 +70,8 @@ impl AssertionUrl {
         };
         let sent = timeout(occasion.deadline.left() / 2, self.wire.send(outgoing)).await;
         let incoming = sent.unwrap_or_else(|_| Err(late().with_inward("no answer in time")));
-        let text = incoming.map_err(|fault| unreachable(&fault)).and_then(|incoming| assertion(&incoming, occasion.now));
+        let text =
+            incoming.map_err(|fault| unreachable(&fault)).and_then(|incoming| assertion(&incoming, occasion.now));
         let text = text.map_err(|fault| self.at(fault))?;
         *self.seen() = expiry(text.expose(), |least| Renewal::Fetched(least, occasion.now));
         Ok((ClientProof::Assertion(text), generation.unwrap_or_default()))

@@ -1,0 +1,266 @@
+//! The clients that are known, and how each is pointed at a service: all that is peculiar to one is in its row.
+
+/// A client.
+#[derive(Debug)]
+pub struct Client {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it is.
+    pub title: &'static str,
+    /// The dialects whose variables it reads, the best first. One that reads none speaks IMDS, where its own
+    /// variables, its configuration or nobody says.
+    pub dialects: &'static [&'static str],
+    /// Variables of its own.
+    pub own: &'static [(&'static str, Own)],
+    /// What else it prefers while it is set.
+    pub rivals: &'static [&'static str],
+    /// What has to be known beside the variables, one line each; [`IMDS_URL`] stands for the URL of its tokens.
+    pub notes: &'static [&'static str],
+}
+
+/// What a client's own variable holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Own {
+    /// The URL of the tokens of IMDS.
+    Endpoint,
+    /// This text.
+    Text(&'static str),
+}
+
+/// The client of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Client> {
+    CLIENTS.iter().find(|client| client.name == name)
+}
+
+/// One line for each client.
+#[must_use]
+pub fn list() -> String {
+    CLIENTS.iter().map(|client| format!("{:<24}{}\n", client.name, client.title)).collect()
+}
+
+/// What the URL of IMDS stands for in a note.
+pub const IMDS_URL: &str = "@imds@";
+/// Workload identity and the chain of `DefaultAzureCredential`, where they come before a managed identity. A stray
+/// `AZURE_CLIENT_ID` stays: it chooses the identity.
+const OF_AZURE_IDENTITY: &[&str] =
+    &["AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH"];
+const CLIENT_ID: &str = "DefaultAzureCredential takes AZURE_CLIENT_ID for the client id of the identity to use";
+const LINK_LOCAL: &str = "needs 169.254.169.254: it reads no variables, so port 80 of that address has to lead to a listener of Bursar (an address on lo, a redirection, a network namespace)";
+
+/// Every client that is known.
+pub const CLIENTS: &[Client] = &[
+    Client {
+        name: "azure-identity-python",
+        title: "azure-identity for Python, also async",
+        dialects: &["app-service", "imds", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
+        own: &[],
+        rivals: OF_AZURE_IDENTITY,
+        notes: &[CLIENT_ID],
+    },
+    Client {
+        name: "azure-identity-node",
+        title: "@azure/identity for Node",
+        dialects: &["app-service", "imds", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
+        own: &[],
+        rivals: OF_AZURE_IDENTITY,
+        notes: &[CLIENT_ID],
+    },
+    Client {
+        name: "azure-identity-java",
+        title: "azure-identity for Java",
+        dialects: &["app-service", "imds", "arc", "cloud-shell", "service-fabric"],
+        own: &[],
+        rivals: OF_AZURE_IDENTITY,
+        notes: &[CLIENT_ID],
+    },
+    Client {
+        name: "azure-identity-dotnet",
+        title: "Azure.Identity for .NET",
+        dialects: &["app-service", "imds", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
+        own: &[],
+        rivals: OF_AZURE_IDENTITY,
+        notes: &[
+            CLIENT_ID,
+            "with --dialect imds use ManagedIdentityCredential: DefaultAzureCredential probes for the real address",
+        ],
+    },
+    Client {
+        name: "azure-identity-cpp",
+        title: "Azure.Identity for C++",
+        dialects: &["app-service", "imds", "arc", "cloud-shell", "app-service-2017"],
+        own: &[],
+        rivals: OF_AZURE_IDENTITY,
+        notes: &[],
+    },
+    Client {
+        name: "azure-identity-rust",
+        title: "azure_identity for Rust",
+        dialects: &["app-service"],
+        own: &[],
+        rivals: &[],
+        notes: &["an identity is chosen by client id or object id; by resource id only at 169.254.169.254"],
+    },
+    Client {
+        name: "azidentity",
+        title: "azidentity for Go, and what is built on it",
+        dialects: &["app-service", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
+        own: &[],
+        rivals: OF_AZURE_IDENTITY,
+        notes: &[CLIENT_ID, "IMDS is asked at 169.254.169.254 alone"],
+    },
+    Client {
+        name: "msal-python",
+        title: "ManagedIdentityClient of MSAL for Python",
+        dialects: &["app-service", "imds", "arc", "app-service-2017", "service-fabric"],
+        own: &[],
+        rivals: &[],
+        notes: &[],
+    },
+    Client {
+        name: "msal-node",
+        title: "ManagedIdentityApplication of @azure/msal-node",
+        dialects: &["app-service", "imds", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
+        own: &[],
+        rivals: &[],
+        notes: &["it looks at the variables once in the life of a process"],
+    },
+    Client {
+        name: "msal-go",
+        title: "managedidentity of MSAL for Go",
+        dialects: &["app-service", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
+        own: &[],
+        rivals: &[],
+        notes: &["IMDS is asked at 169.254.169.254 alone"],
+    },
+    Client {
+        name: "msal-java",
+        title: "ManagedIdentityApplication of MSAL4J",
+        dialects: &["app-service", "imds", "arc", "cloud-shell", "service-fabric"],
+        own: &[],
+        rivals: &[],
+        notes: &[],
+    },
+    Client {
+        name: "msal-dotnet",
+        title: "ManagedIdentityApplication of MSAL.NET",
+        dialects: &["app-service", "imds", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
+        own: &[],
+        rivals: &[],
+        notes: &[],
+    },
+    Client {
+        name: "azure-cli",
+        title: "az, from version 2.74",
+        dialects: &["app-service", "imds", "arc"],
+        own: &[],
+        rivals: &[],
+        notes: &["then: az login --identity [--client-id ID] [--allow-no-subscriptions]"],
+    },
+    Client {
+        name: "azcopy",
+        title: "azcopy",
+        dialects: &["app-service"],
+        own: &[("AZCOPY_AUTO_LOGIN_TYPE", Own::Text("MSI"))],
+        rivals: &[],
+        notes: &["set AZCOPY_MSI_CLIENT_ID for another identity than the default one"],
+    },
+    Client {
+        name: "kubelogin",
+        title: "kubelogin -l msi",
+        dialects: &["app-service"],
+        own: &[],
+        rivals: &[],
+        notes: &["then: kubelogin get-token -l msi --server-id ID [--client-id ID]"],
+    },
+    Client {
+        name: "go-autorest",
+        title: "programs with go-autorest",
+        dialects: &["cloud-shell"],
+        own: &[],
+        rivals: &[],
+        notes: &[],
+    },
+    Client {
+        name: "terraform",
+        title: "Terraform's azurerm and azuread",
+        dialects: &[],
+        own: &[("ARM_USE_MSI", Own::Text("true")), ("ARM_MSI_ENDPOINT", Own::Endpoint)],
+        rivals: &["ARM_CLIENT_SECRET", "ARM_CLIENT_CERTIFICATE", "ARM_CLIENT_CERTIFICATE_PATH", "ARM_USE_OIDC"],
+        notes: &[
+            "set ARM_TENANT_ID and ARM_SUBSCRIPTION_ID, and ARM_CLIENT_ID for another identity than the default one",
+        ],
+    },
+    Client {
+        name: "packer",
+        title: "Packer's azure plugin",
+        dialects: &[],
+        own: &[],
+        rivals: &[],
+        notes: &[LINK_LOCAL, "it reads subscriptionId and resourceGroupName from the file that 'metadata.file' names"],
+    },
+    Client {
+        name: "vault-agent",
+        title: "auto-auth azure of the Vault agent",
+        dialects: &[],
+        own: &[],
+        rivals: &[],
+        notes: &[LINK_LOCAL, "it sends what the file that 'metadata.file' names says of the machine to Vault"],
+    },
+    Client {
+        name: "google-auth",
+        title: "Google's external_account credentials",
+        dialects: &[],
+        own: &[],
+        rivals: &[],
+        notes: &[
+            "in the credential configuration, credential_source is",
+            r#"{"url": "@imds@?api-version=2018-02-01&resource=APP_ID_URI", "headers": {"Metadata": "True"}, "format": {"type": "json", "subject_token_field_name": "access_token"}}"#,
+        ],
+    },
+    Client {
+        name: "curl",
+        title: "curl and scripts",
+        dialects: &["app-service", "imds"],
+        own: &[],
+        rivals: &[],
+        notes: &[
+            r#"then: curl -sS -H "X-IDENTITY-HEADER: $IDENTITY_HEADER" "$IDENTITY_ENDPOINT?api-version=2019-08-01&resource=https://vault.azure.net""#,
+            "or: curl -sS -H 'Metadata: true' '@imds@?api-version=2018-02-01&resource=https://vault.azure.net'",
+        ],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::dialect::table::DIALECTS;
+
+    #[test]
+    fn every_row_is_of_this_house() {
+        let mut names = HashSet::new();
+        for client in CLIENTS {
+            assert!(names.insert(client.name) && client.name != "list", "{} is there twice", client.name);
+            for name in client.dialects {
+                let dialect = DIALECTS.iter().find(|dialect| dialect.name == *name);
+                assert!(dialect.is_some_and(|dialect| !dialect.exports.is_empty()), "{}: {name}", client.name);
+            }
+            let set: HashSet<&str> = client.own.iter().map(|(name, _)| *name).collect();
+            assert!(client.rivals.iter().all(|rival| !set.contains(rival)), "{} sets its own rival", client.name);
+            assert!(client.notes.iter().all(|note| !note.contains('\n')), "{}: a note is one line", client.name);
+            assert_eq!(find(client.name).unwrap().title, client.title);
+            assert!(list().contains(client.title), "{} is not listed", client.name);
+        }
+        assert!(find("nobody").is_none());
+        assert_eq!(list().lines().count(), CLIENTS.len());
+    }
+
+    #[test]
+    fn what_every_sdk_can_be_pointed_at_comes_first() {
+        for client in CLIENTS.iter().filter(|client| client.dialects.len() > 1) {
+            assert_eq!(client.dialects[0], "app-service", "{}", client.name);
+        }
+    }
+}
