@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::flight::{Flight, Landing, lost_flight};
 use crate::claims::ClaimsRequest;
-use crate::clock::Timestamp;
+use crate::clock::{Span, Timestamp};
 use crate::fault::{Fault, Kind, Turn};
 use crate::freshness::{self, Entry, Patience, Times, Verdict, Windows, cool_down};
 use crate::token::{Token, TokenKey};
@@ -41,14 +41,13 @@ struct Held {
 struct Cooling {
     fault: Fault,
     failures: u32,
-    since: Timestamp,
-    until: Timestamp,
+    span: Span,
 }
 
 impl Cooling {
-    /// Until when, unless the clock was set back behind its beginning.
+    /// Until when it lasts; none when it is over.
     fn end(&self, now: Timestamp) -> Option<Timestamp> {
-        (self.since <= now).then_some(self.until)
+        self.span.holds(now).then(|| self.span.until())
     }
 }
 
@@ -156,7 +155,7 @@ impl Slot {
     pub fn is_idle(&self, now: Timestamp) -> bool {
         let state = self.lock();
         let live = state.held.as_ref().is_some_and(|held| now < held.times.expires_at);
-        let cooling = state.cooling.as_ref().and_then(|cooling| cooling.end(now)).is_some_and(|until| now < until);
+        let cooling = state.cooling.as_ref().is_some_and(|cooling| cooling.span.holds(now));
         !live && !cooling && state.flying().is_none()
     }
 
@@ -200,7 +199,8 @@ impl State {
 
     /// The remembered fault, with the time that is left as its wish.
     fn refusal(&self, resting: Option<(Timestamp, Fault)>, until: Timestamp, now: Timestamp) -> Fault {
-        let own = self.cooling.as_ref().filter(|cooling| cooling.until == until).map(|cooling| cooling.fault.clone());
+        let own =
+            self.cooling.as_ref().filter(|cooling| cooling.span.until() == until).map(|cooling| cooling.fault.clone());
         let fault = own.or_else(|| resting.map(|(_, fault)| fault)).unwrap_or_else(lost_flight);
         if fault.turn() == Turn::Authority { fault.with_retry_after(Some(until.since(now))) } else { fault }
     }
@@ -238,8 +238,8 @@ impl Departure {
             Err(fault) if self.challenge.is_some() && fault.turn() != Turn::Authority => {}
             Err(fault) => {
                 let failures = state.cooling.as_ref().map_or(1, |before| before.failures.saturating_add(1));
-                let until = moment.now + cool_down(fault, failures, jitter);
-                state.cooling = Some(Cooling { fault: fault.clone(), failures, since: moment.now, until });
+                let span = Span::new(moment.now, cool_down(fault, failures, jitter));
+                state.cooling = Some(Cooling { fault: fault.clone(), failures, span });
             }
         }
         state.flight = None;
@@ -264,143 +264,4 @@ fn too_many_challenges() -> Fault {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
-    use crate::secret::Secret;
-    use crate::token::{Extension, Extras};
-
-    const START: Timestamp = Timestamp::from_secs(1_000_000);
-
-    fn slot() -> Arc<Slot> {
-        Arc::new(Slot::new(TokenKey {
-            identity: Name::parse("app").unwrap(),
-            authority: "https://login/".into(),
-            tenant: TenantId::parse("contoso.com").unwrap(),
-            client_id: ClientId::parse("app").unwrap(),
-            scope: Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default),
-            extras: Extras::default(),
-            extension: Extension::default(),
-        }))
-    }
-
-    fn at(secs: u64) -> Moment<'static> {
-        const WINDOWS: Windows =
-            Windows { late: Duration::from_mins(5), last: Duration::from_secs(30), join: Duration::from_secs(1) };
-        Moment { now: START + Duration::from_secs(secs), windows: &WINDOWS }
-    }
-
-    fn token(issued: u64) -> Token {
-        let issued_at = at(issued).now;
-        let secret = Secret::from(format!("token-{issued}"));
-        Token { secret, issued_at, expires_at: issued_at + Duration::from_hours(1), refresh_in: None }
-    }
-
-    fn step(slot: &Arc<Slot>, secs: u64) -> Step {
-        slot.step(at(secs), None, || true)
-    }
-
-    fn departure(slot: &Arc<Slot>, secs: u64) -> Departure {
-        match step(slot, secs) {
-            Step::Wait(_, _, Some(departure)) | Step::ServeAndRefresh(_, Some(departure)) => departure,
-            other => panic!("no departure: {other:?}"),
-        }
-    }
-
-    fn outage() -> Fault {
-        Fault::new(Kind::Unavailable, "p", "r")
-    }
-
-    #[test]
-    fn one_departure_however_many_ask() {
-        let slot = slot();
-        let first = departure(&slot, 0);
-        for _ in 0..10 {
-            assert!(matches!(step(&slot, 0), Step::Wait(Patience::Whole, _, None)));
-        }
-        assert!(first.land(Ok(token(0)), at(1), 0.0).is_none());
-        assert!(matches!(step(&slot, 1), Step::Serve(_)));
-    }
-
-    #[test]
-    fn a_lost_pilot_frees_the_slot() {
-        let slot = slot();
-        drop(departure(&slot, 0));
-        assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
-    }
-
-    #[test]
-    fn a_failed_renewal_keeps_the_live_token() {
-        let slot = slot();
-        assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
-        assert!(departure(&slot, 2700).land(Err(outage()), at(2700), 0.0).is_none());
-        assert!(matches!(step(&slot, 2700), Step::Serve(_)));
-        assert!(departure(&slot, 2701).land(Err(outage()), at(2701), 0.0).is_none());
-        assert!(matches!(step(&slot, 2702), Step::Serve(_)), "the second failure cools for two seconds");
-        assert!(departure(&slot, 3599).land(Err(outage()), at(3599), 0.0).is_none());
-        assert!(slot.live(at(3599).now).is_some());
-        assert!(matches!(step(&slot, 3600), Step::Refuse(_)));
-    }
-
-    #[test]
-    fn a_refusal_says_how_long() {
-        let slot = slot();
-        let fault = outage().with_retry_after(Some(Duration::from_secs(17)));
-        assert!(departure(&slot, 0).land(Err(fault), at(0), 0.0).is_none());
-        match step(&slot, 7) {
-            Step::Refuse(fault) => assert_eq!(fault.retry_after(), Some(Duration::from_secs(10))),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_ends_the_cooling() {
-        let slot = slot();
-        assert!(departure(&slot, 5000).land(Err(outage()), at(5000), 0.0).is_none());
-        assert!(matches!(step(&slot, 5000), Step::Refuse(_)));
-        assert!(matches!(step(&slot, 4000), Step::Wait(..)));
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_credential_cools_in_its_source_alone() {
-        let slot = slot();
-        for kind in [Kind::RejectedCredential, Kind::UnusableCredential] {
-            let fault = Fault::new(kind, "p", "r");
-            assert!(departure(&slot, 0).land(Err(fault.clone()), at(0), 0.0).is_none());
-            let known = Some((at(9).now, fault));
-            assert!(matches!(slot.step(at(1), known, || true), Step::Refuse(fault) if fault.status() == 403));
-            assert!(matches!(step(&slot, 1), Step::Wait(..)), "a reload that ends the rejection ends it at once");
-        }
-    }
-
-    #[test]
-    fn a_renewal_waits_for_the_budget_and_a_caller_does_not() {
-        let slot = slot();
-        assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
-        assert!(matches!(slot.step(at(2700), None, || false), Step::ServeAndRefresh(_, None)));
-        assert!(matches!(slot.step(at(3300), None, || false), Step::Wait(Patience::Brief(_), _, Some(_))));
-    }
-
-    #[test]
-    fn whoever_waits_for_another_ones_challenge_is_flown_next() {
-        let challenge = ClaimsRequest::parse(r#"{"a":1}"#).unwrap();
-        let answer = |slot: &Arc<Slot>| match slot.answer(&challenge, at(0).now, None, || true) {
-            Step::Wait(_, _, departure) => departure,
-            other => panic!("{other:?}"),
-        };
-        let refused = || Fault::new(Kind::Misconfigured, "p", "r");
-        for (result, follows) in [(Err(refused()), true), (Err(outage()), false), (Ok(token(0)), false)] {
-            let slot = slot();
-            let first = answer(&slot).unwrap();
-            assert!(matches!(step(&slot, 0), Step::Wait(Patience::Whole, _, None)));
-            let next = first.land(result, at(0), 0.0);
-            assert_eq!(next.is_some(), follows);
-            if let Some(next) = next {
-                assert!(answer(&slot).is_none(), "further challenges wait their turn");
-                assert!(next.challenge().is_none() && next.land(Ok(token(0)), at(1), 0.0).is_none());
-            }
-        }
-        let alone = slot();
-        assert!(answer(&alone).unwrap().land(Err(refused()), at(0), 0.0).is_none(), "nobody waits");
-    }
-}
+mod tests;
