@@ -53,16 +53,15 @@ impl Keys {
         Self { directory, alive: Mutex::default() }
     }
 
-    /// Makes a file, and tells where.
+    /// Makes a file, and tells where. The oldest one gives way to it when too many are alive: clients come for
+    /// their token at once, and what lies there longer is mostly forgotten.
     ///
     /// # Errors
-    /// 429 when too many are alive; the operator's fault when it cannot be written.
+    /// The operator's fault when it cannot be written.
     pub fn issue(&self, now: Timestamp) -> Result<PathBuf, Fault> {
         let mut alive = self.swept(now);
         if alive.len() >= MOST {
-            let problem = "too many challenges are open";
-            return Err(Fault::new(Kind::Throttled, problem, "ask again in a moment")
-                .with_retry_after(Some(Duration::from_secs(1))));
+            drop(alive.remove(0));
         }
         let key = self.make(now).map_err(|error| {
             let remedy = "let this process write into the directory of 'dialects.arc.key_dir'";
@@ -79,12 +78,15 @@ impl Keys {
         let mut alive = self.swept(now);
         let fits =
             alive.iter().enumerate().fold(None, |found, (n, key)| key.secret.matches(shown).then_some(n).or(found));
-        fits.map(|n| alive.swap_remove(n))
+        fits.map(|n| alive.remove(n))
     }
 
     /// Lets a key that paid for nothing be shown again: clients repeat a request that failed in passing as it was.
     pub fn put_back(&self, key: Key, now: Timestamp) {
-        self.swept(now).push(key);
+        let mut alive = self.swept(now);
+        if alive.len() < MOST {
+            alive.push(key);
+        }
     }
 
     /// Removes what has lived for its minute.
@@ -166,8 +168,9 @@ mod tests {
         fs::write(directory.path().join("himds.key"), "x").unwrap();
         let keys = Keys::new(directory.path().to_owned());
         assert_eq!(count(), 1, "what is not ours stays");
-        let issued: Vec<_> = (0..20).map(|_| keys.issue(NOW).is_ok()).collect();
-        assert_eq!(issued.iter().filter(|ok| **ok).count(), 16);
+        let issued: Vec<_> = (0..20).map(|_| keys.issue(NOW).unwrap()).collect();
+        let there: Vec<_> = issued.iter().map(|path| path.exists()).collect();
+        assert!(there[..4].iter().all(|there| !there) && there[4..].iter().all(|there| *there), "the oldest give way");
         assert_eq!(count(), 17);
         keys.sweep(NOW + LIFE);
         assert_eq!(count(), 1);

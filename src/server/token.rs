@@ -56,7 +56,9 @@ async fn answer(
     let key = shown.and_then(|shown| service.take_key(shown));
     let peer = Peer { holds_key: key.is_some(), ..Peer::default() };
     let paid = pay(dialect, &ask, peer, service, request_id).await;
-    if let (Err(_), Some(key)) = (&paid, key) {
+    if let (Err(fault), Some(key)) = (&paid, key)
+        && fault.turn() == Turn::Authority
+    {
         service.put_back(key);
     }
     paid
