@@ -33,6 +33,11 @@ impl ClaimsRequest {
         &self.0
     }
 
+    /// Whether some name or text in it, freed of JSON's escapes, is such a one.
+    pub fn has_text(&self, such: &impl Fn(&str) -> bool) -> bool {
+        has_text(&self.object(), such)
+    }
+
     fn object(&self) -> Value {
         // Invariant: the text was parsed before it was kept.
         serde_json::from_str(&self.0).unwrap_or_default()
@@ -48,6 +53,9 @@ impl fmt::Debug for ClaimsRequest {
 
 /// The value of the `claims` parameter: the challenge, over it what the caller asks for by itself, over both
 /// what the client is capable of, as MSAL merges them. None when there is nothing to say.
+///
+/// What a challenge says of capabilities is dropped: its token takes the place of everybody's, and others may not
+/// be capable of the same.
 #[must_use]
 pub fn merged(
     challenge: Option<&ClaimsRequest>,
@@ -55,10 +63,21 @@ pub fn merged(
     capabilities: &[String],
 ) -> Option<String> {
     let capable = (!capabilities.is_empty()).then(|| json!({"access_token": {"xms_cc": {"values": capabilities}}}));
-    let asked = [challenge, client].into_iter().flatten().map(ClaimsRequest::object);
-    let mut whole = Value::Object(Map::new());
-    asked.chain(capable).for_each(|one| lay_over(&mut whole, one));
+    let mut whole = challenge.map_or_else(|| Value::Object(Map::new()), ClaimsRequest::object);
+    if let Some(Value::Object(access_token)) = whole.get_mut("access_token") {
+        access_token.remove("xms_cc");
+    }
+    client.map(ClaimsRequest::object).into_iter().chain(capable).for_each(|one| lay_over(&mut whole, one));
     whole.as_object().is_some_and(|whole| !whole.is_empty()).then(|| whole.to_string())
+}
+
+fn has_text(value: &Value, such: &impl Fn(&str) -> bool) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(|item| has_text(item, such)),
+        Value::Object(object) => object.iter().any(|(name, value)| such(name) || has_text(value, such)),
+        Value::String(text) => such(text),
+        _ => false,
+    }
 }
 
 /// Lays `upper` over `lower`: objects are joined, and of anything else the upper one stays.
@@ -98,6 +117,9 @@ mod tests {
             "nbf": {"essential": true, "value": "1"}, "xms_cc": {"values": ["cp1", "cp2"]}, "a": {"value": 2},
         });
         assert_eq!(whole, Some(json!({"access_token": access, "id_token": null})));
+        let lifted = r#"{"access_token":{"xms_cc":{"values":["evil"]},"a":1}}"#;
+        assert_eq!(merge(Some(lifted), None, &[]), Some(json!({"access_token": {"a": 1}})), "others share its token");
+        assert_eq!(merge(None, Some(lifted), &[]), serde_json::from_str(lifted).ok(), "a key of its own");
         assert_eq!(
             merge(Some(r#"{"access_token":"odd"}"#), None, &["cp1"]),
             Some(json!({"access_token": {"xms_cc": {"values": ["cp1"]}}}))

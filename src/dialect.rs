@@ -30,7 +30,7 @@ pub struct Dialect {
     /// The paths that it is served on; SDKs are pointed at the first.
     pub paths: &'static [&'static str],
     /// How it is asked.
-    pub method: Method,
+    pub methods: &'static [Method],
     /// Whether it is served over TLS alone.
     pub needs_tls: bool,
     /// What a request must show before it is looked at.
@@ -52,7 +52,7 @@ pub struct Dialect {
 pub enum Method {
     /// With its parameters in the query.
     Get,
-    /// With its parameters in a form, or in the query all the same.
+    /// With its parameters in a form, in the query, or in both.
     Post,
 }
 
@@ -150,7 +150,9 @@ impl Dialect {
     #[must_use]
     pub fn takes_version(&self, query: &str) -> bool {
         let parameters = Parameters::parse(query, &[]);
-        parameters.one("api-version").ok().flatten().is_some_and(|version| self.version.takes(version))
+        let asked = parameters.one("api-version").ok().flatten();
+        // A row that takes any version is told by none.
+        !matches!(self.version, Version::Optional) && asked.is_some_and(|version| self.version.takes(version))
     }
 
     /// Whether its clients pin the certificate of the listener.

@@ -33,18 +33,42 @@ impl Secret {
         held.as_ref().ct_eq(shown.as_ref()).into()
     }
 
-    /// Whether words that come from elsewhere repeat this secret: as it is, percent-encoded as in a form,
-    /// or in base64, in any case of letters.
+    /// Whether words that come from elsewhere repeat this secret: as it is, in a form, percent-encoded however
+    /// often, in hex, or in base64 with whatever stands around it, such as a client id and a colon; in any case of letters.
     #[must_use]
     pub fn is_repeated_in(&self, text: &str) -> bool {
         let held = self.expose();
         let form: String = byte_serialize(held.as_bytes()).collect();
-        let forms = [held.to_owned(), form, STANDARD_NO_PAD.encode(held), URL_SAFE_NO_PAD.encode(held)];
-        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().to_lowercase();
-        let readings = [text.to_lowercase(), decoded(text), decoded(&text.replace('+', " "))];
+        let hex = held.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let mut forms = vec![held.to_owned(), form, hex];
+        forms.extend((0..3).flat_map(|offset| base64_cores(held, offset)).filter(|core| core.len() >= SHORTEST_CORE));
+        let readings = readings(text);
         let is_read = |form: &String| readings.iter().any(|reading| reading.contains(&form.to_lowercase()));
         !held.is_empty() && forms.iter().any(is_read)
     }
+}
+
+/// A text as it is and with its percent-encoding undone, time and again.
+fn readings(text: &str) -> Vec<String> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let mut readings = vec![text.to_lowercase(), decoded(&text.replace('+', " ")).to_lowercase()];
+    let mut last = text.to_owned();
+    for _ in 0..DEEPEST {
+        last = decoded(&last);
+        readings.push(last.to_lowercase());
+    }
+    readings
+}
+
+/// What of the base64 of any text with `held` in it depends on `held` alone, when `offset` bytes of a group of
+/// three stand before it: in either alphabet.
+fn base64_cores(held: &str, offset: usize) -> [String; 2] {
+    let padded = [&[0; 2][..offset], held.as_bytes()].concat();
+    let core = |encoded: String| {
+        let end = encoded.len() - usize::from(!padded.len().is_multiple_of(3));
+        encoded.get([0, 2, 3][offset]..end).unwrap_or_default().to_owned()
+    };
+    [core(STANDARD_NO_PAD.encode(&padded)), core(URL_SAFE_NO_PAD.encode(&padded))]
 }
 
 impl From<String> for Secret {
@@ -59,6 +83,10 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A shorter piece of base64 stands in many a word.
+const SHORTEST_CORE: usize = 8;
+/// How often an encoding is undone.
+const DEEPEST: usize = 3;
 const REDACTED: &str = "[redacted]";
 
 #[cfg(test)]
@@ -88,12 +116,17 @@ mod tests {
             "client_secret=Zq8%7EwQ.k%2F7%2BPl%26x%3DY%259&scope=x",
             "zq8~wq.k/7+pl&x=y%9",
             "Basic WnE4fndRLmsvNytQbCZ4PVklOQ==",
+            "Basic Y2xpZW50OlpxOH53US5rLzcrUGwmeD1ZJTk=",
+            "Basic YXBwbGljYXRpb246WnE4fndRLmsvNytQbCZ4PVklOQ==",
+            "Zq8%257EwQ.k%252F7%252BPl%2526x%253DY%25259",
+            "5A71387e77512e6b2f372b506c26783d592539",
         ] {
             assert!(secret.is_repeated_in(text), "{text}");
         }
         for text in ["", "Zq8~wQ.k/7", "AADSTS7000215: Invalid client secret provided."] {
             assert!(!secret.is_repeated_in(text), "{text}");
         }
+        assert!(!Secret::from("short".to_owned()).is_repeated_in("c2hvc2hvcnQ"), "a piece of base64 is no proof");
         assert!(!Secret::from(String::new()).is_repeated_in("anything"));
     }
 }

@@ -181,25 +181,39 @@ impl Vend {
         Moment { now: self.0.clock.now(), windows: &self.0.windows }
     }
 
-    /// Starts the flight of `departure`.
+    /// Starts the flight of `departure`, and the one that has to follow it.
     fn fly(&self, departure: Departure, source: Arc<Source>, request_id: String, purpose: Purpose) {
         let vend = self.clone();
         let slot: Arc<Slot> = Arc::clone(departure.slot());
         let hold = self.0.cache.hold(&slot);
         self.0.runtime.spawn(async move {
-            let jitter = fastrand::f64();
-            let (key, challenge) = (slot.key(), departure.challenge());
-            let (scope, extras, request_id) = (&key.scope, &key.extras, &*request_id);
-            let vouch = &Vouching { vend: &vend, source: &source, request_id };
-            let wish = Wish { scope, extras, challenge, request_id, jitter, vouch };
-            let result = source.fetch(wish, &vend.0.metrics).await;
-            if purpose == Purpose::Renewal {
-                vend.0.metrics.refreshed(source.identity(), &result);
+            let mut next = vend.pilot(departure, &source, &request_id, purpose).await;
+            while let Some(departure) = next {
+                next = vend.pilot(departure, &source, &Uuid::new_v4().to_string(), Purpose::Caller).await;
             }
-            departure.land(result, vend.moment(), jitter).ok();
             vend.0.cache.weigh(slot).await;
             drop(hold);
         });
+    }
+
+    /// Flies one flight to its end.
+    async fn pilot(
+        &self,
+        departure: Departure,
+        source: &Source,
+        request_id: &str,
+        purpose: Purpose,
+    ) -> Option<Departure> {
+        let jitter = fastrand::f64();
+        let slot = Arc::clone(departure.slot());
+        let (key, challenge) = (slot.key(), departure.challenge());
+        let vouch = &Vouching { vend: self, source, request_id };
+        let wish = Wish { scope: &key.scope, extras: &key.extras, challenge, request_id, jitter, vouch };
+        let result = source.fetch(wish, &self.0.metrics).await;
+        if purpose == Purpose::Renewal {
+            self.0.metrics.refreshed(source.identity(), &result);
+        }
+        departure.land(result, self.moment(), jitter)
     }
 }
 

@@ -78,9 +78,11 @@ async fn cloud_shell_takes_a_form_or_a_query() {
     let large = Box::leak(format!("resource=r&x={}", "y".repeat(17 << 10)).into_boxed_str());
     let reply = post(&world, "/oauth2/token", large).await;
     assert!(reply.status == 400 && reply.body["error"]["message"].as_str().unwrap().contains("too large"), "{reply:?}");
-    let request = world.http.get(format!("{}/oauth2/token?{VAULT}", world.tokens()));
-    let reply = world.send(request.header("Metadata", "true")).await;
-    assert_eq!((reply.status, reply.headers["allow"].to_str().unwrap()), (405, "POST"));
+    let java = format!("/oauth2/token?{VAULT}");
+    get(&world, &java, &[("Metadata", "true"), ("ContentType", "application/x-www-form-urlencoded")]).await.token();
+    let reply =
+        get(&world, "/metadata/identity/oauth2/token?api-version=2017-01-01&resource=r", &[("Metadata", "true")]).await;
+    assert_eq!(reply.status, 400, "a GET there is for IMDS: {reply:?}");
     let request = world.http.delete(format!("{}/metadata/identity/oauth2/token", world.tokens()));
     let reply = world.send(request).await;
     assert_eq!((reply.status, reply.headers["allow"].to_str().unwrap()), (405, "GET, POST"));

@@ -80,11 +80,13 @@ impl Golden {
             ("client_id", "client_id"),
             ("clientid", "client_id"),
             ("object_id", "object_id"),
+            ("principal_id", "object_id"),
             ("msi_res_id", "msi_res_id"),
             ("mi_res_id", "msi_res_id"),
+            ("resource_id", "msi_res_id"),
         ]
         .into_iter()
-        .find_map(|(name, field)| decoded(name).map(|value| (field, value)))
+        .find_map(|(name, field)| decoded(name).filter(|value| !value.is_empty()).map(|value| (field, value)))
     }
 }
 
@@ -211,7 +213,7 @@ async fn every_recorded_request_gets_what_its_client_needs() {
     let listens = world.server.listens();
     let (plain, tls) = (listens[0].address, listens[1].address);
     let (goldens, hand) = (Golden::all(), world.hand.clone());
-    assert!(goldens.len() > 40, "{} files", goldens.len());
+    assert!(goldens.len() > 100, "{} files", goldens.len());
     tokio::task::spawn_blocking(move || {
         for golden in &goldens {
             let is_tls = golden.is("/service-fabric");

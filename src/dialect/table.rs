@@ -15,7 +15,7 @@ pub const NATIVE: Dialect = Dialect {
     name: "native",
     is_default: true,
     paths: &["/token"],
-    method: Method::Get,
+    methods: &[Method::Get],
     needs_tls: false,
     guard: Guard::Metadata,
     version: Version::Optional,
@@ -61,12 +61,12 @@ const APP_SERVICE_2017: Dialect = Dialect {
     ..APP_SERVICE
 };
 
-/// Azure Cloud Shell. Its path is the SDKs' own; go-autorest posts to the path of IMDS.
+/// Azure Cloud Shell. Its path is the SDKs' own; go-autorest posts to the path of IMDS, and MSAL for Java sends a GET.
 const CLOUD_SHELL: Dialect = Dialect {
     name: "cloud-shell",
     is_default: false,
     paths: &["/oauth2/token", "/metadata/identity/oauth2/token"],
-    method: Method::Post,
+    methods: &[Method::Get, Method::Post],
     envelope: Envelope::Nested,
     is_native: false,
     exports: &[("MSI_ENDPOINT", Export::Endpoint)],

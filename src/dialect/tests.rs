@@ -225,7 +225,8 @@ fn every_dialect_has_its_row_in_the_documentation() {
         let exports: Vec<String> = dialect.exports.iter().map(|(name, _)| format!("`{name}`")).collect();
         let paths: Vec<String> = dialect.paths.iter().map(|path| format!("`{path}`")).collect();
         let scheme = if dialect.needs_tls { ", https alone" } else { "" };
-        let asked = format!("{} {}{scheme}", dialect.method.as_str(), paths.join(", "));
+        let methods: Vec<&str> = dialect.methods.iter().map(|method| method.as_str()).collect();
+        let asked = format!("{} {}{scheme}", methods.join(" or "), paths.join(", "));
         let (name, exports) = (dialect.name, exports.join(", "));
         let row = format!("| `{name}` | {asked} | {guard} | {version} | {also} | {errors} | {exports} |");
         assert!(rows.contains(&row.replace("  ", " ").as_str()), "docs/endpoints.md has no row\n{row}");

@@ -49,14 +49,20 @@ pub(super) fn of<'a>(request: &HttpRequest, service: &'a Service) -> Result<Rout
         let page = Page::at(&path).filter(|_| service.dialects.iter().any(|dialect| dialect.has_pages));
         return page.map(Route::Page).ok_or_else(|| nothing_there(&service.dialects).into());
     }
-    let mut fitting = here.iter().filter(|dialect| dialect.method.as_str() == request.method().as_str());
+    let mut fitting = here.iter().filter(|dialect| takes(dialect, request.method().as_str()));
     let Some(first) = fitting.next() else { return Err(wrong_method(&here)) };
     let other = fitting.find(|dialect| dialect.takes_version(request.query_string()));
     Ok(Route::Token(other.filter(|_| !first.takes_version(request.query_string())).unwrap_or(first)))
 }
 
+fn takes(dialect: &Dialect, method: &str) -> bool {
+    dialect.methods.iter().any(|taken| taken.as_str() == method)
+}
+
 fn wrong_method(here: &[&Dialect]) -> Astray {
-    let mut methods: Vec<&str> = here.iter().map(|dialect| dialect.method.as_str()).collect();
+    let mut methods: Vec<&str> =
+        here.iter().flat_map(|dialect| dialect.methods).map(|method| method.as_str()).collect();
+    methods.sort_unstable();
     methods.dedup();
     let remedy = format!("send a {}", methods.join(" or a "));
     let fault = Fault::new(Kind::MethodNotAllowed, format!("this path takes {}", methods.join(" and ")), remedy);

@@ -45,10 +45,8 @@ async fn answer(
     service: &Service,
     request_id: &str,
 ) -> Result<Reply, Fault> {
-    let form = match dialect.method {
-        Method::Get => web::Bytes::new(),
-        Method::Post => form::read(payload).await?,
-    };
+    let has_form = request.method().as_str() == Method::Post.as_str();
+    let form = if has_form { form::read(payload).await? } else { web::Bytes::new() };
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
     let ask = dialect.read(&Request { query: request.query_string(), form: &form, header: &header })?;
     let Guard::KeyFile = dialect.guard else {

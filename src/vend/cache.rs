@@ -204,7 +204,7 @@ mod tests {
                 1 => Ok(token(500)),
                 _ => Err(cooling),
             };
-            departure.land(result, moment, 0.0).ok();
+            assert!(departure.land(result, moment, 0.0).is_none());
         }
         assert_eq!(cache.tokens(now), 2);
         cache.sweep(now + Duration::from_secs(60)).await;

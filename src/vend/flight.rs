@@ -26,6 +26,12 @@ impl Flight {
         (Self { challenge: challenge.cloned(), landing }, sender)
     }
 
+    /// Whether it answers this challenge, or none.
+    #[must_use]
+    pub fn is_for(&self, challenge: Option<&ClaimsRequest>) -> bool {
+        self.challenge.as_ref() == challenge
+    }
+
     /// Whether somebody still flies it.
     #[must_use]
     pub fn is_flown(&self) -> bool {
@@ -46,7 +52,7 @@ impl Flight {
     /// caller with one.
     #[must_use]
     pub fn answers(&self, challenge: Option<&ClaimsRequest>, landing: &Landing) -> bool {
-        self.challenge.as_ref() == challenge || (challenge.is_none() && landing.is_ok())
+        self.is_for(challenge) || (challenge.is_none() && landing.is_ok())
     }
 }
 

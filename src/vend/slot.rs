@@ -27,6 +27,8 @@ struct State {
     held: Option<Held>,
     cooling: Option<Cooling>,
     flight: Option<Flight>,
+    /// Whether somebody without a challenge waits for the end of one's flight, and has to be flown for next.
+    is_awaited: bool,
 }
 
 #[derive(Debug)]
@@ -183,6 +185,7 @@ impl State {
     /// A seat in the flight in progress, or in a new one.
     fn board(&mut self, slot: &Arc<Slot>, patience: Patience, challenge: Option<&ClaimsRequest>) -> Step {
         if let Some(flight) = self.flying() {
+            self.is_awaited |= challenge.is_none() && patience == Patience::Whole && !flight.is_for(None);
             return Step::Wait(patience, flight, None);
         }
         let (flight, departure) = self.depart(slot, challenge);
@@ -217,8 +220,10 @@ impl Departure {
     }
 
     /// Ends the flight: a token replaces the held one, a fault never does. `jitter` spreads the next
-    /// renewal and the cooling.
-    pub fn land(self, result: Result<Token, Fault>, moment: Moment<'_>, jitter: f64) -> Landing {
+    /// renewal and the cooling. Callers that a failed challenge has kept waiting go before the next one: the
+    /// departure of their flight comes back.
+    #[must_use]
+    pub fn land(self, result: Result<Token, Fault>, moment: Moment<'_>, jitter: f64) -> Option<Self> {
         let mut state = self.slot.lock();
         let landing = result.map(Arc::new);
         match &landing {
@@ -238,9 +243,14 @@ impl Departure {
             }
         }
         state.flight = None;
+        let is_awaited = std::mem::take(&mut state.is_awaited);
+        // Where everybody has to wait, so have they.
+        let is_own = |fault: &Fault| fault.turn() != Turn::Authority && fault.kind != Kind::RejectedCredential;
+        let next = landing.as_ref().err().filter(|fault| is_awaited && is_own(fault));
+        let next = next.map(|_| state.depart(&self.slot, None).1);
         drop(state);
-        self.sender.send_replace(Some(landing.clone()));
-        landing
+        self.sender.send_replace(Some(landing));
+        next
     }
 }
 
@@ -308,7 +318,7 @@ mod tests {
         for _ in 0..10 {
             assert!(matches!(step(&slot, 0), Step::Wait(Patience::Whole, _, None)));
         }
-        first.land(Ok(token(0)), at(1), 0.0).unwrap();
+        assert!(first.land(Ok(token(0)), at(1), 0.0).is_none());
         assert!(matches!(step(&slot, 1), Step::Serve(_)));
     }
 
@@ -316,18 +326,18 @@ mod tests {
     fn a_lost_pilot_frees_the_slot() {
         let slot = slot();
         drop(departure(&slot, 0));
-        departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).unwrap();
+        assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
     }
 
     #[test]
     fn a_failed_renewal_keeps_the_live_token() {
         let slot = slot();
-        departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).unwrap();
-        departure(&slot, 2700).land(Err(outage()), at(2700), 0.0).unwrap_err();
+        assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
+        assert!(departure(&slot, 2700).land(Err(outage()), at(2700), 0.0).is_none());
         assert!(matches!(step(&slot, 2700), Step::Serve(_)));
-        departure(&slot, 2701).land(Err(outage()), at(2701), 0.0).unwrap_err();
+        assert!(departure(&slot, 2701).land(Err(outage()), at(2701), 0.0).is_none());
         assert!(matches!(step(&slot, 2702), Step::Serve(_)), "the second failure cools for two seconds");
-        departure(&slot, 3599).land(Err(outage()), at(3599), 0.0).unwrap_err();
+        assert!(departure(&slot, 3599).land(Err(outage()), at(3599), 0.0).is_none());
         assert!(slot.live(at(3599).now).is_some());
         assert!(matches!(step(&slot, 3600), Step::Refuse(_)));
     }
@@ -336,7 +346,7 @@ mod tests {
     fn a_refusal_says_how_long() {
         let slot = slot();
         let fault = outage().with_retry_after(Some(Duration::from_secs(17)));
-        departure(&slot, 0).land(Err(fault), at(0), 0.0).unwrap_err();
+        assert!(departure(&slot, 0).land(Err(fault), at(0), 0.0).is_none());
         match step(&slot, 7) {
             Step::Refuse(fault) => assert_eq!(fault.retry_after(), Some(Duration::from_secs(10))),
             other => panic!("{other:?}"),
@@ -346,7 +356,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_ends_the_cooling() {
         let slot = slot();
-        departure(&slot, 5000).land(Err(outage()), at(5000), 0.0).unwrap_err();
+        assert!(departure(&slot, 5000).land(Err(outage()), at(5000), 0.0).is_none());
         assert!(matches!(step(&slot, 5000), Step::Refuse(_)));
         assert!(matches!(step(&slot, 4000), Step::Wait(..)));
     }
@@ -355,7 +365,7 @@ mod tests {
     fn a_rejected_credential_cools_in_its_source_alone() {
         let slot = slot();
         let rejected = Fault::new(Kind::RejectedCredential, "p", "r");
-        departure(&slot, 0).land(Err(rejected.clone()), at(0), 0.0).unwrap_err();
+        assert!(departure(&slot, 0).land(Err(rejected.clone()), at(0), 0.0).is_none());
         let known = Some((at(9).now, rejected));
         assert!(matches!(slot.step(at(1), known, || true), Step::Refuse(fault) if fault.status() == 403));
         assert!(matches!(step(&slot, 1), Step::Wait(..)), "a reload that ends the rejection ends it at once");
@@ -364,8 +374,31 @@ mod tests {
     #[test]
     fn a_renewal_waits_for_the_budget_and_a_caller_does_not() {
         let slot = slot();
-        departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).unwrap();
+        assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
         assert!(matches!(slot.step(at(2700), None, || false), Step::ServeAndRefresh(_, None)));
         assert!(matches!(slot.step(at(3300), None, || false), Step::Wait(Patience::Brief(_), _, Some(_))));
+    }
+
+    #[test]
+    fn whoever_waits_for_another_ones_challenge_is_flown_next() {
+        let challenge = ClaimsRequest::parse(r#"{"a":1}"#).unwrap();
+        let answer = |slot: &Arc<Slot>| match slot.answer(&challenge, at(0).now, None, || true) {
+            Step::Wait(_, _, departure) => departure,
+            other => panic!("{other:?}"),
+        };
+        let refused = || Fault::new(Kind::Misconfigured, "p", "r");
+        for (result, follows) in [(Err(refused()), true), (Err(outage()), false), (Ok(token(0)), false)] {
+            let slot = slot();
+            let first = answer(&slot).unwrap();
+            assert!(matches!(step(&slot, 0), Step::Wait(Patience::Whole, _, None)));
+            let next = first.land(result, at(0), 0.0);
+            assert_eq!(next.is_some(), follows);
+            if let Some(next) = next {
+                assert!(answer(&slot).is_none(), "further challenges wait their turn");
+                assert!(next.challenge().is_none() && next.land(Ok(token(0)), at(1), 0.0).is_none());
+            }
+        }
+        let alone = slot();
+        assert!(answer(&alone).unwrap().land(Err(refused()), at(0), 0.0).is_none(), "nobody waits");
     }
 }

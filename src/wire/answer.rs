@@ -54,9 +54,8 @@ pub fn document<T: DeserializeOwned>(incoming: &Incoming, now: Timestamp, step: 
 
 fn read<T: DeserializeOwned>(incoming: &Incoming, now: Timestamp, secrets: &[&Secret], step: Step) -> Result<T, Fault> {
     match incoming.status {
-        200 if !may_be_json(incoming.content_type.as_deref()) => {
-            let said = incoming.content_type.as_deref().map(one_line);
-            Err(unusable("the authority's answer is of a type that is not JSON").with_inward(said.unwrap_or_default()))
+        200 if !may_be_json(&media_type(incoming)) => {
+            Err(unusable("the authority's answer is of a type that is not JSON").with_inward(media_type(incoming)))
         }
         200 => serde_json::from_slice(&incoming.body).map_err(|error| {
             // The position only: serde's own words may quote the body.
@@ -68,10 +67,16 @@ fn read<T: DeserializeOwned>(incoming: &Incoming, now: Timestamp, secrets: &[&Se
     }
 }
 
+/// The type of the body without its parameters; anything that has not the form of one is withheld.
+fn media_type(incoming: &Incoming) -> String {
+    let media = incoming.content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let fits = media.len() <= 64 && media.bytes().all(|b| b.is_ascii_alphanumeric() || b"/+-._".contains(&b));
+    if fits { media.to_ascii_lowercase() } else { "withheld/odd".to_owned() }
+}
+
 /// Whether the body says of itself that it is JSON, or says nothing. The sign-in page of a network is an
 /// answer with status 200 too.
-fn may_be_json(content_type: Option<&str>) -> bool {
-    let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+fn may_be_json(media: &str) -> bool {
     media.is_empty() || media == "application/json" || media == "text/json" || media.ends_with("+json")
 }
 
@@ -174,7 +179,8 @@ impl FaultBody {
             Value::String(text) => ClaimsRequest::parse(text.trim()),
             other => ClaimsRequest::parse(&other.to_string()),
         };
-        claims.ok().filter(|claims| !secrets.iter().any(|secret| secret.is_repeated_in(claims.as_str())))
+        let repeats = |text: &str| secrets.iter().any(|secret| secret.is_repeated_in(text));
+        claims.ok().filter(|claims| !repeats(claims.as_str()) && !claims.has_text(&repeats))
     }
 
     /// The authority's words, for the log: bounded, in one line, and withheld when they repeat a secret.

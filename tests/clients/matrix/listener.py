@@ -1,6 +1,7 @@
 """A listener that keeps the bytes of every request, and answers what makes a client go on."""
 
 import atexit
+import hashlib
 import json
 import re
 import shutil
@@ -16,46 +17,39 @@ from urllib.parse import parse_qs, urlsplit
 
 SECRET = "the-header-secret"
 ARC_KEYS = "/var/opt/azcmagent/tokens"
-LINK_LOCAL = "169.254.169.254"
-
-# What points a client at the listener.
-DIALECTS = {
-    "imds": {"AZURE_POD_IDENTITY_AUTHORITY_HOST": "{base}"},
-    "imds-link-local": {},
-    "app-service": {"IDENTITY_ENDPOINT": "{base}/msi/token", "IDENTITY_HEADER": "{secret}"},
-    "app-service-2017": {"MSI_ENDPOINT": "{base}/msi/token", "MSI_SECRET": "{secret}"},
-    "cloud-shell": {"MSI_ENDPOINT": "{base}/oauth2/token"},
-    "arc": {"IDENTITY_ENDPOINT": "{base}/arc/token", "IMDS_ENDPOINT": "{base}"},
-    "service-fabric": {
-        "IDENTITY_ENDPOINT": "{https}/fabric/token",
-        "IDENTITY_HEADER": "{secret}",
-        "IDENTITY_SERVER_THUMBPRINT": "0" * 40,
-    },
-}
 
 
 class Listener:
-    def __init__(self, dialect):
-        self.dialect = dialect
-        self.requests = []
-        self.tls = server_tls() if dialect == "service-fabric" else None
-        self.socket = socket.create_server((LINK_LOCAL, 80) if dialect == "imds-link-local" else ("127.0.0.1", 0))
-        address, port = self.socket.getsockname()
-        self.host = f"{address}:{port}"
+    """Serves every dialect, and answers one of them. To clients it is told of as a service is."""
+
+    secret = SECRET
+
+    def __init__(self, address: str | None, dialect: str):
+        self.requests: list[bytes] = []
+        self._dialect = dialect
+        self._tls = server_tls() if dialect == "service-fabric" else None
+        self._socket = socket.create_server((address, 80) if address else ("127.0.0.1", 0))
+        self.host = ":".join(map(str, self._socket.getsockname()))
+        self.tokens, self.fabric = f"http://{self.host}", f"https://{self.host}"
+        self.certificate = certificate()
+        der = ssl.PEM_cert_to_DER_cert(self.certificate.read_text())
+        self.thumbprint = hashlib.sha1(der).hexdigest().upper()
         threading.Thread(target=self.accept, daemon=True).start()
 
-    def environment(self):
-        known = {"base": f"http://{self.host}", "https": f"https://{self.host}", "secret": SECRET}
-        return {name: value.format(**known) for name, value in DIALECTS[self.dialect].items()}
+    @staticmethod
+    def is_probe(request: bytes) -> bool:
+        """Whether it only looks for IMDS: without a resource, or without the header that every token needs."""
+        is_imds = b"/metadata/identity/oauth2/token" in request
+        return b"resource=" not in request or is_imds and b"metadata: true" not in request.lower()
 
     def accept(self):
         while True:
-            connection, _ = self.socket.accept()
+            connection, _ = self._socket.accept()
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
-        if self.tls:
-            connection = self.tls.wrap_socket(connection, server_side=True)
+        if self._tls:
+            connection = self._tls.wrap_socket(connection, server_side=True)
         while True:
             received = b""
             while b"\r\n\r\n" not in received:
@@ -72,9 +66,9 @@ class Listener:
 
     def answer(self, head, body):
         asked = {name: values[-1] for name, values in parse_qs(f"{urlsplit(head.split()[1]).query}&{body}").items()}
-        if "resource" not in asked:
+        if self.is_probe(f"{head}\r\n\r\n{body}".encode("latin-1")):
             return answer("400 Bad Request", {"error": "invalid_request"})
-        if self.dialect == "arc" and "authorization: basic" not in head.lower():
+        if self._dialect == "arc" and "authorization: basic" not in head.lower():
             Path(ARC_KEYS, "one.key").write_text(SECRET)
             challenge = f"WWW-Authenticate: Basic realm={ARC_KEYS}/one.key\r\n"
             return answer("401 Unauthorized", {"error": "unauthorized"}, challenge)
