@@ -130,7 +130,9 @@ async fn the_header_secret_is_all_or_nothing() {
 async fn unknown_paths_and_methods_come_before_the_guard() {
     let world = World::start().await;
     let get = |target: &str| world.send(world.http.get(format!("{}{target}", world.tokens())));
-    for target in ["/", "/metadata/identity/getplatformmetadata?cred-api-version=2.0", "/metadata/instance", "/Token"] {
+    for target in
+        ["/", "/metadata/identity/getplatformmetadata?cred-api-version=2.0", "/metadata/attested/document", "/Token"]
+    {
         let reply = get(target).await;
         assert_eq!((reply.status, reply.body["error"].as_str()), (404, Some("not_found")), "{target}");
     }
