@@ -63,15 +63,15 @@ pub fn read(
     let resource_id = section.optional("resource_id", parsed(arm_id));
     let default = section.or("default", false, flag);
     let resources = read_resources(&mut section);
-    let fmi_paths = section.items("fmi_paths", "correct the path", FmiPath::parse).unwrap_or_default();
-    let (origin, tenants) = if from_host {
+    let (origin, tenants, fmi_paths) = if from_host {
         let ids = [client_id.as_ref().map(ClientId::as_str), object_id.as_deref(), resource_id.as_deref()];
-        (Origin::Host(HostId::of(ids)), host_alone())
+        (Origin::Host(HostId::of(ids)), host_alone(), Vec::new())
     } else {
+        let fmi_paths = section.items("fmi_paths", "correct the path", FmiPath::parse).unwrap_or_default();
         let application = application::read(name.as_ref(), &mut section, tenants, surroundings);
         warn_of_name(&section, client_id.as_ref(), &application);
         let tenants = application.rules();
-        (Origin::Application(application), tenants)
+        (Origin::Application(application), tenants, fmi_paths)
     };
     section.end();
     let name = name?;

@@ -99,6 +99,14 @@ impl Contract {
         }
     }
 
+    /// What nobody may repeat.
+    const fn secret(&self) -> Option<&Secret> {
+        match self {
+            Self::AppService(secret) => Some(secret),
+            Self::Imds => None,
+        }
+    }
+
     fn header(&self) -> (&'static str, Secret) {
         match self {
             Self::AppService(secret) => ("x-identity-header", Secret::clone(secret)),
@@ -192,9 +200,9 @@ impl Host {
         let outgoing = endpoint.request(wish.scope, self.parts.selector.as_ref(), wish.request_id);
         let watch = Stopwatch::start();
         let incoming = within(deadline, endpoint.wire.send(outgoing)).await;
-        let (_, header) = endpoint.address.contract.header();
+        let secrets: Vec<&Secret> = endpoint.address.contract.secret().into_iter().collect();
         let result = incoming.map_err(|fault| unreachable(&fault)).and_then(|incoming| {
-            let said = answer::token(&incoming, now, &[&header]);
+            let said = answer::token(&incoming, now, &secrets);
             said.map_err(|fault| explained(incoming.status, fault))
         });
         metrics.exchanged(&self.parts.identity, &result, watch.elapsed());

@@ -84,6 +84,7 @@ fn what_is_wrong_with_them_is_told_where_it_stands() {
         ("fmi_path", "fmi_pth", "agent.credentials[0].fmi_pth: the key is unknown"),
         ("client_id = \"11111111-2222-3333-4444-7", "object_id = \"x\", client_id = \"7", "client_id: several ids"),
         ("source = \"managed-identity\"", "source = \"imds\"", "identities.host.source: a source is managed-identity"),
+        ("source = ", "fmi_paths = [\"a\"]\nsource = ", "identities.host.fmi_paths: the key is unknown"),
         ("source = ", "tenants = [\"contoso\"]\nsource = ", "identities.host.tenants: the key is unknown"),
     ] {
         assert!(CHAIN.contains(piece), "{piece}");
