@@ -197,3 +197,25 @@ async fn both_loopbacks_can_be_listened_on_and_methods_are_told() {
         assert_eq!(head.status, 405);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arc_leaves_room_for_others_while_asks_fail() {
+    let world = world().await;
+    let ask = async |client_id: &str| {
+        let target = format!("/arc/token?api-version=2020-06-01&{VAULT}&client_id={client_id}");
+        let challenged = get(&world, &target, &[("Metadata", "true")]).await;
+        let path = challenged.headers["www-authenticate"].to_str().unwrap().strip_prefix("Basic realm=").unwrap();
+        let key = format!("Basic {}", std::fs::read_to_string(path).unwrap());
+        get(&world, &target, &[("Metadata", "true"), ("Authorization", &key)]).await
+    };
+    for _ in 0..20 {
+        assert_eq!(ask("nobody").await.status, 400);
+    }
+    world.break_sts(support::on_token(serde_json::json!({ "status": 503 }))).await;
+    for _ in 0..20 {
+        assert_eq!(ask(APP).await.status, 503);
+    }
+    world.mend_sts().await;
+    world.hand.advance(Duration::from_secs(5));
+    ask(APP).await.token();
+}
