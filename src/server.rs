@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub mod tls;
 pub mod token;
 
 use host::Hosts;
-use keys::{Key, Keys};
+use keys::Keys;
 use phase::Phase;
 use tls::Tls;
 
@@ -81,14 +81,17 @@ impl Service {
         Ok(path)
     }
 
-    /// The key that was shown, to be put back if it pays for nothing.
-    fn take_key(&self, shown: &[u8]) -> Option<Key> {
+    /// Takes the key that was shown.
+    fn take_key(&self, shown: &[u8]) -> Option<PathBuf> {
         self.keys.as_ref()?.take(shown, self.clock.now())
     }
 
-    fn put_back(&self, key: Key) {
-        if let Some(keys) = &self.keys {
-            keys.put_back(key, self.clock.now());
+    /// Puts a key back that pays for nothing, since the authority failed, or spends it.
+    fn settle_key(&self, key: &Path, failed: bool) {
+        match &self.keys {
+            Some(keys) if failed => keys.put_back(key, self.clock.now()),
+            Some(keys) => keys.spend(key, self.clock.now()),
+            None => {}
         }
     }
 }

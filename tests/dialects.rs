@@ -219,3 +219,15 @@ async fn arc_leaves_room_for_others_while_asks_fail() {
     world.hand.advance(Duration::from_secs(5));
     ask(APP).await.token();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenge_is_no_refusal_in_the_metrics() {
+    let world = world().await;
+    let target = format!("/arc/token?api-version=2020-06-01&{VAULT}");
+    assert_eq!(get(&world, &target, &[("Metadata", "true")]).await.status, 401);
+    let page = world.http.get(format!("{}/metrics", world.admin())).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains(r#"bursar_requests_total{dialect="arc",outcome="challenged"} 1"#), "{page}");
+    std::fs::remove_dir_all(world.directory.path().join("keys")).unwrap();
+    let reply = get(&world, &target, &[("Metadata", "true")]).await;
+    assert!(reply.status == 403 && reply.description().contains("no key file can be written"), "{reply:?}");
+}

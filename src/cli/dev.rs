@@ -121,6 +121,21 @@ impl Dev {
         DIALECTS.iter().filter(can)
     }
 
+    /// What is left out, and what it needs.
+    fn left_out(&self) -> String {
+        let mut text = String::new();
+        if !self.arc_key_dir.is_dir() {
+            let directory = self.arc_key_dir.display();
+            text += &format!(
+                "  without    arc: there is no directory {directory}; make it, or name one with --arc-key-dir\n"
+            );
+        }
+        if !self.listen.iter().any(|listen| listen.is_tls) {
+            text += "  without    service-fabric: add --listen https://127.0.0.1:4143\n";
+        }
+        text
+    }
+
     fn banner(&self, server: &Server, announcement: &Announcement) -> String {
         let listens = server.listens();
         let urls: Vec<String> = listens.iter().copied().map(url_of).collect();
@@ -139,11 +154,12 @@ impl Dev {
   identity   dev  client_id {client_id}
                   object_id {DEFAULT_OBJECT_ID}
                   resource_id {RESOURCE_ID}
-
+{left_out}
 Point an SDK at it:
 
 ",
             tokens = urls.join("  "),
+            left_out = self.left_out(),
             authority = announcement.authority,
             tenant = announcement.tenant,
             client_id = announcement.client_id.as_deref().unwrap_or_default(),

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rustix::fs::Access;
+
 use super::secret::Surroundings;
 use super::section::{Section, text};
 
@@ -12,6 +14,12 @@ pub fn key_dir(mut section: Section<'_>, is_served: bool, surroundings: Surround
     if is_served && !directory.is_dir() {
         let problem = "the directory of the key files is not there";
         section.note("key_dir", problem, "make it, writable for this process and readable for its callers' group");
+    }
+    // A directory on a read-only file system is not writable for root either.
+    let may_write = rustix::fs::access(&directory, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+    if is_served && directory.is_dir() && !may_write {
+        let problem = "no key file can be written into this directory";
+        section.note("key_dir", problem, "make it writable for this process");
     }
     section.end();
     directory

@@ -45,6 +45,8 @@ impl Turn {
 pub enum Kind {
     /// The caller is not admitted to what it asked for.
     AccessDenied,
+    /// The caller has to show something first, and the answer tells what: no failure of anybody's.
+    Challenged,
     /// A bug of ours.
     Internal,
     /// The ask is malformed, names something unknown, or the authority calls it invalid.
@@ -123,6 +125,7 @@ pub enum Rest {
 const fn row(kind: Kind) -> (Turn, u16, &'static str, u8, Rest) {
     match kind {
         Kind::AccessDenied => (Turn::Caller, 403, "access_denied", EX_NOPERM, MINUTE),
+        Kind::Challenged => (Turn::Caller, 401, "challenged", EX_NOPERM, MINUTE),
         Kind::Internal => (Turn::Us, 500, "server_error", EX_SOFTWARE, PASSING),
         Kind::InvalidRequest => (Turn::Caller, 400, "invalid_request", EX_USAGE, MINUTE),
         Kind::Loop => (Turn::Operator, 508, "loop_detected", EX_USAGE, MINUTE),

@@ -3,9 +3,9 @@
 //! A first request is answered with the path of a new file, a second one shows what the file holds. Each
 //! pays for one token and lives for a minute, and few live at a time, since any program can have them made.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 
@@ -28,10 +28,12 @@ pub struct Keys {
 
 /// A file, which is removed with this.
 #[derive(Debug)]
-pub struct Key {
+struct Key {
     path: PathBuf,
     secret: Secret,
     issued: Timestamp,
+    /// Whether somebody who showed it waits for a token.
+    is_in_use: bool,
 }
 
 impl Drop for Key {
@@ -43,11 +45,13 @@ impl Drop for Key {
 }
 
 impl Keys {
-    /// Key files in `directory`. Those that an earlier process left behind are removed.
+    /// Key files in `directory`. Those that an earlier process left behind are removed once their minute is
+    /// over: another one may be at work in the same directory.
     #[must_use]
     pub fn new(directory: PathBuf) -> Self {
+        let now = Clock::System.now();
         let left = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
-        for path in left.filter(|path| is_ours(path)) {
+        for path in left.filter(|path| is_ours(path) && is_over(path, now)) {
             fs::remove_file(path).ok();
         }
         Self { directory, alive: Mutex::default() }
@@ -73,20 +77,25 @@ impl Keys {
         Ok(path)
     }
 
-    /// The key that `shown` is, if its file lives. Nobody else can take it meanwhile.
-    pub fn take(&self, shown: &[u8], now: Timestamp) -> Option<Key> {
+    /// Where the key lies that `shown` is, if its file lives. Nobody else can take it until it is put back; its
+    /// minute goes on.
+    pub fn take(&self, shown: &[u8], now: Timestamp) -> Option<PathBuf> {
         let mut alive = self.swept(now);
         let fits =
             alive.iter().enumerate().fold(None, |found, (n, key)| key.secret.matches(shown).then_some(n).or(found));
-        fits.map(|n| alive.remove(n))
+        let key = alive.get_mut(fits?).filter(|key| !key.is_in_use)?;
+        key.is_in_use = true;
+        Some(key.path.clone())
     }
 
     /// Lets a key that paid for nothing be shown again: clients repeat a request that failed in passing as it was.
-    pub fn put_back(&self, key: Key, now: Timestamp) {
-        let mut alive = self.swept(now);
-        if alive.len() < MOST {
-            alive.push(key);
-        }
+    pub fn put_back(&self, path: &Path, now: Timestamp) {
+        self.swept(now).iter_mut().filter(|key| key.path == path).for_each(|key| key.is_in_use = false);
+    }
+
+    /// Ends a key that was taken.
+    pub fn spend(&self, path: &Path, now: Timestamp) {
+        self.swept(now).retain(|key| key.path != path);
     }
 
     /// Removes what has lived for its minute.
@@ -108,10 +117,18 @@ impl Keys {
         let path = self.directory.join(format!("{PREFIX}{}{SUFFIX}", Uuid::new_v4()));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&path)?;
         // From here on the file goes with the key, also when nothing can be written to it.
-        let key = Key { path, secret, issued: now };
+        let key = Key { path, secret, issued: now, is_in_use: false };
+        // Whatever the umask takes away.
+        file.set_permissions(Permissions::from_mode(MODE))?;
         file.write_all(key.secret.expose().as_bytes())?;
         Ok(key)
     }
+}
+
+/// Whether a file has lain there for its minute, or cannot say.
+fn is_over(path: &Path, now: Timestamp) -> bool {
+    let written = fs::metadata(path).and_then(|metadata| metadata.modified()).map(Timestamp::from);
+    written.map_or(true, |written| written + LIFE <= now)
 }
 
 fn is_ours(path: &Path) -> bool {
@@ -131,8 +148,6 @@ const SUFFIX: &str = ".key";
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_secs(1000);
@@ -150,10 +165,11 @@ mod tests {
         for wrong in [&b""[..], b"wrong", &one[1..]] {
             assert!(keys.take(wrong, NOW).is_none());
         }
-        let key = keys.take(&one, NOW).unwrap();
-        assert!(keys.take(&one, NOW).is_none(), "it is in use");
-        keys.put_back(key, NOW);
-        drop(keys.take(&one, NOW).unwrap());
+        let taken = keys.take(&one, NOW).unwrap();
+        assert!(taken == first && keys.take(&one, NOW).is_none(), "it is in use");
+        keys.put_back(&taken, NOW);
+        assert!(keys.take(&one, NOW).is_some() && first.exists());
+        keys.spend(&taken, NOW);
         assert!(keys.take(&one, NOW).is_none());
         assert!(!first.exists() && second.exists());
         assert!(keys.take(&two, NOW + LIFE).is_none());
@@ -164,10 +180,24 @@ mod tests {
     fn few_are_alive_and_none_outlives_its_process() {
         let directory = tempfile::tempdir().unwrap();
         let count = || fs::read_dir(directory.path()).unwrap().count();
-        fs::write(directory.path().join("bursar-left.key"), "x").unwrap();
+        let left = fs::File::create(directory.path().join("bursar-left.key")).unwrap();
+        left.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
         fs::write(directory.path().join("himds.key"), "x").unwrap();
         let keys = Keys::new(directory.path().to_owned());
         assert_eq!(count(), 1, "what is not ours stays");
+        let neighbour = Keys::new(directory.path().to_owned());
+        neighbour.issue(Clock::System.now()).unwrap();
+        drop(Keys::new(directory.path().to_owned()));
+        assert_eq!(count(), 2, "and what another process lives by");
+        drop(neighbour);
+        let busy: Vec<_> = (0..16).map(|_| keys.issue(NOW).unwrap()).collect();
+        for path in &busy {
+            keys.take(&fs::read(path).unwrap(), NOW).unwrap();
+        }
+        keys.issue(NOW).unwrap();
+        assert_eq!(count(), 17, "those in use count");
+        keys.sweep(NOW + LIFE);
+        assert_eq!(count(), 1, "and end with their minute");
         let issued: Vec<_> = (0..20).map(|_| keys.issue(NOW).unwrap()).collect();
         let there: Vec<_> = issued.iter().map(|path| path.exists()).collect();
         assert!(there[..4].iter().all(|there| !there) && there[4..].iter().all(|there| *there), "the oldest give way");

@@ -1,7 +1,7 @@
 //! The token listener: one request travels the whole line here, and nothing else happens.
 
 use actix_web::http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 
@@ -25,7 +25,7 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
             log(dialect.name, &result, &request_id);
             match result {
                 Ok(reply) => write(reply, &request_id),
-                Err(fault) => refused(dialect, &fault, &request, &service, &request_id),
+                Err(fault) => refused(dialect, &fault, &service, &request_id),
             }
         }
         Err(astray) => lost(&astray, &request_id),
@@ -52,14 +52,12 @@ async fn answer(
     let Guard::KeyFile = dialect.guard else {
         return pay(dialect, &ask, peer(dialect.guard, &header), service, request_id).await;
     };
-    let shown = header("authorization").and_then(|shown| shown.strip_prefix(BASIC));
-    let key = shown.and_then(|shown| service.take_key(shown));
+    let Some(shown) = header("authorization") else { return Err(unchallenged()) };
+    let key = shown.strip_prefix(BASIC).and_then(|shown| service.take_key(shown));
     let peer = Peer { holds_key: key.is_some(), ..Peer::default() };
     let paid = pay(dialect, &ask, peer, service, request_id).await;
-    if let (Err(fault), Some(key)) = (&paid, key)
-        && fault.turn() == Turn::Authority
-    {
-        service.put_back(key);
+    if let Some(key) = key {
+        service.settle_key(&key, paid.as_ref().is_err_and(|fault| fault.turn() == Turn::Authority));
     }
     paid
 }
@@ -86,15 +84,8 @@ fn peer<'a>(guard: Guard, header: &Header<'a>) -> Peer<'a> {
 }
 
 /// A refusal in the words of the dialect. Whoever shows no key is told where one lies.
-fn refused(
-    dialect: &Dialect,
-    fault: &Fault,
-    request: &HttpRequest,
-    service: &Service,
-    request_id: &str,
-) -> HttpResponse {
-    let challenged = dialect.guard == Guard::KeyFile && fault.kind == Kind::Unauthenticated;
-    if !challenged || request.headers().contains_key(AUTHORIZATION) {
+fn refused(dialect: &Dialect, fault: &Fault, service: &Service, request_id: &str) -> HttpResponse {
+    if fault.kind != Kind::Challenged {
         return write(dialect.refuse(fault, request_id), request_id);
     }
     match service.challenge() {
@@ -102,8 +93,17 @@ fn refused(
             let response = write(dialect.refuse(fault, request_id), request_id);
             with(response, WWW_AUTHENTICATE, &format!("Basic realm={}", path.display()))
         }
-        Err(fault) => write(dialect.refuse(&fault, request_id), request_id),
+        Err(fault) => {
+            tracing::warn!(dialect = dialect.name, request_id, %fault, inward = fault.inward(), "no key file");
+            write(dialect.refuse(&fault, request_id), request_id)
+        }
     }
+}
+
+/// What a first request to Azure Arc meets; the answer tells where a key lies.
+fn unchallenged() -> Fault {
+    let remedy = "send what the file holds that WWW-Authenticate names, as 'Authorization: Basic', within a minute";
+    Fault::new(Kind::Challenged, "the content of a key file is wanted", remedy)
 }
 
 pub(super) fn write(reply: Reply, request_id: &str) -> HttpResponse {
@@ -160,6 +160,10 @@ fn log(dialect: &str, result: &Result<Reply, Fault>, request_id: &str) {
         tracing::debug!(dialect, request_id, "answered");
         return;
     };
+    if fault.kind == Kind::Challenged {
+        tracing::debug!(dialect, request_id, "challenged");
+        return;
+    }
     let (turn, correlation_id) = (fault.turn().as_str(), fault.correlation_id());
     match fault.turn() {
         Turn::Us => tracing::error!(dialect, request_id, turn, correlation_id, %fault, "refused"),

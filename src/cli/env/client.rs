@@ -43,8 +43,14 @@ pub fn list() -> String {
 pub const IMDS_URL: &str = "@imds@";
 /// Workload identity and the chain of `DefaultAzureCredential`, where they come before a managed identity. A stray
 /// `AZURE_CLIENT_ID` stays: it chooses the identity.
-const OF_AZURE_IDENTITY: &[&str] =
-    &["AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH"];
+const OF_AZURE_IDENTITY: &[&str] = &[
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_CLIENT_CERTIFICATE_PATH",
+    "AZURE_USERNAME",
+    "AZURE_PASSWORD",
+    "AZURE_TOKEN_CREDENTIALS",
+];
 const CLIENT_ID: &str = "DefaultAzureCredential takes AZURE_CLIENT_ID for the client id of the identity to use";
 const LINK_LOCAL: &str = "needs 169.254.169.254: it reads no variables, so port 80 of that address has to lead to a listener of Bursar (an address on lo, a redirection, a network namespace)";
 
