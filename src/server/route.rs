@@ -43,25 +43,30 @@ pub(super) fn of<'a>(request: &HttpRequest, service: &'a Service) -> Result<Rout
     check_host(request, &service.hosts)?;
     let path = plain(request.path());
     let secure = request.app_config().secure();
-    let here = |dialect: &&&'static Dialect| dialect.paths.contains(&&*path) && (secure || !dialect.needs_tls);
-    let here: Vec<&Dialect> = service.dialects.iter().filter(here).copied().collect();
-    if here.is_empty() {
-        let page = Page::at(&path).filter(|_| service.dialects.iter().any(|dialect| dialect.has_pages));
-        return page.map(Route::Page).ok_or_else(|| nothing_there(&service.dialects).into());
+    let is_here = |dialect: &&Dialect| dialect.paths.contains(&&*path) && (secure || !dialect.needs_tls);
+    let here = || service.dialects.iter().copied().filter(is_here);
+    let mut fitting = here().filter(|dialect| takes(dialect, request.method().as_str()));
+    match (fitting.next(), fitting.next()) {
+        (Some(first), None) => Ok(Route::Token(first)),
+        // Contracts that share a path and a method are told apart by their versions.
+        (Some(first), Some(second)) => {
+            let is_second = second.takes_version(request.query_string());
+            Ok(Route::Token(if is_second { second } else { first }))
+        }
+        (None, _) if here().next().is_some() => Err(wrong_method(here())),
+        (None, _) => {
+            let page = Page::at(&path).filter(|_| service.dialects.iter().any(|dialect| dialect.has_pages));
+            page.map(Route::Page).ok_or_else(|| nothing_there(&service.dialects).into())
+        }
     }
-    let mut fitting = here.iter().filter(|dialect| takes(dialect, request.method().as_str()));
-    let Some(first) = fitting.next() else { return Err(wrong_method(&here)) };
-    let other = fitting.find(|dialect| dialect.takes_version(request.query_string()));
-    Ok(Route::Token(other.filter(|_| !first.takes_version(request.query_string())).unwrap_or(first)))
 }
 
 fn takes(dialect: &Dialect, method: &str) -> bool {
     dialect.methods.iter().any(|taken| taken.as_str() == method)
 }
 
-fn wrong_method(here: &[&Dialect]) -> Astray {
-    let mut methods: Vec<&str> =
-        here.iter().flat_map(|dialect| dialect.methods).map(|method| method.as_str()).collect();
+fn wrong_method<'a>(here: impl Iterator<Item = &'a Dialect>) -> Astray {
+    let mut methods: Vec<&str> = here.flat_map(|dialect| dialect.methods).map(|method| method.as_str()).collect();
     methods.sort_unstable();
     methods.dedup();
     let remedy = format!("send a {}", methods.join(" or a "));
