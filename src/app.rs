@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::caller::{Callers, Peer};
+use crate::caller::Callers;
 use crate::clock::Clock;
 use crate::config::identity::{Identity, Origin};
 use crate::config::{Config, server};
 use crate::dialect::instance::Instance;
-use crate::dialect::{Ask, Dialect, Guard};
+use crate::dialect::{Ask, Dialect};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
 use crate::name::ClientId;
@@ -24,6 +24,7 @@ use crate::server::{Server, Service, Settings};
 use crate::token::Token;
 use crate::vend::{self, Vend};
 
+mod callers;
 mod sources;
 
 /// The rooms, ready to serve.
@@ -31,7 +32,7 @@ pub struct App {
     settings: Settings,
     hosts: Vec<String>,
     dialects: Vec<&'static Dialect>,
-    callers: Callers,
+    callers: callers::Renewing,
     policy: Policy,
     instance: Instance,
     vend: Vend,
@@ -62,13 +63,14 @@ impl App {
             metrics: Arc::clone(&metrics),
             runtime,
         });
-        let server::Server { hosts, dialects, header_secrets, .. } = config.server;
+        let server::Server { hosts, dialects, header_secrets, proofs, .. } = config.server;
+        let (grants, callers) = callers::build(config.callers, &header_secrets, &proofs);
         Ok(Self {
             settings,
             hosts,
             dialects,
-            callers: Callers::new(header_secrets),
-            policy: Policy::new(config.identities.into_iter().map(|identity| identity.rules).collect()),
+            callers,
+            policy: Policy::new(config.identities.into_iter().map(|identity| identity.rules).collect(), grants),
             instance: config.instance,
             vend,
             metrics,
@@ -86,11 +88,12 @@ impl App {
         let settings = self.settings.clone();
         self.vend.sweep_forever();
         self.vend.watch_credentials();
+        let callers = self.callers.watch();
         Server::start(&settings, |tokens: &[SocketAddr], admin: &[SocketAddr]| Service {
             dialects: self.dialects,
             hosts: Hosts::new(tokens, &self.hosts),
             admin_hosts: Hosts::new(admin, &self.hosts),
-            callers: self.callers,
+            callers,
             policy: self.policy,
             instance: self.instance,
             vend: self.vend,
@@ -107,8 +110,7 @@ impl App {
     /// # Errors
     /// The fault that a request would get.
     pub async fn token(&self, ask: &Ask, request_id: &str) -> Result<(ClientId, Arc<Token>), Fault> {
-        let caller = self.callers.recognise(Guard::Metadata, Peer::default())?;
-        let permit = self.policy.admit(&caller, ask)?;
+        let permit = self.policy.admit(Callers::operator(), ask)?;
         let token = self.vend.vend(&permit, request_id).await?;
         Ok((permit.identity().client_id.clone(), token))
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::caller::Means;
 use crate::clock::Timestamp;
 use crate::dialect::Guard;
 use crate::dialect::instance::Instance;
@@ -21,6 +22,7 @@ use crate::vend::cache::Bounds;
 pub mod application;
 pub mod arc;
 pub mod azure;
+pub mod caller;
 pub mod credential;
 pub mod delegate;
 pub mod file;
@@ -35,6 +37,7 @@ pub mod server;
 pub mod syntax;
 pub mod tenant;
 
+use caller::Caller;
 use file::Written;
 use identity::Identity;
 use mistake::{Mistake, Mistakes, Report};
@@ -54,6 +57,8 @@ pub struct Config {
     pub instance: Instance,
     /// Who callers can be.
     pub identities: Vec<Identity>,
+    /// Who asks, where callers are told apart, and what they may have.
+    pub callers: Vec<Caller>,
     /// Where the host's managed identity is asked, when some identity needs it.
     pub host: Option<Address>,
     /// The windows of freshness.
@@ -126,7 +131,13 @@ impl Config {
     fn believe(written: &Written, report: &Report, now: Timestamp) -> Self {
         let surroundings = Surroundings { base: &written.base, variables: &written.variables, now };
         let mut root = Section::new(String::new(), written.tree.clone(), report);
-        let server = server::read(root.section("server"), surroundings);
+        let read = |(name, section): (String, Option<_>)| caller::read(&name, section?, surroundings);
+        if root.is_empty("callers") {
+            root.note("callers", "there is none", "add a section [callers.NAME], or leave it out to tell none apart");
+        }
+        let callers: Vec<Caller> = root.sections("callers").into_iter().filter_map(read).collect();
+        let shown: Vec<Means> = callers.iter().map(|caller| caller.proof.means()).collect();
+        let server = server::read(root.section("server"), surroundings, &shown);
         let serves_arc = server.dialects.iter().any(|dialect| dialect.guard == Guard::KeyFile);
         let mut dialects = root.section("dialects");
         let key_dir = arc::key_dir(dialects.section("arc"), serves_arc, surroundings);
@@ -144,6 +155,8 @@ impl Config {
         let identities: Vec<Identity> = named.into_iter().filter_map(read).collect();
         identity::check_distinct(&identities, report);
         delegate::check(&identities, &names, report);
+        let tenants: Vec<String> = tenants.into_keys().collect();
+        caller::check(&callers, &names, &tenants, report);
         let needs_host = identities.iter().any(Identity::needs_host);
         let host = needs_host.then(|| host::address(surroundings, &own, report)).flatten();
         let (windows, refresh_rate) = freshness(root.section("freshness"));
@@ -155,6 +168,7 @@ impl Config {
             key_dir: serves_arc.then_some(key_dir),
             instance,
             identities,
+            callers,
             host,
             windows,
             refresh_rate,

@@ -6,17 +6,23 @@ use crate::caller::Caller;
 use crate::claims::ClaimsRequest;
 use crate::dialect::Ask;
 use crate::fault::{Fault, Kind};
-use crate::name::{Resource, Selector, TenantId};
+use crate::name::{Name, Resource, Selector, TenantId};
 use crate::token::Extras;
 
+pub mod grant;
 pub mod identity;
+pub mod refusal;
 
+pub use grant::{Grant, Mode};
 pub use identity::{Identity, Resources, Tenant, Tenants};
+pub use refusal::{Reason, Refusal};
 
 /// The rules.
 #[derive(Debug)]
 pub struct Policy {
     identities: Vec<Arc<Identity>>,
+    /// One for each caller, in the places in which [`Caller`]s know themselves.
+    grants: Vec<Grant>,
 }
 
 /// The proof that policy admitted one caller to one identity, tenant and resource.
@@ -26,18 +32,28 @@ pub struct Policy {
 /// alone, and that it may is the operator's word in the application's `credentials`.
 ///
 /// ```compile_fail
-/// let permit = bursar::policy::Permit { identity: todo!(), tenant: todo!(), resource: todo!(), extras: todo!(), challenge: todo!() };
+/// let permit = bursar::policy::Permit {
+///     caller: todo!(), identity: todo!(), tenant: todo!(), resource: todo!(), extras: todo!(), challenge: todo!(), overruled: todo!(),
+/// };
 /// ```
 #[derive(Debug)]
 pub struct Permit {
+    caller: Caller,
     identity: Arc<Identity>,
     tenant: Tenant,
     resource: Resource,
     extras: Extras,
     challenge: Option<ClaimsRequest>,
+    overruled: Option<Refusal>,
 }
 
 impl Permit {
+    /// Who was admitted.
+    #[must_use]
+    pub const fn caller(&self) -> Caller {
+        self.caller
+    }
+
     /// Whose token.
     #[must_use]
     pub fn identity(&self) -> &Identity {
@@ -67,56 +83,90 @@ impl Permit {
     pub const fn challenge(&self) -> Option<&ClaimsRequest> {
         self.challenge.as_ref()
     }
+
+    /// What would have been refused, had the caller's rules been enforced.
+    #[must_use]
+    pub const fn overruled(&self) -> Option<&Refusal> {
+        self.overruled.as_ref()
+    }
 }
 
 impl Policy {
-    /// Rules over these identities. The configuration has seen to it that their selectors differ.
+    /// Rules over these identities, and over callers where they are told apart. The configuration has seen to it
+    /// that selectors differ and that what a grant names is there.
     #[must_use]
-    pub fn new(identities: Vec<Identity>) -> Self {
-        Self { identities: identities.into_iter().map(Arc::new).collect() }
+    pub fn new(identities: Vec<Identity>, grants: Vec<Grant>) -> Self {
+        Self { identities: identities.into_iter().map(Arc::new).collect(), grants }
     }
 
     /// Admits `ask`, or says why not.
     ///
-    /// Every recognised caller may use every identity for that identity's resources: recognition
+    /// Where callers are not told apart, each may use every identity for that identity's resources: recognition
     /// already demanded the proof that its listener was configured for.
     ///
     /// # Errors
-    /// 400 for an identity or tenant that is not there, 403 for a resource that is not allowed.
-    pub fn admit(&self, _caller: &Caller, ask: &Ask) -> Result<Permit, Fault> {
-        let identity = self.select(&ask.selector)?;
-        let tenant = identity.tenants.find(ask.tenant.as_deref())?;
+    /// The first rule that does not admit it: the caller's own before the identity's, so that nobody learns of
+    /// what is not its own.
+    pub fn admit(&self, caller: Caller, ask: &Ask) -> Result<Permit, Refusal> {
+        let grant = self.grant(caller)?;
+        let mut overruled = None;
+        let mut hold = |refused: Option<Refusal>| match (refused, grant.map(|grant| grant.mode)) {
+            (Some(refusal), Some(Mode::Audit)) => {
+                overruled.get_or_insert(refusal);
+                Ok(())
+            }
+            (Some(refusal), _) => Err(refusal),
+            (None, _) => Ok(()),
+        };
+        let identity = self.select(&ask.selector, grant)?;
+        hold(refusal(grant, Reason::Identity, "identities", |grant| grant.allows_identity(identity)))?;
+        let tenant = identity.tenants.find(ask.tenant.as_deref());
+        let tenant = tenant.map_err(|reason| hidden_tenant(reason, grant, identity))?;
+        hold(refusal(grant, Reason::Tenant, "tenants", |grant| grant.allows_tenant(&tenant)))?;
+        hold(refusal(grant, Reason::Resource, "resources", |grant| grant.allows_resource(&ask.resource)))?;
+        let fmi_path = ask.extras.fmi_path.as_ref();
+        hold(refusal(grant, Reason::FmiPath, "fmi_paths", |grant| grant.allows_fmi_path(fmi_path)))?;
         if !identity.resources.allow(&ask.resource) {
-            return Err(Fault::new(
-                Kind::AccessDenied,
-                "the identity may not be used for this resource",
-                "ask for a resource that it is meant for, or have the operator add this one to its 'resources'",
-            ));
+            return Err(Refusal::of_identity(Reason::IdentityResource, &identity.name, "resources"));
         }
-        if !ask.extras.fmi_path.as_ref().is_none_or(|path| identity.fmi_paths.contains(path)) {
-            return Err(Fault::new(
-                Kind::AccessDenied,
-                "the identity may not be used for this fmi_path",
-                "leave it out, or have the operator add it to the identity's 'fmi_paths'",
-            ));
+        if !fmi_path.is_none_or(|path| identity.fmi_paths.contains(path)) {
+            return Err(Refusal::of_identity(Reason::IdentityFmiPath, &identity.name, "fmi_paths"));
         }
         Ok(Permit {
+            caller,
             identity: Arc::clone(identity),
             tenant,
             resource: ask.resource.clone(),
             extras: ask.extras.clone(),
             challenge: ask.challenge.clone(),
+            overruled,
         })
     }
 
-    fn select(&self, selector: &Selector) -> Result<&Arc<Identity>, Fault> {
-        match selector {
-            Selector::None => self.default_identity(),
-            selector => {
-                let found = self.identities.iter().find(|identity| identity.is_selected(selector));
-                found.ok_or_else(|| unknown_identity(selector))
-            }
+    /// The rules about `caller`; none where callers are not told apart.
+    fn grant(&self, caller: Caller) -> Result<Option<&Grant>, Refusal> {
+        if self.grants.is_empty() || caller.is_operator() {
+            return Ok(None);
         }
+        let grant = caller.place().and_then(|place| self.grants.get(place));
+        grant.map(Some).ok_or_else(|| Refusal { reason: Reason::Stranger, rule: "callers".to_owned() })
+    }
+
+    /// Whoever may use some identities alone is not told which others there are.
+    fn select(&self, selector: &Selector, grant: Option<&Grant>) -> Result<&Arc<Identity>, Refusal> {
+        if *selector == Selector::None {
+            return self.default_identity(grant);
+        }
+        let found = self.identities.iter().find(|identity| identity.is_selected(selector));
+        found.ok_or_else(|| match grant {
+            Some(Grant { caller, identities: grant::Identities::Listed(_), mode: Mode::Enforce, .. }) => {
+                Refusal::of_caller(Reason::Identity, caller, "identities")
+            }
+            _ => {
+                let reason = Reason::UnknownIdentity { by_name: matches!(selector, Selector::Name(_)) };
+                Refusal { reason, rule: "identities".to_owned() }
+            }
+        })
     }
 
     /// The directory that is meant when a caller names neither identity nor tenant. It is no secret.
@@ -124,43 +174,56 @@ impl Policy {
     /// # Errors
     /// There is no default, or it is in no directory.
     pub fn default_directory(&self) -> Result<TenantId, Fault> {
-        let id = self.default_identity()?.tenants.find(None)?.id;
-        TenantId::parse(id.as_str()).map_err(|_| {
+        let identity = self.default_identity(None)?;
+        let tenant = identity.tenants.find(None).map_err(|reason| of_tenants(reason, identity))?;
+        TenantId::parse(tenant.id.as_str()).map_err(|_| {
             let remedy = "do without it: such an authority has no tenants";
             Fault::new(Kind::NotFound, "the default identity is in no tenant", remedy)
         })
     }
 
-    /// The one marked as default, else the only one there is.
-    fn default_identity(&self) -> Result<&Arc<Identity>, Fault> {
-        let only = || {
-            if self.identities.len() == 1 { self.identities.first() } else { None }
-        };
-        self.identities.iter().find(|identity| identity.default).or_else(only).ok_or_else(|| {
-            Fault::new(
-                Kind::InvalidRequest,
-                "several identities exist and none is the default",
-                "say which one with client_id, or have the operator mark one with 'default = true'",
-            )
+    /// The caller's own, else the one marked as default, else the only one there is.
+    fn default_identity(&self, grant: Option<&Grant>) -> Result<&Arc<Identity>, Refusal> {
+        let own = grant.and_then(Grant::default_identity);
+        let own = own.and_then(|name| self.identities.iter().find(|identity| identity.name == *name));
+        let only = || if let [only] = &self.identities[..] { Some(only) } else { None };
+        let is_granted = |identity: &&Arc<Identity>| grant.is_none_or(|grant| grant.allows_identity(identity));
+        let marked = || self.identities.iter().find(|identity| identity.default).filter(is_granted);
+        own.or_else(marked).or_else(only).ok_or_else(|| match grant {
+            Some(grant) => Refusal::of_caller(Reason::NoDefaultIdentity, &grant.caller, "default_identity"),
+            None => Refusal { reason: Reason::NoDefaultIdentity, rule: "identities".to_owned() },
         })
+    }
+
+    /// The names of the callers that are told apart, in their places.
+    pub fn callers(&self) -> impl Iterator<Item = &Name> {
+        self.grants.iter().map(|grant| &grant.caller)
     }
 }
 
-/// The words `Identity not found` are what VM IMDS says; clients look for them.
-fn unknown_identity(selector: &Selector) -> Fault {
-    let (problem, remedy) = if matches!(selector, Selector::Name(_)) {
-        ("Identity not found: no configured identity has this name", "correct the name, or have the operator add it")
-    } else {
-        ("Identity not found: no configured identity has this id", "correct the id, or have the operator add it")
-    };
-    Fault::new(Kind::UnknownIdentity, problem, remedy)
+/// The refusal by a rule of the caller that does not hold.
+fn refusal(grant: Option<&Grant>, reason: Reason, key: &str, holds: impl Fn(&Grant) -> bool) -> Option<Refusal> {
+    grant.filter(|grant| !holds(grant)).map(|grant| Refusal::of_caller(reason, &grant.caller, key))
+}
+
+fn of_tenants(reason: Reason, identity: &Identity) -> Refusal {
+    Refusal::of_identity(reason, &identity.name, "tenants")
+}
+
+/// Whoever may ask in some tenants alone is not told in which others an identity works.
+fn hidden_tenant(reason: Reason, grant: Option<&Grant>, identity: &Identity) -> Refusal {
+    match grant {
+        Some(Grant { caller, tenants: Some(_), mode: Mode::Enforce, .. }) if reason == Reason::UnknownTenant => {
+            Refusal::of_caller(Reason::Tenant, caller, "tenants")
+        }
+        _ => of_tenants(reason, identity),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::caller::{Callers, Peer};
-    use crate::dialect::Guard;
+    use crate::caller::Callers;
     use crate::name::{ClientId, FmiPath, Name, TenantId};
 
     fn identity(name: &str, n: u8, default: bool, resources: Resources) -> Identity {
@@ -179,16 +242,15 @@ mod tests {
     }
 
     fn admit(policy: &Policy, selector: Selector, tenant: Option<&str>, resource: &str) -> Result<String, u16> {
-        let caller = Callers::default().recognise(Guard::Metadata, Peer::default()).unwrap();
         let (resource, tenant) = (Resource::parse(resource).unwrap(), tenant.map(str::to_owned));
         let ask = Ask { resource, selector, tenant, extras: Extras::default(), challenge: None };
-        let permit = policy.admit(&caller, &ask).map_err(|fault| fault.status())?;
+        let permit = policy.admit(Callers::operator(), &ask).map_err(|refusal| Fault::from(refusal).status())?;
         Ok(format!("{} in {} for {}", permit.identity().name, permit.tenant(), permit.resource().as_str()))
     }
 
     fn two() -> Policy {
         let vault = Resources::Listed(vec![Resource::parse("https://vault.azure.net").unwrap()]);
-        Policy::new(vec![identity("one", 1, false, Resources::Any), identity("two", 2, true, vault)])
+        Policy::new(vec![identity("one", 1, false, Resources::Any), identity("two", 2, true, vault)], Vec::new())
     }
 
     #[test]
@@ -218,10 +280,10 @@ mod tests {
     fn the_default_is_the_marked_one_or_the_only_one() {
         let vault = "https://vault.azure.net/";
         assert_eq!(admit(&two(), Selector::None, None, vault), Ok(format!("two in contoso for {vault}")));
-        let only = Policy::new(vec![identity("only", 1, false, Resources::Any)]);
+        let only = Policy::new(vec![identity("only", 1, false, Resources::Any)], Vec::new());
         assert_eq!(admit(&only, Selector::None, None, "r"), Ok("only in contoso for r".to_owned()));
-        let unmarked =
-            Policy::new(vec![identity("a", 1, false, Resources::Any), identity("b", 2, false, Resources::Any)]);
+        let both = vec![identity("a", 1, false, Resources::Any), identity("b", 2, false, Resources::Any)];
+        let unmarked = Policy::new(both, Vec::new());
         assert_eq!(admit(&unmarked, Selector::None, None, "r"), Err(400));
     }
 
@@ -244,13 +306,16 @@ mod tests {
         let path = |text| FmiPath::parse(text).unwrap();
         let mut one = identity("one", 1, false, Resources::Any);
         one.fmi_paths = vec![path("a/b")];
-        let policy = Policy::new(vec![one]);
-        let caller = Callers::default().recognise(Guard::Metadata, Peer::default()).unwrap();
+        let policy = Policy::new(vec![one], Vec::new());
         for (asked, status) in [(None, None), (Some("a/b"), None), (Some("a"), Some(403)), (Some("a/b/c"), Some(403))] {
             let extras = Extras { fmi_path: asked.map(path), client_claims: None };
             let (resource, selector) = (Resource::parse("r").unwrap(), Selector::None);
             let ask = Ask { resource, selector, tenant: None, extras, challenge: None };
-            assert_eq!(policy.admit(&caller, &ask).err().map(|fault| fault.status()), status, "{asked:?}");
+            assert_eq!(
+                policy.admit(Callers::operator(), &ask).err().map(|refusal| Fault::from(refusal).status()),
+                status,
+                "{asked:?}"
+            );
         }
     }
 }

@@ -28,9 +28,13 @@ impl Secret {
     /// Digests are compared, so that not even the length of the secret can be measured.
     #[must_use]
     pub fn matches(&self, shown: &[u8]) -> bool {
-        let held = digest(&SHA256, self.expose().as_bytes());
-        let shown = digest(&SHA256, shown);
-        held.as_ref().ct_eq(shown.as_ref()).into()
+        self.imprint().matches(&Imprint::of(shown))
+    }
+
+    /// What it can be recognised by.
+    #[must_use]
+    pub fn imprint(&self) -> Imprint {
+        Imprint::of(self.expose().as_bytes())
     }
 
     /// Whether words that come from elsewhere repeat this secret: as it is, in a form, percent-encoded however
@@ -69,6 +73,33 @@ fn base64_cores(held: &str, offset: usize) -> [String; 2] {
         encoded.get([0, 2, 3][offset]..end).unwrap_or_default().to_owned()
     };
     [core(STANDARD_NO_PAD.encode(&padded)), core(URL_SAFE_NO_PAD.encode(&padded))]
+}
+
+/// What a secret is recognised by: its SHA-256. Whoever compares one text with many secrets hashes it once.
+#[derive(Clone)]
+pub struct Imprint([u8; 32]);
+
+impl Imprint {
+    /// That of any text.
+    #[must_use]
+    pub fn of(text: &[u8]) -> Self {
+        let mut imprint = [0; 32];
+        imprint.copy_from_slice(digest(&SHA256, text).as_ref());
+        Self(imprint)
+    }
+
+    /// Whether both are of the same text, in a time that depends on neither.
+    #[must_use]
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+/// Of a short secret it could be guessed back.
+impl fmt::Debug for Imprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
 }
 
 impl From<String> for Secret {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
+use arc_swap::ArcSwap;
 use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use tokio::task::JoinHandle;
@@ -28,6 +29,7 @@ pub mod host;
 pub mod keys;
 mod pages;
 pub mod phase;
+mod recognise;
 mod route;
 pub mod tls;
 pub mod token;
@@ -45,8 +47,8 @@ pub struct Service {
     pub hosts: Hosts,
     /// Which are where health and metrics are.
     pub admin_hosts: Hosts,
-    /// Who is recognised.
-    pub callers: Callers,
+    /// Who is recognised; renewed when their secrets change.
+    pub callers: Arc<ArcSwap<Callers>>,
     /// Who may have what.
     pub policy: Policy,
     /// What the pages of instance metadata tell of this machine.

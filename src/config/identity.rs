@@ -135,7 +135,8 @@ pub fn check_distinct(identities: &[Identity], report: &Report) {
     }
 }
 
-fn read_resources(section: &mut Section<'_>) -> Option<Resources> {
+/// What tokens may be for.
+pub(super) fn read_resources(section: &mut Section<'_>) -> Option<Resources> {
     let missing = "list the resources it may be used for, or [\"*\"]";
     let remedy = "write an App ID URI or a GUID, and leave out what stands behind it";
     let listed = section.some_items("resources", Some(missing), remedy, resource)?;

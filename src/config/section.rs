@@ -60,6 +60,12 @@ impl<'a> Section<'a> {
         self.keys.contains_key(key)
     }
 
+    /// Whether `key` was written, with nothing in it.
+    #[must_use]
+    pub fn is_empty(&self, key: &str) -> bool {
+        self.keys.get(key).is_some_and(|value| matches!(&value.kind, ValueKind::Table(table) if table.is_empty()))
+    }
+
     /// The text of `key`, which stays to be read.
     #[must_use]
     pub fn peek(&self, key: &str) -> Option<String> {

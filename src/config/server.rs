@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::caller::means;
 use super::secret::Surroundings;
 use super::section::{Section, address, count, duration, flag, parsed};
+use crate::caller::Means;
 use crate::dialect::Dialect;
 use crate::dialect::table::{DIALECTS, names};
 use crate::name::Malformed;
@@ -35,6 +37,8 @@ pub struct Server {
     pub allow_unauthenticated: bool,
     /// How long requests are accepted after the end was announced.
     pub drain: Duration,
+    /// In which order it is looked at what callers show.
+    pub proofs: Vec<Means>,
 }
 
 /// Where a secret was found.
@@ -46,11 +50,27 @@ pub enum Origin {
     File(std::path::PathBuf),
 }
 
+impl Origin {
+    /// Where the secret lies that a section names.
+    #[must_use]
+    pub fn peek(section: &Section<'_>, surroundings: Surroundings<'_>) -> Option<Self> {
+        let file = section.peek("file").map(|file| Self::File(surroundings.path(&file)));
+        file.or_else(|| section.peek("env").map(Self::Env))
+    }
+
+    /// The file, where it lies in one.
+    #[must_use]
+    pub fn file(&self) -> Option<std::path::PathBuf> {
+        if let Self::File(path) = self { Some(path.clone()) } else { None }
+    }
+}
+
 /// Reads the section.
-pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Server {
+pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[Means]) -> Server {
     // One that is written and cannot be read is told about as such, and not as missing too.
     let listed = section.list("header_secret");
-    let has_secret = !listed.is_empty();
+    let in_header = |means: &Means| matches!(means, Means::HeaderSecret | Means::ServiceAccount);
+    let has_secret = !listed.is_empty() || shown.iter().any(in_header);
     let (header_secrets, header_secret_origins) = header_secrets(listed, surroundings);
     let server = Server {
         listen: section.some_items("listen", None, ADDRESS, listen).unwrap_or_else(|| vec![plain(TOKENS.into())]),
@@ -63,8 +83,12 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Server 
         header_secret_origins,
         allow_unauthenticated: section.or("allow_unauthenticated", false, flag),
         drain: section.or("drain", Duration::from_secs(5), duration(Duration::ZERO)),
+        proofs: proofs(&mut section, shown),
     };
-    check_reach(&section, &server);
+    check_callers(&section, &server, shown);
+    if shown.is_empty() {
+        check_reach(&section, &server);
+    }
     check_tls(&section, &server);
     let same = |listen: &Listen| listen.address == server.admin_listen;
     if server.admin_listen.port() != 0 && server.listen.iter().any(same) {
@@ -72,6 +96,37 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Server 
     }
     section.end();
     server
+}
+
+/// In which order what callers show is looked at; every means that one of them has needs a place.
+fn proofs(section: &mut Section<'_>, shown: &[Means]) -> Vec<Means> {
+    let choice = "choose from mtls, service-account, header-secret, unix, loopback";
+    let Some(order) = section.some_items("proofs", None, choice, means) else { return Means::ALL.to_vec() };
+    if let Some(missing) = shown.iter().find(|means| !order.contains(means)) {
+        let problem = format!("a caller is proved by {}, which is not in the list", missing.as_str());
+        section.note("proofs", problem, "add it, in the place in which it is to be looked at");
+    }
+    order
+}
+
+/// Where callers are told apart, nothing may let in somebody who is none of them.
+fn check_callers(section: &Section<'_>, server: &Server, shown: &[Means]) {
+    if shown.is_empty() {
+        return;
+    }
+    if !server.header_secrets.is_empty() {
+        let remedy = "move it into the 'proof' of a caller, or remove [callers]";
+        section.note("header_secret", "callers are told apart, and whoever shows this is none of them", remedy);
+    }
+    if server.allow_unauthenticated {
+        let remedy = "leave it out, or remove [callers]";
+        section.note("allow_unauthenticated", "callers are told apart, so nobody is let in without a proof", remedy);
+    }
+    let is_loopback = |listen: &Listen| listen.address.ip().is_loopback();
+    if shown.contains(&Means::Loopback) && !server.listen.iter().any(is_loopback) {
+        let remedy = "listen on 127.0.0.1 too, or prove that caller otherwise";
+        section.note("listen", "a caller is proved by loopback, and nothing listens there", remedy);
+    }
 }
 
 /// A listener that other machines reach serves only what proves its callers.
@@ -136,15 +191,15 @@ fn dialects(section: &mut Section<'_>, has_secret: bool) -> Vec<&'static Dialect
     };
     if let Some(dialect) = found.iter().find(|dialect| !can_serve(dialect)) {
         let problem = format!("{} needs a header secret, and none is configured", dialect.name);
-        section.note("dialects", problem, "set header_secret = [{ file = \"...\" }]");
+        section.note("dialects", problem, "set header_secret = [{ file = \"...\" }], or a caller that is proved so");
     }
     found
 }
 
-fn header_secrets(listed: Vec<Section<'_>>, surroundings: Surroundings<'_>) -> (Vec<Secret>, Vec<Origin>) {
+/// The secrets that the sections of a list name, and where each lies.
+pub fn header_secrets(listed: Vec<Section<'_>>, surroundings: Surroundings<'_>) -> (Vec<Secret>, Vec<Origin>) {
     let read = |mut one: Section<'_>| {
-        let origin = one.peek("file").map(|file| Origin::File(surroundings.path(&file)));
-        let origin = origin.or_else(|| one.peek("env").map(Origin::Env));
+        let origin = Origin::peek(&one, surroundings);
         let secret = surroundings.secret(&mut one);
         one.end();
         Some((secret?, origin?))

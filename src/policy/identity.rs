@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::fault::{Fault, Kind};
+use super::refusal::Reason;
 use crate::name::{ClientId, FmiPath, Name, Resource, Selector, TenantId};
 
 /// A named principal that callers can obtain tokens for.
@@ -71,31 +71,19 @@ impl Tenants {
     /// The one that a caller asks for, by its name or its id.
     ///
     /// # Errors
-    /// 400 for one in which the identity does not work, or when none is asked for and none is the default.
-    pub fn find(&self, asked: Option<&str>) -> Result<Tenant, Fault> {
+    /// The identity does not work in it, or none is asked for and none is the default.
+    pub fn find(&self, asked: Option<&str>) -> Result<Tenant, Reason> {
         let Some(asked) = asked else { return self.default() };
         let is_asked = |tenant: &&Tenant| {
             let name = tenant.name.as_ref().map(Name::as_str);
             name == Some(asked) || tenant.id.as_str().eq_ignore_ascii_case(asked)
         };
         let named = || TenantId::parse(asked).ok().filter(|_| self.any).map(|id| Tenant { name: None, id });
-        self.listed.iter().find(is_asked).cloned().or_else(named).ok_or_else(|| {
-            Fault::new(
-                Kind::InvalidRequest,
-                "the identity does not work in this tenant",
-                "leave the tenant out, or have the operator add it to the identity's 'tenants'",
-            )
-        })
+        self.listed.iter().find(is_asked).cloned().or_else(named).ok_or(Reason::UnknownTenant)
     }
 
-    fn default(&self) -> Result<Tenant, Fault> {
-        self.listed.first().filter(|_| self.has_default).cloned().ok_or_else(|| {
-            Fault::new(
-                Kind::InvalidRequest,
-                "the identity works in any tenant, and none is asked for",
-                "say which one with tenant=, or have the operator put one first in the identity's 'tenants'",
-            )
-        })
+    fn default(&self) -> Result<Tenant, Reason> {
+        self.listed.first().filter(|_| self.has_default).cloned().ok_or(Reason::NoDefaultTenant)
     }
 }
 

@@ -6,10 +6,9 @@ use actix_web::http::header::{
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 
 use super::route::{Astray, Route};
-use super::{Service, form, pages, route};
-use crate::caller::Peer;
+use super::{Service, form, pages, recognise, route};
 use crate::clock::Stopwatch;
-use crate::dialect::{Ask, Dialect, Envelope, Guard, Header, Method, Reply, Request, client_request_id};
+use crate::dialect::{Ask, Dialect, Envelope, Guard, Method, Reply, Request, client_request_id};
 use crate::fault::{Fault, Kind, Turn};
 
 /// Answers any request to a token listener.
@@ -50,12 +49,11 @@ async fn answer(
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
     let ask = dialect.read(&Request { query: request.query_string(), form: &form, header: &header })?;
     let Guard::KeyFile = dialect.guard else {
-        return pay(dialect, &ask, peer(dialect.guard, &header), service, request_id).await;
+        return pay(dialect, &ask, request, false, service, request_id).await;
     };
     let Some(shown) = header("authorization") else { return Err(unchallenged()) };
     let key = shown.strip_prefix(BASIC).and_then(|shown| service.take_key(shown));
-    let peer = Peer { holds_key: key.is_some(), ..Peer::default() };
-    let paid = pay(dialect, &ask, peer, service, request_id).await;
+    let paid = pay(dialect, &ask, request, key.is_some(), service, request_id).await;
     if let Some(key) = key {
         service.settle_key(&key, paid.as_ref().is_err_and(|fault| fault.turn() == Turn::Authority));
     }
@@ -65,22 +63,15 @@ async fn answer(
 async fn pay(
     dialect: &Dialect,
     ask: &Ask,
-    peer: Peer<'_>,
+    request: &HttpRequest,
+    holds_key: bool,
     service: &Service,
     request_id: &str,
 ) -> Result<Reply, Fault> {
-    let caller = service.callers.recognise(dialect.guard, peer)?;
-    let permit = service.policy.admit(&caller, ask)?;
+    let caller = recognise::caller(request, dialect.guard, holds_key, service).await?;
+    let permit = service.policy.admit(caller, ask)?;
     let token = service.vend.vend(&permit, request_id).await?;
     Ok(dialect.reply(ask, &permit.identity().client_id, &token, service.clock.now()))
-}
-
-/// What the request itself shows of its caller.
-fn peer<'a>(guard: Guard, header: &Header<'a>) -> Peer<'a> {
-    match guard {
-        Guard::HeaderSecret(name) => Peer { shown: header(name), ..Peer::default() },
-        Guard::KeyFile | Guard::Metadata => Peer::default(),
-    }
 }
 
 /// A refusal in the words of the dialect. Whoever shows no key is told where one lies.
@@ -166,9 +157,12 @@ fn log(dialect: &str, result: &Result<Reply, Fault>, request_id: &str) {
     }
     let (turn, correlation_id) = (fault.turn().as_str(), fault.correlation_id());
     match fault.turn() {
+        Turn::Caller => {
+            tracing::info!(dialect, request_id, turn, rule = fault.inward(), %fault, "refused");
+        }
         Turn::Us => tracing::error!(dialect, request_id, turn, correlation_id, %fault, "refused"),
         // The exchange that failed has warned already, once for all who waited.
-        Turn::Authority | Turn::Caller | Turn::Operator => {
+        Turn::Authority | Turn::Operator => {
             tracing::info!(dialect, request_id, turn, correlation_id, %fault, "refused");
         }
     }

@@ -65,7 +65,8 @@ fn is_inline(value: &Value) -> bool {
 fn shape(key: &str) -> &'static str {
     match key {
         "bearer" | "passphrase" => "{ file = \"...\" }",
-        _ if key.starts_with("header_secret[") => "{ file = \"...\" }",
+        _ if key.starts_with("header_secret[") || key.starts_with("secrets[") => "{ file = \"...\" }",
+        "secrets" => "secrets = [{ file = \"...\" }]",
         _ if key.contains("header") => "header_secret = [{ file = \"...\" }]",
         _ if key.starts_with("credentials[") => "{ kind = \"secret\", file = \"...\" }",
         _ => "credentials = [{ kind = \"secret\", file = \"...\" }]",

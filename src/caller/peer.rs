@@ -1,0 +1,53 @@
+//! What a connection and a request show of who is at the other end.
+
+use super::subject::Subject;
+use crate::dialect::Guard;
+
+/// The raw facts; nobody is trusted yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Peer<'a> {
+    /// Whether the connection comes from this machine's loopback.
+    pub is_loopback: bool,
+    /// The user at the other end of a unix socket.
+    pub user: Option<User>,
+    /// Whom the client certificate is for that the listener has verified.
+    pub subject: Option<&'a Subject>,
+    /// What stands in `X-IDENTITY-HEADER`.
+    pub identity_header: Option<&'a [u8]>,
+    /// What stands in `Secret`.
+    pub secret: Option<&'a [u8]>,
+    /// What stands behind `Authorization: Bearer`.
+    pub bearer: Option<&'a [u8]>,
+    /// Whether it has shown what a key file held.
+    pub holds_key: bool,
+}
+
+impl<'a> Peer<'a> {
+    /// The header that a guard demands.
+    pub(super) fn demanded(&self, guard: Guard) -> Option<&'a [u8]> {
+        match guard {
+            Guard::HeaderSecret(name) if name == SECRET => self.secret,
+            Guard::HeaderSecret(_) => self.identity_header,
+            Guard::KeyFile | Guard::Metadata => None,
+        }
+    }
+
+    /// What both headers hold.
+    pub(super) fn headers(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.identity_header.into_iter().chain(self.secret)
+    }
+}
+
+/// A user of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Its id.
+    pub uid: u32,
+    /// Its primary group.
+    pub gid: u32,
+}
+
+/// App Service 2019-08-01 wants its secret here.
+pub const IDENTITY_HEADER: &str = "x-identity-header";
+/// App Service 2017-09-01 and Service Fabric want it here.
+pub const SECRET: &str = "secret";

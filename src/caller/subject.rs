@@ -1,0 +1,88 @@
+//! Whom a client certificate is for, and which of them a configured caller is.
+
+use super::glob::Glob;
+use super::specificity::Specificity;
+
+/// The names in a certificate that a listener has verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// The URIs among its alternative names. One that is a SPIFFE id must be the only one.
+    pub uris: Vec<String>,
+    /// The DNS names among them, in lower case.
+    pub dns_names: Vec<String>,
+    /// The distinguished name, as RFC 4514 writes it.
+    pub distinguished_name: String,
+}
+
+impl Subject {
+    /// The SPIFFE id, if there is exactly one URI and it is one
+    /// (<https://spiffe.io/docs/latest/spiffe-specs/x509-svid/#2-spiffe-id>).
+    #[must_use]
+    pub fn spiffe_id(&self) -> Option<&str> {
+        match &self.uris[..] {
+            [only] if only.starts_with("spiffe://") => Some(only),
+            _ => None,
+        }
+    }
+}
+
+/// Which certificates are meant; what is none does not matter, and not all are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SubjectRule {
+    /// The SPIFFE id.
+    pub spiffe_id: Option<Glob>,
+    /// One of the DNS names.
+    pub dns_name: Option<Glob>,
+    /// The whole distinguished name.
+    pub subject: Option<Glob>,
+}
+
+impl SubjectRule {
+    /// Whether everything that it says is true of the certificate.
+    #[must_use]
+    pub fn matches(&self, subject: &Subject) -> bool {
+        let is_met = |rule: &Option<Glob>, names: &[&str]| {
+            rule.as_ref().is_none_or(|glob| names.iter().any(|name| glob.matches(name)))
+        };
+        let dns_names: Vec<&str> = subject.dns_names.iter().map(String::as_str).collect();
+        is_met(&self.spiffe_id, subject.spiffe_id().as_slice())
+            && is_met(&self.dns_name, &dns_names)
+            && is_met(&self.subject, &[&subject.distinguished_name])
+    }
+
+    /// How much it says: one that says more is meant rather than one that says less.
+    #[must_use]
+    pub fn specificity(&self) -> Specificity {
+        Specificity::of([&self.spiffe_id, &self.dns_name, &self.subject])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_a_rule_says_must_be_true() {
+        let glob = |text: &str| Some(Glob::parse(text).unwrap());
+        let workload = Subject {
+            uris: vec!["spiffe://corp/ns/shop/sa/billing".to_owned()],
+            dns_names: vec!["billing.shop.svc".to_owned()],
+            distinguished_name: "CN=billing,O=corp".to_owned(),
+        };
+        let rule = |spiffe_id, dns_name, subject| SubjectRule { spiffe_id, dns_name, subject };
+        for (rule, fits) in [
+            (rule(glob("spiffe://corp/ns/shop/sa/billing"), None, None), true),
+            (rule(glob("spiffe://corp/ns/shop/*"), None, None), true),
+            (rule(glob("spiffe://corp/ns/shop"), None, None), false),
+            (rule(None, glob("*.shop.svc"), None), true),
+            (rule(None, glob("shop.svc"), None), false),
+            (rule(None, None, glob("CN=billing,O=corp")), true),
+            (rule(None, None, glob("CN=billing")), false),
+            (rule(glob("spiffe://corp/*"), glob("other.svc"), None), false),
+        ] {
+            assert_eq!(rule.matches(&workload), fits, "{rule:?}");
+        }
+        let two = Subject { uris: vec!["spiffe://corp/a".to_owned(), "spiffe://corp/b".to_owned()], ..workload };
+        assert!(!rule(glob("spiffe://corp/a"), None, None).matches(&two), "a certificate of two SPIFFE ids has none");
+    }
+}

@@ -1,0 +1,45 @@
+//! Recognises the caller behind a request: gathers what connection and headers show, and has a token verified.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+
+use super::Service;
+use crate::caller::peer::{IDENTITY_HEADER, SECRET};
+use crate::caller::{Caller, Peer, Recognition};
+use crate::dialect::Guard;
+use crate::fault::Fault;
+
+/// The caller, who wants to pass `guard` and `holds_key` or not.
+pub(super) async fn caller(
+    request: &HttpRequest,
+    guard: Guard,
+    holds_key: bool,
+    service: &Service,
+) -> Result<Caller, Fault> {
+    let header = |name: &HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
+    let peer = Peer {
+        is_loopback: request.peer_addr().is_some_and(|address| address.ip().to_canonical().is_loopback()),
+        user: None,
+        subject: None,
+        identity_header: header(&HeaderName::from_static(IDENTITY_HEADER)),
+        secret: header(&HeaderName::from_static(SECRET)),
+        bearer: header(&AUTHORIZATION).and_then(bearer),
+        holds_key,
+    };
+    match service.callers.load().recognise(guard, &peer)? {
+        Recognition::Known(caller) => Ok(caller),
+        Recognition::Token { token, instead } => {
+            let account: crate::caller::account::ServiceAccount = todo!("{token}");
+            let caller = service.callers.load().recognise_account(&account)?;
+            Ok(instead.unwrap_or(caller))
+        }
+    }
+}
+
+/// What stands behind the scheme, which is written in any case (RFC 9110, section 11.1).
+fn bearer(shown: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = shown.split_at_checked(BEARER.len())?;
+    scheme.eq_ignore_ascii_case(BEARER).then(|| token.trim_ascii())
+}
+
+const BEARER: &[u8] = b"Bearer ";
