@@ -63,6 +63,8 @@ pub enum Kind {
     RejectedCredential,
     /// The authority asks for patience.
     Throttled,
+    /// The caller asks for more than its share; it has to slow down.
+    TooMany,
     /// The caller did not prove itself.
     Unauthenticated,
     /// The ask points at an identity that is not there.
@@ -134,6 +136,7 @@ const fn row(kind: Kind) -> (Turn, u16, &'static str, u8, Rest) {
         Kind::NotFound => (Turn::Caller, 404, "not_found", EX_USAGE, MINUTE),
         Kind::RejectedCredential => (Turn::Operator, 403, "invalid_client", EX_NOPERM, REJECTED),
         Kind::Throttled => (Turn::Authority, 429, "too_many_requests", EX_UNAVAILABLE, THROTTLED),
+        Kind::TooMany => (Turn::Caller, 429, "too_many_requests", EX_UNAVAILABLE, MINUTE),
         Kind::Unauthenticated => (Turn::Caller, 401, "access_denied", EX_NOPERM, MINUTE),
         Kind::UnknownIdentity => (Turn::Caller, 400, "invalid_request", EX_USAGE, MINUTE),
         Kind::Unavailable => (Turn::Authority, 503, "service_unavailable", EX_UNAVAILABLE, PASSING),
