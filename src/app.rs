@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::audit::{Audit, Destination};
 use crate::caller::Callers;
 use crate::clock::Clock;
 use crate::config::identity::{Identity, Origin};
@@ -19,6 +20,7 @@ use crate::policy::Policy;
 use crate::server::host::Hosts;
 use crate::server::keys::Keys;
 use crate::server::phase::Phase;
+use crate::server::rates::Rates;
 use crate::server::tls::Tls;
 use crate::server::{Server, Service, Settings};
 use crate::token::Token;
@@ -40,6 +42,8 @@ pub struct App {
     clock: Clock,
     mark: Arc<str>,
     keys: Option<Arc<Keys>>,
+    rates: Rates,
+    audit: Option<Destination>,
 }
 
 impl App {
@@ -64,6 +68,7 @@ impl App {
             runtime,
         });
         let server::Server { hosts, dialects, header_secrets, proofs, .. } = config.server;
+        let rates = Rates::new(config.callers.iter().map(|caller| (caller.grant.caller.clone(), caller.rate)));
         let (grants, callers) = callers::build(config.callers, &header_secrets, &proofs);
         Ok(Self {
             settings,
@@ -77,24 +82,33 @@ impl App {
             clock,
             mark,
             keys: config.key_dir.map(|directory| Arc::new(Keys::new(directory))),
+            rates,
+            audit: config.audit,
         })
     }
 
     /// Listens and serves.
     ///
     /// # Errors
-    /// An address cannot be bound.
+    /// An address cannot be bound, or the audit log cannot be opened.
     pub fn start(self) -> Result<Server, Fault> {
         let settings = self.settings.clone();
         self.vend.sweep_forever();
         self.vend.watch_credentials();
         let callers = self.callers.watch();
+        let names = self.policy.callers().cloned().collect();
+        let audit = self.audit.map(|destination| Audit::open(&destination, names)).transpose()?.map(Arc::new);
+        if let Some(audit) = &audit {
+            audit.settle_forever(self.clock.clone());
+        }
         Server::start(&settings, |tokens: &[SocketAddr], admin: &[SocketAddr]| Service {
             dialects: self.dialects,
             hosts: Hosts::new(tokens, &self.hosts),
             admin_hosts: Hosts::new(admin, &self.hosts),
             callers,
+            rates: self.rates,
             policy: self.policy,
+            audit,
             instance: self.instance,
             vend: self.vend,
             metrics: self.metrics,

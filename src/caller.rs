@@ -43,6 +43,12 @@ impl Caller {
         }
     }
 
+    /// Its number among all callers, of whom those that are not told apart are the first.
+    #[must_use]
+    pub fn number(self) -> usize {
+        self.place().map_or(0, |place| place + 1)
+    }
+
     /// Whether no rule is about it, because it could read the credentials themselves.
     #[must_use]
     pub const fn is_operator(self) -> bool {

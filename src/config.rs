@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::Destination;
 use crate::caller::Means;
 use crate::clock::Timestamp;
 use crate::dialect::Guard;
@@ -42,7 +43,7 @@ use file::Written;
 use identity::Identity;
 use mistake::{Mistake, Mistakes, Report};
 use secret::Surroundings;
-use section::{Section, count, duration, parsed, size};
+use section::{Section, count, duration, parsed, size, text};
 use server::Server;
 use tenant::Tenant;
 
@@ -69,6 +70,8 @@ pub struct Config {
     pub bounds: Bounds,
     /// How to log.
     pub log: Log,
+    /// Where it is written who got what.
+    pub audit: Option<Destination>,
     /// What may be meant, and rarely is.
     pub warnings: Vec<Mistake>,
 }
@@ -161,7 +164,7 @@ impl Config {
         let host = needs_host.then(|| host::address(surroundings, &own, report)).flatten();
         let (windows, refresh_rate) = freshness(root.section("freshness"));
         let bounds = cache(root.section("cache"));
-        let log = log(root.section("log"));
+        let (log, audit) = log(root.section("log"), surroundings);
         root.end();
         Self {
             server,
@@ -174,6 +177,7 @@ impl Config {
             refresh_rate,
             bounds,
             log,
+            audit,
             warnings: Vec::new(),
         }
     }
@@ -218,12 +222,16 @@ fn cache(mut section: Section<'_>) -> Bounds {
     bounds
 }
 
-fn log(mut section: Section<'_>) -> Log {
+fn log(mut section: Section<'_>, surroundings: Surroundings<'_>) -> (Log, Option<Destination>) {
     let default = Log::default();
     let format = section.or("format", default.format, parsed(format));
     let level = section.or("level", default.level, parsed(level));
+    let audit = section.optional("audit", text).map(|written| match &*written {
+        "stdout" => Destination::Stdout,
+        path => Destination::File(surroundings.path(path)),
+    });
     section.end();
-    Log { format, level }
+    (Log { format, level }, audit)
 }
 
 fn format(text: &str) -> Result<Format, Malformed> {

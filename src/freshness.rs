@@ -170,7 +170,7 @@ mod tests {
     const ISSUED: Timestamp = Timestamp::from_secs(1_000_000);
 
     fn token(life: Duration, refresh_in: Option<Duration>) -> Token {
-        Token { secret: Secret::from(String::new()), issued_at: ISSUED, expires_at: ISSUED + life, refresh_in }
+        Token::new(Secret::from(String::new()), ISSUED, ISSUED + life, refresh_in)
     }
 
     fn verdict_at(life: u64, age: u64, cooling: bool) -> Verdict {

@@ -32,7 +32,8 @@ pub mod metrics;
 pub mod source;
 pub mod wire;
 
-// Floor 3, core: one slot per key, one flight per slot.
+// Floor 3, core: one slot per key, one flight per slot; and the record of who got what.
+pub mod audit;
 pub mod vend;
 
 // Floor 4, north: with `sts`, the only files that name the web framework.

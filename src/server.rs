@@ -14,6 +14,7 @@ use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use tokio::task::JoinHandle;
 
+use crate::audit::Audit;
 use crate::caller::Callers;
 use crate::clock::Clock;
 use crate::dialect::Dialect;
@@ -29,14 +30,17 @@ pub mod host;
 pub mod keys;
 mod pages;
 pub mod phase;
+pub mod rates;
 mod recognise;
 mod route;
 pub mod tls;
 pub mod token;
+mod witness;
 
 use host::Hosts;
 use keys::Keys;
 use phase::Phase;
+use rates::Rates;
 use tls::Tls;
 
 /// Everything that answering a request needs.
@@ -49,8 +53,12 @@ pub struct Service {
     pub admin_hosts: Hosts,
     /// Who is recognised; renewed when their secrets change.
     pub callers: Arc<ArcSwap<Callers>>,
+    /// How often each of them may ask.
+    pub rates: Rates,
     /// Who may have what.
     pub policy: Policy,
+    /// Who got what is written there.
+    pub audit: Option<Arc<Audit>>,
     /// What the pages of instance metadata tell of this machine.
     pub instance: Instance,
     /// Where tokens come from.

@@ -12,6 +12,10 @@ use crate::clock::Timestamp;
 use crate::name::{ClientId, FmiPath, Name, Scope, TenantId};
 use crate::secret::Secret;
 
+mod showing;
+
+use showing::Showing;
+
 /// A bearer token and its times.
 #[derive(Debug)]
 pub struct Token {
@@ -23,9 +27,22 @@ pub struct Token {
     pub expires_at: Timestamp,
     /// After which time the authority would like it renewed, if it said so.
     pub refresh_in: Option<Duration>,
+    showing: Showing,
 }
 
 impl Token {
+    /// A token that nobody has been handed yet.
+    #[must_use]
+    pub fn new(secret: Secret, issued_at: Timestamp, expires_at: Timestamp, refresh_in: Option<Duration>) -> Self {
+        Self { secret, issued_at, expires_at, refresh_in, showing: Showing::default() }
+    }
+
+    /// Whether it is handed to the caller of this number for the first time; it is not after this.
+    #[must_use]
+    pub fn is_first_for(&self, caller: usize) -> bool {
+        self.showing.insert(caller)
+    }
+
     /// How long it lives from issue to expiry.
     #[must_use]
     pub fn life(&self) -> Duration {
@@ -117,12 +134,8 @@ mod tests {
 
     #[test]
     fn does_not_print_its_secret() {
-        let token = Token {
-            secret: Secret::from("eyJmarked".to_owned()),
-            issued_at: Timestamp::from_secs(1),
-            expires_at: Timestamp::from_secs(3601),
-            refresh_in: None,
-        };
+        let secret = Secret::from("eyJmarked".to_owned());
+        let token = Token::new(secret, Timestamp::from_secs(1), Timestamp::from_secs(3601), None);
         assert!(!format!("{token:?}").contains("eyJmarked"));
         assert_eq!(token.life(), Duration::from_hours(1));
     }

@@ -22,6 +22,7 @@ const FLOORS: &[&[&str]] = &[
     &["credential"],
     &["source"],
     &["vend"],
+    &["audit"],
     &["server"],
     &["config"],
     &["telemetry"],

@@ -71,7 +71,7 @@ const fn nested_code(fault: &Fault) -> &'static str {
 
 /// Clients sleep for whatever we say, and asking us again is cheap: 1 to 5 whole seconds.
 fn retry_after(fault: &Fault) -> Option<u64> {
-    if fault.turn() != Turn::Authority {
+    if fault.turn() != Turn::Authority && fault.kind != Kind::TooMany {
         return None;
     }
     let wish = fault.retry_after().unwrap_or(Duration::from_secs(1));

@@ -6,6 +6,7 @@ use actix_web::http::header::{
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 
 use super::route::{Astray, Route};
+use super::witness::Witness;
 use super::{Service, form, pages, recognise, route};
 use crate::clock::Stopwatch;
 use crate::dialect::{Ask, Dialect, Envelope, Guard, Method, Reply, Request, client_request_id};
@@ -68,9 +69,13 @@ async fn pay(
     service: &Service,
     request_id: &str,
 ) -> Result<Reply, Fault> {
-    let caller = recognise::caller(request, dialect.guard, holds_key, service).await?;
-    let permit = service.policy.admit(caller, ask)?;
+    let witness = Witness { service, request, dialect, ask, request_id };
+    let caller = recognise::caller(request, dialect.guard, holds_key, service).await;
+    let caller = caller.inspect_err(|fault| witness.turned_away(None, fault))?;
+    service.rates.take(caller).inspect_err(|fault| witness.turned_away(Some(caller), fault))?;
+    let permit = service.policy.admit(caller, ask).inspect_err(|refusal| witness.refused(caller, refusal))?;
     let token = service.vend.vend(&permit, request_id).await?;
+    witness.vended(&permit, &token);
     Ok(dialect.reply(ask, &permit.identity().client_id, &token, service.clock.now()))
 }
 

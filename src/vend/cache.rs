@@ -196,8 +196,7 @@ mod tests {
             let moment = Moment { now, windows: &windows };
             let Step::Wait(_, _, Some(departure)) = slot.step(moment, None, || true) else { panic!("a departure") };
             let secret = Secret::from("t".to_owned());
-            let token =
-                |life| Token { secret, issued_at: now, expires_at: now + Duration::from_secs(life), refresh_in: None };
+            let token = |life| Token::new(secret, now, now + Duration::from_secs(life), None);
             let cooling = Fault::new(Kind::Throttled, "p", "r").with_retry_after(Some(Duration::from_secs(100)));
             let result = match n {
                 0 => Ok(token(50)),

@@ -28,12 +28,7 @@ pub fn token(incoming: &Incoming, now: Timestamp, secrets: &[&Secret]) -> Result
         return Err(unusable("the authority issued a token that cannot be used"));
     }
     let life = life(&body, now).ok_or_else(|| unusable("the authority issued a token without a time to live"))?;
-    Ok(Token {
-        secret: Secret::from(body.access_token),
-        issued_at: now,
-        expires_at: now + life,
-        refresh_in: seconds(&body.refresh_in),
-    })
+    Ok(Token::new(Secret::from(body.access_token), now, now + life, seconds(&body.refresh_in)))
 }
 
 /// Reads any successful JSON answer to a request that showed `secrets`.

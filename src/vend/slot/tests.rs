@@ -28,7 +28,7 @@ fn at(secs: u64) -> Moment<'static> {
 fn token(issued: u64) -> Token {
     let issued_at = at(issued).now;
     let secret = Secret::from(format!("token-{issued}"));
-    Token { secret, issued_at, expires_at: issued_at + Duration::from_hours(1), refresh_in: None }
+    Token::new(secret, issued_at, issued_at + Duration::from_hours(1), None)
 }
 
 fn step(slot: &Arc<Slot>, secs: u64) -> Step {

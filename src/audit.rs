@@ -1,0 +1,163 @@
+//! Who got what, and who was refused: one JSON line each, for whoever has to answer for it later.
+//!
+//! A line is written when a token is vended to a caller for the first time, and for each refusal, of which a
+//! flood is counted rather than written. No line holds a token, only what it can be found by.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+
+use crate::caller::Caller;
+use crate::clock::{Clock, Timestamp};
+use crate::dialect::Ask;
+use crate::fault::{Fault, Kind};
+use crate::name::Name;
+use crate::policy::{Permit, Refusal};
+use crate::token::Token;
+
+mod flood;
+mod record;
+
+use flood::Flood;
+use record::Record;
+
+/// Where the lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// At the end of this file, which is made if it is not there.
+    File(PathBuf),
+    /// To the standard output; the log goes to the standard error.
+    Stdout,
+}
+
+/// The audit log of one process.
+pub struct Audit {
+    writer: NonBlocking,
+    /// Writes what is left when it is dropped.
+    _guard: WorkerGuard,
+    callers: Vec<Name>,
+    /// One for those who are nobody, then one for each caller.
+    floods: Mutex<Vec<Flood>>,
+}
+
+/// A request, as far as an audit is about it.
+#[derive(Clone, Copy)]
+pub struct Occasion<'a> {
+    /// The present.
+    pub now: Timestamp,
+    /// The other end of the connection.
+    pub peer: &'a str,
+    /// In whose words it came.
+    pub dialect: &'static str,
+    /// Under which id it stands in the log, in the answer and at the authority.
+    pub request_id: &'a str,
+    /// What is asked for.
+    pub ask: &'a Ask,
+}
+
+impl Audit {
+    /// Opens the destination. `callers` are the configured ones, in their places.
+    ///
+    /// # Errors
+    /// The file cannot be opened for writing.
+    pub fn open(destination: &Destination, callers: Vec<Name>) -> Result<Self, Fault> {
+        let builder = NonBlockingBuilder::default().lossy(true);
+        let (writer, guard) = match destination {
+            Destination::Stdout => builder.finish(io::stdout()),
+            Destination::File(path) => {
+                let opened = OpenOptions::new().append(true).create(true).mode(MODE).open(path);
+                builder.finish(opened.map_err(|error| {
+                    let problem = format!("the audit log {} cannot be written: {error}", path.display());
+                    Fault::new(Kind::Unstartable, problem, "correct 'log.audit', or let this process write there")
+                })?)
+            }
+        };
+        let floods = Mutex::new(vec![Flood::default(); callers.len() + 1]);
+        Ok(Self { writer, _guard: guard, callers, floods })
+    }
+
+    /// Notes what a caller got.
+    pub fn vended(&self, occasion: Occasion<'_>, permit: &Permit, token: &Token) {
+        let caller = self.name(Some(permit.caller()));
+        self.write(&Record::of_token(occasion, caller, permit, token));
+    }
+
+    /// Notes that policy did not admit a caller.
+    pub fn refused(&self, occasion: Occasion<'_>, caller: Caller, refusal: &Refusal) {
+        self.refuse(occasion, Some(caller), &refusal.rule, refusal.reason.problem());
+    }
+
+    /// Notes that nobody was recognised, or that a caller asks too often; the fault says which.
+    pub fn turned_away(&self, occasion: Occasion<'_>, caller: Option<Caller>, fault: &Fault) {
+        self.refuse(occasion, caller, fault.inward().unwrap_or("callers"), &fault.to_string());
+    }
+
+    fn refuse(&self, occasion: Occasion<'_>, caller: Option<Caller>, rule: &str, reason: &str) {
+        let suppressed = {
+            let mut floods = self.floods.lock().unwrap_or_else(PoisonError::into_inner);
+            floods.get_mut(seat(caller)).and_then(|flood| flood.pass(occasion.now))
+        };
+        if let Some(suppressed) = suppressed {
+            self.write(&Record::of_refusal(occasion, self.name(caller), rule, reason, suppressed));
+        }
+    }
+
+    /// Writes how many refusals of a flood that is over were not written.
+    pub fn settle(&self, now: Timestamp) {
+        let settled: Vec<u64> = {
+            let mut floods = self.floods.lock().unwrap_or_else(PoisonError::into_inner);
+            floods.iter_mut().map(|flood| flood.settle(now)).collect()
+        };
+        for (seat, suppressed) in settled.into_iter().enumerate().filter(|(_, suppressed)| *suppressed > 0) {
+            let caller = seat.checked_sub(1).and_then(|place| self.callers.get(place));
+            self.write(&Record::of_flood(now, caller.map(Name::as_str), suppressed));
+        }
+    }
+
+    /// Settles each minute, for as long as the log is in use.
+    pub fn settle_forever(self: &Arc<Self>, clock: Clock) {
+        let audit = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(MINUTE).await;
+                let Some(audit) = audit.upgrade() else { return };
+                audit.settle(clock.now());
+            }
+        });
+    }
+
+    fn name(&self, caller: Option<Caller>) -> Option<&str> {
+        let place = caller.and_then(Caller::place);
+        place.and_then(|place| self.callers.get(place)).map(Name::as_str)
+    }
+
+    fn write(&self, record: &Record<'_>) {
+        let mut line = serde_json::to_vec(record).unwrap_or_default();
+        line.push(b'\n');
+        // Whoever reads it may stall; a request must not wait for that.
+        self.writer.clone().write_all(&line).ok();
+    }
+}
+
+impl Drop for Audit {
+    fn drop(&mut self) {
+        let lost = self.writer.error_counter().dropped_lines();
+        if lost > 0 {
+            tracing::warn!(lost, "lines of the audit log were lost, since nobody took them");
+        }
+    }
+}
+
+/// Nobody's is the first, then the callers' in their places.
+fn seat(caller: Option<Caller>) -> usize {
+    caller.map_or(0, Caller::number)
+}
+
+/// For the owner to write and the group to read: an audit names people's workloads.
+const MODE: u32 = 0o640;
+const MINUTE: Duration = Duration::from_mins(1);

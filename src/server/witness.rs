@@ -1,0 +1,52 @@
+//! Sees what becomes of one request and has it written into the audit log, where there is one.
+
+use actix_web::HttpRequest;
+
+use super::Service;
+use crate::audit::{Audit, Occasion};
+use crate::caller::Caller;
+use crate::dialect::{Ask, Dialect};
+use crate::fault::Fault;
+use crate::policy::{Permit, Refusal};
+use crate::token::Token;
+
+/// One request.
+#[derive(Clone, Copy)]
+pub(super) struct Witness<'a> {
+    pub(super) service: &'a Service,
+    pub(super) request: &'a HttpRequest,
+    pub(super) dialect: &'a Dialect,
+    pub(super) ask: &'a Ask,
+    pub(super) request_id: &'a str,
+}
+
+impl Witness<'_> {
+    /// A token is about to be handed over. What is told of it is told once for each caller.
+    pub(super) fn vended(&self, permit: &Permit, token: &Token) {
+        let is_told = self.service.audit.is_some() || permit.overruled().is_some();
+        if !is_told || !token.is_first_for(permit.caller().number()) {
+            return;
+        }
+        if let Some(refusal) = permit.overruled() {
+            tracing::warn!(request_id = self.request_id, rule = refusal.rule, %refusal, "admitted, since this caller's rules are not enforced");
+        }
+        self.tell(|audit, occasion| audit.vended(occasion, permit, token));
+    }
+
+    /// Policy did not admit the caller.
+    pub(super) fn refused(&self, caller: Caller, refusal: &Refusal) {
+        self.tell(|audit, occasion| audit.refused(occasion, caller, refusal));
+    }
+
+    /// Nobody was recognised, or a caller asks too often.
+    pub(super) fn turned_away(&self, caller: Option<Caller>, fault: &Fault) {
+        self.tell(|audit, occasion| audit.turned_away(occasion, caller, fault));
+    }
+
+    fn tell(&self, tell: impl FnOnce(&Audit, Occasion<'_>)) {
+        let Some(audit) = &self.service.audit else { return };
+        let peer = self.request.peer_addr().map_or_else(String::new, |address| address.to_string());
+        let (dialect, ask, request_id) = (self.dialect.name, self.ask, self.request_id);
+        tell(audit, Occasion { now: self.service.clock.now(), peer: &peer, dialect, request_id, ask });
+    }
+}

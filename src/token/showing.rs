@@ -1,0 +1,40 @@
+//! To whom a token was handed before.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// A set of callers by their number, of whom the first 64 are found without a lock.
+#[derive(Debug, Default)]
+pub(super) struct Showing {
+    first: AtomicU64,
+    others: Mutex<BTreeSet<usize>>,
+}
+
+impl Showing {
+    /// Takes the caller in, and says whether it was not there.
+    pub(super) fn insert(&self, caller: usize) -> bool {
+        let bit = u32::try_from(caller).ok().and_then(|caller| 1_u64.checked_shl(caller));
+        let Some(bit) = bit else {
+            // Invariant: no code panics while it holds this lock.
+            return self.others.lock().unwrap_or_else(PoisonError::into_inner).insert(caller);
+        };
+        // Reading first keeps a token that all ask for in every core's cache.
+        self.first.load(Ordering::Relaxed) & bit == 0 && self.first.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_caller_is_new_once() {
+        let showing = Showing::default();
+        for caller in [0, 1, 63, 64, 65, 1000] {
+            assert!(showing.insert(caller), "{caller}");
+            assert!(!showing.insert(caller), "{caller}");
+        }
+        assert!(showing.insert(2));
+    }
+}
