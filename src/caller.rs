@@ -4,6 +4,9 @@ use crate::dialect::Guard;
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 
+pub mod account;
+pub mod glob;
+
 /// A recognised workload. Made only by [`Callers::recognise`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
