@@ -106,6 +106,7 @@ impl App {
             hosts: Hosts::new(tokens, &self.hosts),
             admin_hosts: Hosts::new(admin, &self.hosts),
             callers,
+            cluster: None,
             rates: self.rates,
             policy: self.policy,
             audit,

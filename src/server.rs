@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use crate::audit::Audit;
 use crate::caller::Callers;
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::dialect::Dialect;
 use crate::dialect::instance::Instance;
 use crate::fault::{Fault, Kind};
@@ -53,6 +54,8 @@ pub struct Service {
     pub admin_hosts: Hosts,
     /// Who is recognised; renewed when their secrets change.
     pub callers: Arc<ArcSwap<Callers>>,
+    /// What verifies the tokens of service accounts, where callers show them.
+    pub cluster: Option<Cluster>,
     /// How often each of them may ask.
     pub rates: Rates,
     /// Who may have what.
