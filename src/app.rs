@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::caller::{Callers, Peer};
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::config::identity::{Identity, Origin};
 use crate::config::{Config, server};
 use crate::dialect::instance::Instance;
@@ -32,6 +33,7 @@ pub struct App {
     hosts: Vec<String>,
     dialects: Vec<&'static Dialect>,
     callers: Callers,
+    cluster: Option<Arc<Cluster>>,
     policy: Policy,
     instance: Instance,
     vend: Vend,
@@ -54,6 +56,8 @@ impl App {
         let settings = settings(&config)?;
         let mark: Arc<str> = uuid::Uuid::new_v4().to_string().into();
         let sources = sources::build(&config, &clock, &mark)?;
+        let known = config.kubernetes.map(|known| known.settings);
+        let cluster = known.map(|settings| Arc::new(Cluster::new(settings, clock.clone(), runtime.clone())));
         let vend = Vend::new(vend::Settings {
             sources,
             bounds: config.bounds,
@@ -68,6 +72,7 @@ impl App {
             hosts,
             dialects,
             callers: Callers::new(header_secrets),
+            cluster,
             policy: Policy::new(config.identities.into_iter().map(|identity| identity.rules).collect()),
             instance: config.instance,
             vend,
@@ -76,6 +81,12 @@ impl App {
             mark,
             keys: config.key_dir.map(|directory| Arc::new(Keys::new(directory))),
         })
+    }
+
+    /// The cluster whose service accounts are callers, if there is one.
+    #[must_use]
+    pub fn cluster(&self) -> Option<Arc<Cluster>> {
+        self.cluster.clone()
     }
 
     /// Listens and serves.

@@ -26,6 +26,7 @@ pub mod delegate;
 pub mod file;
 pub mod host;
 pub mod identity;
+pub mod kubernetes;
 pub mod metadata;
 pub mod mistake;
 pub mod region;
@@ -37,6 +38,7 @@ pub mod tenant;
 
 use file::Written;
 use identity::Identity;
+use kubernetes::{Kubernetes, POD};
 use mistake::{Mistake, Mistakes, Report};
 use secret::Surroundings;
 use section::{Section, count, duration, parsed, size};
@@ -56,6 +58,8 @@ pub struct Config {
     pub identities: Vec<Identity>,
     /// Where the host's managed identity is asked, when some identity needs it.
     pub host: Option<Address>,
+    /// The cluster that callers are in, if they are to be known by their service accounts.
+    pub kubernetes: Option<Kubernetes>,
     /// The windows of freshness.
     pub windows: Windows,
     /// Renewals a second for each identity in each tenant.
@@ -146,6 +150,8 @@ impl Config {
         delegate::check(&identities, &names, report);
         let needs_host = identities.iter().any(Identity::needs_host);
         let host = needs_host.then(|| host::address(surroundings, &own, report)).flatten();
+        let (in_cluster, section) = (root.has("kubernetes"), root.section("kubernetes"));
+        let kubernetes = in_cluster.then(|| kubernetes::read(section, surroundings, Path::new(POD))).flatten();
         let (windows, refresh_rate) = freshness(root.section("freshness"));
         let bounds = cache(root.section("cache"));
         let log = log(root.section("log"));
@@ -156,6 +162,7 @@ impl Config {
             instance,
             identities,
             host,
+            kubernetes,
             windows,
             refresh_rate,
             bounds,
