@@ -57,7 +57,7 @@ pub struct Service {
     /// Who is recognised; renewed when their secrets change.
     pub callers: Arc<ArcSwap<Callers>>,
     /// What verifies the tokens of service accounts, where callers show them.
-    pub cluster: Option<Cluster>,
+    pub cluster: Option<Arc<Cluster>>,
     /// How often each of them may ask.
     pub rates: Rates,
     /// Who may have what.
