@@ -1,4 +1,4 @@
-"""Records what every client sends: cd tests/clients && python3 -m matrix.record [CLIENT...]
+"""Records what every client sends: cd tests/clients && BURSAR=... python3 -m matrix.record [CLIENT...]
 
 Every client asks a listener of this program, once for each dialect, credential and selector, and what it sent is
 written to tests/wire/CLIENT/DIALECT-SELECTOR.http: the bytes of the request, with the listener's name, request ids and
@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 
+from . import env
 from .case import SELECTORS, SYSTEM
 from .client import ROOT, Client, read_all
 from .dialect import DIALECTS, Dialect
@@ -76,8 +77,9 @@ def keep(client: Client, credential: str, name: str, request: bytes, kept: dict[
 
 def requests(listener: Listener, dialect: Dialect, client: Client, credential: str, selector: str) -> list[bytes]:
     """What the client sends, one run of it."""
-    environment = {"PATH": os.environ["PATH"], "HOME": "/", "NO_PROXY": "127.0.0.1,169.254.169.254"}
-    environment |= dialect.environment(listener)
+    environment = {"PATH": os.environ["PATH"], "HOME": "/"}
+    if dialect.has_variables:
+        environment |= env.lines(env.command(client, dialect.name, listener.listens, SECRET)).set
     for name, value in client.environment.get(dialect.name, {}).items():
         environment[name] = value.format(certificate=listener.certificate)
     listener.requests.clear()
