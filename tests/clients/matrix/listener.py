@@ -55,14 +55,15 @@ class Listener:
                     return
                 received += more
             head, _, rest = received.partition(b"\r\n\r\n")
-            length = re.search(rb"(?im)^content-length: *(\d+)", head)
-            while len(rest) < int(length[1] if length else 0):
+            while not is_whole(head, rest):
                 rest += connection.recv(65536)
             self.requests.append(head + b"\r\n\r\n" + rest)
             connection.sendall(self.answer(head.decode("latin-1"), rest.decode("latin-1")))
 
     def answer(self, head, body):
-        asked = {name: values[-1] for name, values in parse_qs(f"{urlsplit(head.split()[1]).query}&{body}").items()}
+        # A body in chunks has their lengths on lines of their own.
+        words = "&".join([urlsplit(head.split()[1]).query, *body.splitlines()])
+        asked = {name: values[-1] for name, values in parse_qs(words).items()}
         if self.is_probe(f"{head}\r\n\r\n{body}".encode("latin-1")):
             return answer("400 Bad Request", {"error": "invalid_request"})
         if self._dialect == "arc" and "authorization: basic" not in head.lower():
@@ -79,6 +80,14 @@ class Listener:
         }
         echo = {name: asked[name] for name in ("client_id", "object_id", "msi_res_id") if name in asked}
         return answer("200 OK", token | echo)
+
+
+def is_whole(head, body):
+    """Whether this is all of the body that the head announces."""
+    if re.search(rb"(?im)^transfer-encoding: *chunked", head):
+        return body.endswith(b"0\r\n\r\n")
+    length = re.search(rb"(?im)^content-length: *(\d+)", head)
+    return len(body) >= int(length[1] if length else 0)
 
 
 def answer(status, content, header=""):

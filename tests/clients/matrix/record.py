@@ -97,6 +97,7 @@ def neutral(request: bytes, listener: Listener) -> bytes:
     request = request.replace(listener.host.encode(), b"127.0.0.1:4141")
     request = re.sub(rb"(?i)(x-ms-client-request-id: |client-request-id: )\S+", rb"\g<1>" + REQUEST_ID, request)
     request = re.sub(rb"\(Linux [^;]+;", b"(Linux 6.12.0;", request)
+    request = re.sub(rb"; Linux; [^)]+\)", b"; Linux; 6.12.0)", request)
     return re.sub(rb"\(Linux-[^)]+\)", b"(Linux-6.12.0-x86_64-with-glibc2.36)", request)
 
 
