@@ -237,7 +237,7 @@ async fn env_prints_the_thumbprint_of_the_certificate_that_is_shown() {
     ];
     let (comments, lines): (Vec<&str>, Vec<&str>) = stdout.lines().partition(|line| line.starts_with('#'));
     assert_eq!((code, lines), (0, expected.iter().map(String::as_str).collect()), "{stderr}");
-    assert!(comments.concat().contains("not every SDK speaks service-fabric; these do: "), "{stdout}");
+    assert!(comments.concat().contains("not every client speaks service-fabric; these do: "), "{stdout}");
     // Where nothing listens there is no certificate, and with one in the configuration nobody is asked.
     let (code, _, stderr) = out(&run(&["env", "--listen", "https://127.0.0.1:1", "--dialect", "service-fabric"]));
     assert!(code == 69 && stderr.contains("start the service"), "{code} {stderr}");

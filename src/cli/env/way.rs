@@ -24,7 +24,7 @@ pub(super) fn catches(dialect: &Dialect) -> Vec<String> {
         return Vec::new();
     }
     let speaks = CLIENTS.iter().filter(|client| client.dialects.contains(&dialect.name)).map(|client| client.name);
-    let who = format!("not every SDK speaks {}; these do: {}", dialect.name, speaks.collect::<Vec<_>>().join(", "));
+    let who = format!("not every client speaks {}; these do: {}", dialect.name, speaks.collect::<Vec<_>>().join(", "));
     std::iter::once(who).chain(told.iter().map(|catch| (*catch).to_owned())).collect()
 }
 
