@@ -14,6 +14,7 @@ pub mod instance;
 pub mod page;
 mod parameters;
 pub mod reply;
+pub mod route;
 pub mod table;
 
 pub use envelope::Envelope;
@@ -199,6 +200,16 @@ impl Dialect {
 }
 
 impl Guard {
+    /// What a request shows of its caller, if it shows anything.
+    #[must_use]
+    pub fn shown<'a>(self, header: &Header<'a>) -> Option<&'a [u8]> {
+        match self {
+            Self::HeaderSecret(name) => header(name),
+            Self::KeyFile => header("authorization")?.strip_prefix(BASIC),
+            Self::Metadata => None,
+        }
+    }
+
     fn check(self, request: &Request<'_>) -> Result<(), Fault> {
         if self.needs_secret() {
             return Ok(());
@@ -259,6 +270,8 @@ pub fn client_request_id<'a>(header: &Header<'a>) -> Option<&'a str> {
     std::str::from_utf8(shown).ok().filter(|id| is_guid(id))
 }
 
+/// How what a key file holds is shown.
+const BASIC: &[u8] = b"Basic ";
 /// What proxies add.
 const FORWARDED: [&str; 3] = ["x-forwarded-for", "forwarded", "via"];
 const DATE: usize = "2018-02-01".len();
