@@ -57,8 +57,7 @@ impl Callers {
             Guard::Metadata => return Ok(Caller { proof: Proof::Reach }),
         };
         let shown = peer.shown.unwrap_or_default();
-        let known = self.header_secrets.iter().fold(false, |known, secret| known | secret.matches(shown));
-        if known && !shown.is_empty() {
+        if Secret::position(&self.header_secrets, shown).is_some() && !shown.is_empty() {
             return Ok(Caller { proof: Proof::HeaderSecret });
         }
         Err(Fault::new(

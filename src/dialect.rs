@@ -14,6 +14,7 @@ pub mod instance;
 pub mod page;
 mod parameters;
 pub mod reply;
+pub mod route;
 mod spelling;
 pub mod table;
 
@@ -200,6 +201,16 @@ impl Dialect {
 }
 
 impl Guard {
+    /// What a request shows of its caller, if it shows anything.
+    #[must_use]
+    pub fn shown<'a>(self, header: &Header<'a>) -> Option<&'a [u8]> {
+        match self {
+            Self::HeaderSecret(name) => header(name),
+            Self::KeyFile => header("authorization")?.strip_prefix(BASIC),
+            Self::Metadata => None,
+        }
+    }
+
     /// Whether the headers hold what it demands of them, a secret or a key aside, which `caller` looks at.
     /// Nothing else of a request has to be there for that.
     ///
@@ -265,6 +276,8 @@ pub fn client_request_id<'a>(header: &Header<'a>) -> Option<&'a str> {
     std::str::from_utf8(shown).ok().filter(|id| is_guid(id))
 }
 
+/// How what a key file holds is shown.
+const BASIC: &[u8] = b"Basic ";
 /// What proxies add.
 const FORWARDED: [&str; 3] = ["x-forwarded-for", "forwarded", "via"];
 const DATE: usize = "2018-02-01".len();

@@ -81,9 +81,8 @@ impl Keys {
     /// minute goes on.
     pub fn take(&self, shown: &[u8], now: Timestamp) -> Option<PathBuf> {
         let mut alive = self.swept(now);
-        let fits =
-            alive.iter().enumerate().fold(None, |found, (n, key)| key.secret.matches(shown).then_some(n).or(found));
-        let key = alive.get_mut(fits?).filter(|key| !key.is_in_use)?;
+        let fits = Secret::position(alive.iter().map(|key| &key.secret), shown)?;
+        let key = alive.get_mut(fits).filter(|key| !key.is_in_use)?;
         key.is_in_use = true;
         Some(key.path.clone())
     }

@@ -5,11 +5,11 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 
-use super::route::{Astray, Route};
 use super::{Service, form, pages, route};
 use crate::caller::Peer;
 use crate::clock::Stopwatch;
-use crate::dialect::{Ask, Dialect, Envelope, Guard, Header, Method, Reply, Request, client_request_id};
+use crate::dialect::route::{Astray, Route};
+use crate::dialect::{Ask, Dialect, Envelope, Guard, Method, Reply, Request, client_request_id};
 use crate::fault::{Fault, Kind, Turn};
 
 /// Answers any request to a token listener.
@@ -49,11 +49,14 @@ async fn answer(
     let form = if has_form { form::read(payload).await? } else { web::Bytes::new() };
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
     let ask = dialect.read(&Request { query: request.query_string(), form: &form, header: &header })?;
+    let shown = dialect.guard.shown(&header);
     let Guard::KeyFile = dialect.guard else {
-        return pay(dialect, &ask, peer(dialect.guard, &header), service, request_id).await;
+        return pay(dialect, &ask, Peer { shown, ..Peer::default() }, service, request_id).await;
     };
-    let Some(shown) = header("authorization") else { return Err(unchallenged()) };
-    let key = shown.strip_prefix(BASIC).and_then(|shown| service.take_key(shown));
+    if header("authorization").is_none() {
+        return Err(unchallenged());
+    }
+    let key = shown.and_then(|shown| service.take_key(shown));
     let peer = Peer { holds_key: key.is_some(), ..Peer::default() };
     let paid = pay(dialect, &ask, peer, service, request_id).await;
     if let Some(key) = key {
@@ -73,14 +76,6 @@ async fn pay(
     let permit = service.policy.admit(&caller, ask)?;
     let token = service.vend.vend(&permit, request_id).await?;
     Ok(dialect.reply(ask, &permit.identity().client_id, &token, service.clock.now()))
-}
-
-/// What the request itself shows of its caller.
-fn peer<'a>(guard: Guard, header: &Header<'a>) -> Peer<'a> {
-    match guard {
-        Guard::HeaderSecret(name) => Peer { shown: header(name), ..Peer::default() },
-        Guard::KeyFile | Guard::Metadata => Peer::default(),
-    }
 }
 
 /// A refusal in the words of the dialect. Whoever shows no key is told where one lies.
@@ -173,5 +168,3 @@ fn log(dialect: &str, result: &Result<Reply, Fault>, request_id: &str) {
         }
     }
 }
-
-const BASIC: &[u8] = b"Basic ";
