@@ -206,7 +206,7 @@ impl Guard {
     pub fn shown<'a>(self, header: &Header<'a>) -> Option<&'a [u8]> {
         match self {
             Self::HeaderSecret(name) => header(name),
-            Self::KeyFile => header("authorization")?.strip_prefix(BASIC),
+            Self::KeyFile => basic(header("authorization")?),
             Self::Metadata => None,
         }
     }
@@ -276,8 +276,13 @@ pub fn client_request_id<'a>(header: &Header<'a>) -> Option<&'a str> {
     std::str::from_utf8(shown).ok().filter(|id| is_guid(id))
 }
 
-/// How what a key file holds is shown.
-const BASIC: &[u8] = b"Basic ";
+/// What is shown behind the scheme `Basic`, whose case means nothing (RFC 9110, section 11.1). It is the content of the
+/// key file as it is, and not in base64.
+fn basic(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, shown) = authorization.split_at_checked(b"basic ".len())?;
+    scheme.eq_ignore_ascii_case(b"basic ").then(|| shown.trim_ascii_start())
+}
+
 /// What proxies add.
 const FORWARDED: [&str; 3] = ["x-forwarded-for", "forwarded", "via"];
 const DATE: usize = "2018-02-01".len();

@@ -138,7 +138,8 @@ fn dialects(section: &mut Section<'_>, has_secret: bool) -> Vec<&'static Dialect
         let problem = format!("{} needs a header secret, and none is configured", dialect.name);
         section.note("dialects", problem, "set header_secret = [{ file = \"...\" }]");
     }
-    found
+    // In the table's order, and each once: which of two a request is for must not hang on how they are listed.
+    DIALECTS.iter().filter(|dialect| found.iter().any(|listed| listed.name == dialect.name)).collect()
 }
 
 fn header_secrets(listed: Vec<Section<'_>>, surroundings: Surroundings<'_>) -> (Vec<Secret>, Vec<Origin>) {
