@@ -64,9 +64,25 @@ impl Target<'_> {
             (None, _) if here().next().is_some() => Err(wrong_method(here())),
             (None, _) => {
                 let page = Page::at(&path).filter(|_| served.iter().any(|dialect| dialect.has_pages));
-                page.map(Route::Page).ok_or_else(|| nothing_there(served).into())
+                page.map(Route::Page).ok_or_else(|| self.nothing_there(&path, served).into())
             }
         }
+    }
+
+    fn nothing_there(self, path: &str, served: &[&Dialect]) -> Fault {
+        if served.iter().any(|dialect| dialect.needs_tls && dialect.paths.contains(&path)) {
+            let remedy = "ask the https listener, as 'bursar env' prints it";
+            return Fault::new(Kind::NotFound, "this path is served over https alone", remedy);
+        }
+        let here = served.iter().filter(|dialect| self.is_tls || !dialect.needs_tls);
+        let mut paths: Vec<&str> = here.flat_map(|dialect| dialect.paths).copied().collect();
+        paths.sort_unstable();
+        paths.dedup();
+        let remedy = match paths[..] {
+            [] => "ask the https listener: all that is served is served there".to_owned(),
+            _ => format!("ask for a token at {}", paths.join(" or ")),
+        };
+        Fault::new(Kind::NotFound, "there is nothing at this path", remedy)
     }
 }
 
@@ -81,13 +97,6 @@ fn wrong_method<'a>(here: impl Iterator<Item = &'a Dialect>) -> Astray {
     let remedy = format!("send a {}", methods.join(" or a "));
     let fault = Fault::new(Kind::MethodNotAllowed, format!("this path takes {}", methods.join(" and ")), remedy);
     Astray { fault, allow: Some(methods.join(", ")) }
-}
-
-fn nothing_there(served: &[&Dialect]) -> Fault {
-    let mut paths: Vec<&str> = served.iter().flat_map(|dialect| dialect.paths).copied().collect();
-    paths.sort_unstable();
-    paths.dedup();
-    Fault::new(Kind::NotFound, "there is nothing at this path", format!("ask for a token at {}", paths.join(" or ")))
 }
 
 /// The path without doubled and trailing slashes, which several clients send.
@@ -157,6 +166,24 @@ mod tests {
         assert!(at("/token").route(&imds).is_err() && at("/token").route(&native).is_ok());
         assert!(at("/metadata/versions").route(&imds).is_ok() && at("/metadata/versions").route(&native).is_err());
         assert!(at("/token").route(&[]).is_err());
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_with_what_is() {
+        let named = |name: &str| DIALECTS.iter().find(|dialect| dialect.name == name).unwrap();
+        let (arc, fabric) = (named("arc"), named("service-fabric"));
+        for (served, path, is_tls, told) in [
+            (&[arc, fabric][..], "/fabric/token", false, "served over https alone"),
+            (&[arc, fabric], "/fabric/token/", false, "served over https alone"),
+            (&[arc], "/fabric/token", false, "nothing at this path. For the caller: ask for a token at /arc/token."),
+            (&[arc, fabric], "/x", false, "ask for a token at /arc/token."),
+            (&[arc, fabric], "/x", true, "ask for a token at /arc/token or /fabric/token."),
+            (&[fabric], "/x", false, "ask the https listener"),
+        ] {
+            let astray = Target { method: "GET", path, query: "", is_tls }.route(served).unwrap_err();
+            let fault = astray.fault.to_string();
+            assert!(astray.fault.status() == 404 && fault.contains(told), "{path} {is_tls}: {fault}");
+        }
     }
 
     #[test]

@@ -46,8 +46,14 @@ async fn answer(
     request_id: &str,
 ) -> Result<Reply, Fault> {
     let has_form = request.method().as_str() == Method::Post.as_str();
-    let form = if has_form { form::read(payload).await? } else { web::Bytes::new() };
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
+    let form = if has_form {
+        // Who is not let in has no body waited for.
+        dialect.guard.check(&header)?;
+        form::read(payload).await?
+    } else {
+        web::Bytes::new()
+    };
     let ask = dialect.read(&Request { query: request.query_string(), form: &form, header: &header })?;
     let shown = dialect.guard.shown(&header);
     let Guard::KeyFile = dialect.guard else {
@@ -78,9 +84,11 @@ async fn pay(
     Ok(dialect.reply(ask, &permit.identity().client_id, &token, service.clock.now()))
 }
 
-/// A refusal in the words of the dialect. Whoever shows no key is told where one lies.
+/// A refusal in the words of the dialect. Whoever shows no key, or one that is wrong or spent, is told where one lies:
+/// a 401 has a challenge (RFC 9110, section 15.5.2), and azure-identity's async client for Python shows the key of its
+/// last request once more to get one.
 fn refused(dialect: &Dialect, fault: &Fault, service: &Service, request_id: &str) -> HttpResponse {
-    if fault.kind != Kind::Challenged {
+    if dialect.guard != Guard::KeyFile || !matches!(fault.kind, Kind::Challenged | Kind::Unauthenticated) {
         return write(dialect.refuse(fault, request_id), request_id);
     }
     match service.challenge() {
