@@ -1,7 +1,6 @@
 """A listener between a client and `bursar dev`, which keeps the bytes of every request and of its answer."""
 
 import atexit
-import hashlib
 import os
 import re
 import shutil
@@ -32,10 +31,8 @@ class Listener:
         self._tls = server_tls() if dialect == "service-fabric" else None
         self._socket = socket.create_server((address, 80) if address else (HOST, 0))
         self.host = ":".join(map(str, self._socket.getsockname()))
-        self.tokens, self.fabric = f"http://{self.host}", f"https://{self.host}"
+        self.listens = [f"https://{self.host}" if self._tls else self.host]
         self.certificate = certificate()
-        der = ssl.PEM_cert_to_DER_cert(self.certificate.read_text())
-        self.thumbprint = hashlib.sha1(der).hexdigest().upper()
         threading.Thread(target=self.accept, daemon=True).start()
 
     @staticmethod

@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 
+from . import env
 from .case import SELECTORS, SYSTEM, UNKNOWN, UNKNOWN_IDS, WRONG_SECRET
 from .client import ROOT, Client, read_all
 from .dialect import DIALECTS, Dialect
@@ -103,9 +104,10 @@ def runs(listener: Listener, dialect: Dialect, client: Client, credential: str):
         yield WRONG_SECRET.name, [*command, can[0].selector, "-", RESOURCE], wrong
 
 
-def surroundings(listener: Listener, dialect: Dialect, client: Client, secret: str | None = None) -> dict[str, str]:
-    environment = {"PATH": os.environ["PATH"], "HOME": "/", "NO_PROXY": "127.0.0.1,169.254.169.254"}
-    environment |= dialect.environment(listener, secret)
+def surroundings(listener: Listener, dialect: Dialect, client: Client, secret: str = SECRET) -> dict[str, str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": "/"}
+    if dialect.has_variables:
+        environment |= env.lines(env.command(client, dialect.name, listener.listens, secret)).set
     for name, value in client.environment.get(dialect.name, {}).items():
         environment[name] = value.format(certificate=listener.certificate)
     return environment
@@ -128,7 +130,7 @@ def read_pages(listener: Listener, client: Client) -> None:
     for name, target in PAGES.items():
         shown = [] if name == "without-header" else ["-H", "Metadata: true"]
         listener.exchanges.clear()
-        command = ["curl", "-sS", "-o", "/dev/null", *shown, f"{listener.tokens.removesuffix(':80')}{target}"]
+        command = ["curl", "-sS", "-o", "/dev/null", *shown, f"http://{ADDRESS}{target}"]
         subprocess.run(command, check=True, timeout=60)
         [(request, answer)] = listener.exchanges
         (WIRE / client.name / f"page-{name}.http").write_bytes(neutral(request, listener))
