@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use ask::House;
 
 static HOUSE: LazyLock<House> = LazyLock::new(|| {
-    let directory = std::env::temp_dir().join(format!("bursar-fuzz-{}", std::process::id()));
+    let directory = std::env::temp_dir().join("bursar-fuzz");
     std::fs::create_dir_all(&directory).and_then(|()| House::new(&directory)).expect("a directory for the key file")
 });
 
