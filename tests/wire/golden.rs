@@ -58,7 +58,8 @@ impl Golden {
     /// That answer, without what is another in every run.
     pub(crate) fn answer(&self) -> Option<String> {
         let path = wire().join(ANSWERS).join(self.answer_name()?).with_extension("http");
-        Some(fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {}: {error}", self.name, path.display())))
+        assert!(path.exists(), "{}: there is no {}", self.name, path.display());
+        Some(fs::read_to_string(path).unwrap())
     }
 
     fn case(&self) -> &str {
