@@ -242,6 +242,12 @@ pub fn bursar() -> Command {
     command
 }
 
+/// What a command that has ended gave: its exit code, stdout and stderr.
+pub fn out(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
 /// Runs a command to its end.
 pub fn run(args: &[&str]) -> Output {
     bursar().args(args).output().unwrap()
