@@ -1,23 +1,26 @@
-//! What a request is for, once it is seen to be meant for this host and not sent by ourselves.
+//! What a request is for, once its head can be read in one way, and it is seen to be meant for this host and not
+//! sent by ourselves.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HOST;
 
-use super::Service;
+use super::connection::Ledger;
 use super::host::Hosts;
+use super::{Service, head};
 use crate::dialect::route::{Astray, Route, Target};
 use crate::fault::{Fault, Kind};
 use crate::source::host::MARK;
 
 /// What a request is for.
-pub(super) fn of(request: &HttpRequest, service: &Service) -> Result<Route, Astray> {
+pub(super) fn of(request: &HttpRequest, ledger: &Ledger, service: &Service) -> Result<Route, Astray> {
+    head::check(request.headers(), ledger)?;
     refuse_own(request, &service.mark)?;
     check_host(request, &service.hosts)?;
     let target = Target {
         method: request.method().as_str(),
         path: request.path(),
         query: request.query_string(),
-        is_tls: request.app_config().secure(),
+        is_tls: ledger.is_tls,
     };
     target.route(&service.dialects)
 }

@@ -18,6 +18,7 @@ use bursar::sts::{Settings, Sts};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub mod door;
 pub mod proof;
 
 pub const TENANT: &str = "b0b00000-0000-4000-8000-000000000001";
@@ -197,7 +198,7 @@ pub fn on_token(rule: Value) -> Value {
 
 pub fn client() -> reqwest::Client {
     bursar::wire::install_crypto_provider();
-    // A connection that was opened ahead and asks nothing is told 408 after five seconds, perhaps just when it is used.
+    // A connection that was opened ahead and asks nothing is closed after five seconds, perhaps just when it is used.
     reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(3)).build().unwrap()
 }
 
