@@ -231,6 +231,8 @@ async fn every_bad_token_is_refused_and_costs_no_fetch() {
     let modulus = URL_SAFE_NO_PAD.decode(issuer.jwk["n"].as_str().unwrap()).unwrap();
     let nameless = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &bound("roll"), &issuer.signing).unwrap();
     let moved = issuer.sign(&bound("other"));
+    let padded = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::PS256) };
+    let padded = jsonwebtoken::encode(&padded, &bound("roll"), &issuer.signing).unwrap();
     for (what, token, words) in [
         ("issuer", claims("iss", json!("https://other")), "it is of another issuer"),
         ("audience", claims("aud", json!(["https://kubernetes.default.svc"])), "it is for another audience"),
@@ -240,6 +242,7 @@ async fn every_bad_token_is_refused_and_costs_no_fetch() {
         ("legacy", claims("iss", json!("kubernetes/serviceaccount")), "it is a legacy token"),
         ("another key's", stranger.sign(&bound("roll")), "its signature is wrong"),
         ("another kind of key's", other_curve.sign(&bound("roll")), "its signature is wrong"),
+        ("another algorithm's", padded, "its signature is wrong"),
         ("other claims", format!("{}.{signature}", moved.rsplit_once('.').unwrap().0), "its signature is wrong"),
         ("no signature", format!("{message}."), "its signature is wrong"),
         ("none", format!("{}.", unsigned(json!({"alg": "none", "kid": "one"}))), "its signature is wrong"),
@@ -428,7 +431,8 @@ async fn a_file_with_keys_is_read_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_publishes_the_keys_is_to_be_trusted() {
-    let (mut sts, announced) = support::start_sts(&["--tls"]);
+    let tls = tempfile::tempdir().unwrap();
+    let (_sts, announced) = support::start_sts(&["--tls-dir", tls.path().to_str().unwrap()]);
     let (authority, ca) = (announced["authority"].as_str().unwrap(), announced["ca_file"].as_str().unwrap());
     let url = format!("jwks_url = '{authority}/{}/discovery/v2.0/keys'", support::TENANT);
     let token = Issuer::new("one", Algorithm::ES256).sign(&bound("a"));
@@ -438,8 +442,6 @@ async fn who_publishes_the_keys_is_to_be_trusted() {
     let fault = World::with(&url).verify(&token).await.unwrap_err();
     assert_eq!(fault.kind, Kind::Misconfigured, "{fault}");
     assert!(fault.to_string().contains("For the operator: check the 'ca_file' of [kubernetes]"), "{fault}");
-    sts.terminate();
-    sts.line();
 }
 
 fn review(pod: &str) -> Value {
