@@ -97,6 +97,9 @@ impl App {
         let settings = self.settings.clone();
         self.vend.sweep_forever();
         self.vend.watch_credentials();
+        if let Some(keys) = &self.keys {
+            tokio::spawn(Arc::clone(keys).sweep_forever(self.clock.clone()));
+        }
         Server::start(&settings, |tokens: &[SocketAddr], admin: &[SocketAddr]| Service {
             dialects: self.dialects,
             hosts: Hosts::new(tokens, &self.hosts),

@@ -60,8 +60,7 @@ impl Callers {
             Guard::Metadata => return Ok(Caller { proof: Proof::Reach }),
         };
         let shown = peer.shown.unwrap_or_default();
-        let known = self.header_secrets.iter().fold(false, |known, secret| known | secret.matches(shown));
-        if known && !shown.is_empty() {
+        if Secret::position(&self.header_secrets, shown).is_some() && !shown.is_empty() {
             return Ok(Caller { proof: Proof::HeaderSecret });
         }
         Err(Fault::new(
@@ -76,7 +75,7 @@ fn no_key() -> Fault {
     Fault::new(
         Kind::Unauthenticated,
         "the content of the key file is missing or wrong",
-        "send it as 'Authorization: Basic' from the file that WWW-Authenticate names, within a minute and once",
+        "send it as 'Authorization: Basic' from the file that this answer's WWW-Authenticate names, within a minute and once",
     )
 }
 

@@ -135,7 +135,8 @@ impl Config {
         let mut dialects = root.section("dialects");
         let key_dir = arc::key_dir(dialects.section("arc"), serves_arc, surroundings);
         dialects.end();
-        let instance = metadata::read(root.section("metadata"), surroundings);
+        let has_pages = server.dialects.iter().any(|dialect| dialect.has_pages);
+        let instance = metadata::read(root.section("metadata"), has_pages, surroundings);
         let own: Vec<SocketAddr> =
             server.listen.iter().map(|listen| listen.address).chain([server.admin_listen]).collect();
         let tenants = tenants(&mut root, surroundings, &own);

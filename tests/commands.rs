@@ -201,14 +201,20 @@ fn env_prints_lines_that_a_shell_understands() {
     assert!(dev.contains("export IDENTITY_ENDPOINT=http://127.0.0.1:4141/msi/token"), "{dev}");
 }
 
-/// `bursar dev` on free ports, and the addresses of its listeners, without TLS and with it.
-async fn dev_with_tls() -> (Process, String, String) {
-    let listen = ["--listen", "127.0.0.1:0", "--listen", "https://127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-    let mut dev = Process::start(bursar().arg("dev").args(listen));
+/// All that `bursar dev` prints.
+fn said_by(dev: &mut Process) -> String {
     let mut text = String::new();
     while !text.contains("curl ") {
         text += &dev.line();
     }
+    text
+}
+
+/// `bursar dev` on free ports, and the addresses of its listeners, without TLS and with it.
+async fn dev_with_tls() -> (Process, String, String) {
+    let listen = ["--listen", "127.0.0.1:0", "--listen", "https://127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let mut dev = Process::start(bursar().arg("dev").args(listen));
+    let text = said_by(&mut dev);
     let line = text.lines().find(|line| line.trim().starts_with("tokens ")).unwrap();
     let urls: Vec<&str> = line.split_whitespace().skip(1).collect();
     let plain = urls[0].strip_prefix("http://").unwrap().to_owned();
@@ -229,11 +235,9 @@ async fn env_prints_the_thumbprint_of_the_certificate_that_is_shown() {
         "IDENTITY_HEADER=bursar-dev-header".to_owned(),
         format!("IDENTITY_SERVER_THUMBPRINT={}", bursar::server::tls::thumbprint(&leaf)),
     ];
-    assert_eq!(
-        (code, stdout.lines().collect::<Vec<_>>()),
-        (0, expected.iter().map(String::as_str).collect()),
-        "{stderr}"
-    );
+    let (comments, lines): (Vec<&str>, Vec<&str>) = stdout.lines().partition(|line| line.starts_with('#'));
+    assert_eq!((code, lines), (0, expected.iter().map(String::as_str).collect()), "{stderr}");
+    assert!(comments.concat().contains("not every SDK speaks service-fabric; these do: "), "{stdout}");
     // Where nothing listens there is no certificate, and with one in the configuration nobody is asked.
     let (code, _, stderr) = out(&run(&["env", "--listen", "https://127.0.0.1:1", "--dialect", "service-fabric"]));
     assert!(code == 69 && stderr.contains("start the service"), "{code} {stderr}");
@@ -299,13 +303,151 @@ fn env_knows_its_dialects_and_clients() {
     let (code, _, stderr) = out(&run(&["env", config, "--dialect", "arc"]));
     assert!(code == 64 && stderr.contains("arc is not served"), "{stderr}");
     let (code, _, stderr) = out(&run(&["env", config, "--client", "go-autorest"]));
-    assert!(code == 64 && stderr.contains("speaks cloud-shell; add one of them"), "{stderr}");
+    assert!(code == 64 && stderr.contains("go-autorest speaks cloud-shell, and nothing of that is served"), "{stderr}");
     let (code, _, stderr) = out(&run(&["env", config, "--listen", "127.0.0.1:1"]));
     assert!(code == 64 && stderr.contains("cannot be used with"), "{stderr}");
     let (code, imds, _) = out(&run(&["env", "--dialect", "imds"]));
     assert_eq!((code, imds.as_str()), (0, "export AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:4141\n"));
     let (_, packer, _) = out(&run(&["env", "--client", "packer"]));
     assert!(packer.contains("\n# needs 169.254.169.254"), "{packer}");
+}
+
+/// A service with a header secret and an https listener that serves these dialects, its key files in `directory`.
+fn serving(directory: &std::path::Path, dialects: &[&str]) -> String {
+    let listen = format!("\"127.0.0.1:5151\", \"https://127.0.0.1:1\"]\ndialects = {dialects:?}");
+    let config = TWO_IDENTITIES.replace("\"127.0.0.1:0\"]", &listen);
+    let config = format!("{config}[dialects.arc]\nkey_dir = {directory:?}\n");
+    write_config(directory, &config, "https://login.microsoftonline.com").to_str().unwrap().to_owned()
+}
+
+#[test]
+fn env_points_at_the_best_of_what_is_served_and_tells_its_catch() {
+    let directory = directory();
+    for (dialects, lines, catch) in [
+        (
+            &["native", "cloud-shell", "arc"][..],
+            "IDENTITY_ENDPOINT=http://127.0.0.1:5151/arc/token\nIMDS_ENDPOINT=http://127.0.0.1:5151",
+            "the key files in /var/opt/azcmagent/tokens",
+        ),
+        (
+            &["app-service-2017", "cloud-shell"],
+            "MSI_ENDPOINT=http://127.0.0.1:5151/oauth2/token",
+            "these do: azure-identity-python, azure-identity-node, azure-identity-java",
+        ),
+        (
+            &["app-service-2017"],
+            "MSI_ENDPOINT=http://127.0.0.1:5151/msi/token\nMSI_SECRET=the-header-secret",
+            "client id alone",
+        ),
+        (&["imds", "arc"], "AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:5151", ""),
+    ] {
+        let (code, stdout, stderr) = out(&run(&["env", &serving(directory.path(), dialects), "--shell", "dotenv"]));
+        let (comments, set): (Vec<&str>, Vec<&str>) = stdout.lines().partition(|line| line.starts_with('#'));
+        assert_eq!((code, set.join("\n").as_str()), (0, lines), "{dialects:?} {stderr}");
+        assert!(comments.concat().contains(catch) && comments.is_empty() == catch.is_empty(), "{stdout}");
+    }
+    // The certificate that its clients pin is known to the running service alone.
+    let (code, stdout, stderr) = out(&run(&["env", &serving(directory.path(), &["service-fabric"])]));
+    assert!(
+        code == 69 && stdout.is_empty() && stderr.contains("https://127.0.0.1:1 cannot be reached"),
+        "{code} {stderr}"
+    );
+    let (code, stdout, stderr) = out(&run(&["env", &serving(directory.path(), &["native"])]));
+    let told = "only native is served, and no variable points an SDK at it; add \"imds\" to 'server.dialects', or add \"app-service\" to";
+    assert!(code == 64 && stdout.is_empty() && stderr.contains(told), "{code} {stderr}");
+}
+
+#[test]
+fn env_tells_what_dev_does_not_serve() {
+    let directory = directory();
+    let keys = directory.path().to_str().unwrap();
+    let nowhere = directory.path().join("none");
+    let nowhere = nowhere.to_str().unwrap();
+    for client in [&["--client", "azidentity"][..], &[]] {
+        let env = |args: &[&str]| out(&run(&[&["env"], args, client].concat()));
+        let (code, stdout, stderr) = env(&["--listen", "127.0.0.1:1", "--dialect", "service-fabric"]);
+        assert!(code == 64 && stdout.is_empty(), "{code} {stdout}");
+        assert!(
+            stderr.contains("served over https alone") && stderr.contains("--listen https://127.0.0.1:4143"),
+            "{stderr}"
+        );
+        let (code, stdout, stderr) = env(&["--dialect", "arc", "--arc-key-dir", nowhere]);
+        assert!(code == 64 && stdout.is_empty(), "{code} {stdout}");
+        assert!(
+            stderr.contains(&format!("there is no directory {nowhere}")) && stderr.contains("--arc-key-dir"),
+            "{stderr}"
+        );
+        let (code, stdout, stderr) = env(&["--dialect", "arc", "--arc-key-dir", keys]);
+        assert!(code == 0 && stdout.contains("export IMDS_ENDPOINT=http://127.0.0.1:4141\n"), "{code} {stderr}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_says_how_env_finds_it() {
+    let directory = directory();
+    let keys = directory.path().to_str().unwrap();
+    let mut dev =
+        Process::start(bursar().args(["dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).args([
+            "--header-secret",
+            "it's mine",
+            "--arc-key-dir",
+            keys,
+        ]));
+    let text = said_by(&mut dev);
+    assert!(
+        text.contains("without    service-fabric: it is served over https alone") && !text.contains("without    arc"),
+        "{text}"
+    );
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("bursar env ")).unwrap();
+    let script = format!(
+        "eval \"$('{}' env {} --dialect app-service-2017)\"
+curl -sSf -H \"secret: $MSI_SECRET\" \"$MSI_ENDPOINT?api-version=2017-09-01&resource=r\"",
+        env!("CARGO_BIN_EXE_bursar"),
+        line.replace("NAME", "curl")
+    );
+    let (code, stdout, stderr) = out(&Command::new("bash").args(["-c", &script]).output().unwrap());
+    assert!(code == 0 && stdout.contains("\"access_token\":\"ey"), "{script}\n{stdout}{stderr}");
+    assert!(line.contains(&format!(" --arc-key-dir={keys} ")), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_env_says_to_do_with_curl_gives_a_token() {
+    let (_dev, plain, tls) = dev_with_tls().await;
+    for dialect in ["app-service", "imds", "cloud-shell", "app-service-2017"] {
+        let args = ["env", "--listen", &plain, "--listen", &tls, "--client", "curl", "--dialect", dialect];
+        let (code, lines, stderr) = out(&run(&args));
+        assert_eq!(code, 0, "{stderr}");
+        let commands = lines.lines().filter_map(|line| line.strip_prefix("# then: ").or(line.strip_prefix("# or: ")));
+        let commands: Vec<&str> = commands.collect();
+        assert!(!commands.is_empty(), "{lines}");
+        for command in commands {
+            let script = format!("{lines}\n{command}");
+            let (_, stdout, stderr) = out(&Command::new("bash").args(["-c", &script]).output().unwrap());
+            assert!(stdout.contains("\"access_token\":\"ey"), "{command}\n{stdout}{stderr}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn further_names_of_dev_take_none_away_from_containers() {
+    for further in [None, Some("dev.corp, dev"), Some("")] {
+        let mut command = bursar();
+        command.args(["dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.envs(further.map(|names| ("BURSAR__SERVER__HOSTS", names)));
+        let mut dev = Process::start(&mut command);
+        let text = said_by(&mut dev);
+        let url = text.split_whitespace().find(|word| word.starts_with("http://127.0.0.1:")).unwrap();
+        let is_known = further.is_some_and(|names| !names.is_empty());
+        for (name, status) in [
+            ("host.docker.internal", 200),
+            ("host.containers.internal", 200),
+            ("dev.corp", if is_known { 200 } else { 400 }),
+            ("elsewhere", 400),
+        ] {
+            let ask = client().get(format!("{url}/token?resource=r")).header("metadata", "true").header("host", name);
+            assert_eq!(ask.send().await.unwrap().status(), status, "{further:?} {name}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

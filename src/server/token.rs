@@ -5,11 +5,11 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 
-use super::route::{Astray, Route};
 use super::{Service, form, pages, route};
 use crate::caller::Peer;
 use crate::clock::Stopwatch;
-use crate::dialect::{Ask, Dialect, Envelope, Guard, Header, Method, Reply, Request, client_request_id};
+use crate::dialect::route::{Astray, Route};
+use crate::dialect::{Ask, Dialect, Envelope, Guard, Method, Reply, Request, client_request_id};
 use crate::fault::{Fault, Kind, Turn};
 
 /// Answers any request to a token listener.
@@ -46,14 +46,23 @@ async fn answer(
     request_id: &str,
 ) -> Result<Reply, Fault> {
     let has_form = request.method().as_str() == Method::Post.as_str();
-    let form = if has_form { form::read(payload).await? } else { web::Bytes::new() };
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
-    let ask = dialect.read(&Request { query: request.query_string(), form: &form, header: &header })?;
-    let Guard::KeyFile = dialect.guard else {
-        return pay(dialect, &ask, peer(dialect.guard, &header), service, request_id).await;
+    let form = if has_form {
+        // Who is not let in has no body waited for.
+        dialect.guard.check(&header)?;
+        form::read(payload).await?
+    } else {
+        web::Bytes::new()
     };
-    let Some(shown) = header("authorization") else { return Err(unchallenged()) };
-    let key = shown.strip_prefix(BASIC).and_then(|shown| service.take_key(shown));
+    let ask = dialect.read(&Request { query: request.query_string(), form: &form, header: &header })?;
+    let shown = dialect.guard.shown(&header);
+    let Guard::KeyFile = dialect.guard else {
+        return pay(dialect, &ask, Peer { shown, ..Peer::default() }, service, request_id).await;
+    };
+    if header("authorization").is_none() {
+        return Err(unchallenged());
+    }
+    let key = shown.and_then(|shown| service.take_key(shown));
     let peer = Peer { holds_key: key.is_some(), ..Peer::default() };
     let paid = pay(dialect, &ask, peer, service, request_id).await;
     if let Some(key) = key {
@@ -75,17 +84,11 @@ async fn pay(
     Ok(dialect.reply(ask, &permit.identity().client_id, &token, service.clock.now()))
 }
 
-/// What the request itself shows of its caller.
-fn peer<'a>(guard: Guard, header: &Header<'a>) -> Peer<'a> {
-    match guard {
-        Guard::HeaderSecret(name) => Peer { shown: header(name), ..Peer::default() },
-        Guard::KeyFile | Guard::Metadata => Peer::default(),
-    }
-}
-
-/// A refusal in the words of the dialect. Whoever shows no key is told where one lies.
+/// A refusal in the words of the dialect. Whoever shows no key, or one that is wrong or spent, is told where one lies:
+/// a 401 has a challenge (RFC 9110, section 15.5.2), and azure-identity's async client for Python shows the key of its
+/// last request once more to get one.
 fn refused(dialect: &Dialect, fault: &Fault, service: &Service, request_id: &str) -> HttpResponse {
-    if fault.kind != Kind::Challenged {
+    if dialect.guard != Guard::KeyFile || !matches!(fault.kind, Kind::Challenged | Kind::Unauthenticated) {
         return write(dialect.refuse(fault, request_id), request_id);
     }
     match service.challenge() {
@@ -173,5 +176,3 @@ fn log(dialect: &str, result: &Result<Reply, Fault>, request_id: &str) {
         }
     }
 }
-
-const BASIC: &[u8] = b"Basic ";
