@@ -125,6 +125,7 @@ pub(super) mod tests {
             header_secret_origins: Vec::new(),
             allow_unauthenticated: false,
             drain: Duration::ZERO,
+            proofs: crate::caller::Means::ALL.to_vec(),
         };
         Service::configured(&server, None)
     }
