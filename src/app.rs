@@ -24,6 +24,7 @@ use crate::server::rates::Rates;
 use crate::server::tls::Tls;
 use crate::server::{Server, Service, Settings};
 use crate::token::Token;
+use crate::vend::stake::Stakes;
 use crate::vend::{self, Vend};
 
 mod callers;
@@ -59,8 +60,10 @@ impl App {
         let settings = settings(&config)?;
         let mark: Arc<str> = uuid::Uuid::new_v4().to_string().into();
         let sources = sources::build(&config, &clock, &mark)?;
+        let stakes = |share| Stakes::new(config.callers.len(), share, config.bounds);
         let vend = Vend::new(vend::Settings {
             sources,
+            stakes: config.caller_share.map(stakes).unwrap_or_default(),
             bounds: config.bounds,
             windows: config.windows,
             clock: clock.clone(),
