@@ -49,7 +49,8 @@ impl Stake {
             place,
             line: Arc::new(Line::new(Limits::of(share))),
             tenants: usize::try_from(share.of(TENANTS)).unwrap_or(1),
-            holding: Arc::new(Holding::new(share.of_bytes(bounds.bytes))),
+            // Of what so many of the lightest weigh, which may be a little more than all bytes.
+            holding: Arc::new(Holding::new(share.of_bytes(bounds.least().saturating_mul(bounds.entries)))),
             least: bounds.least(),
         }
     }
