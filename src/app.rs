@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use crate::audit::{Audit, Destination};
 use crate::caller::Callers;
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::config::identity::{Identity, Origin};
 use crate::config::{Config, server};
 use crate::dialect::instance::Instance;
@@ -36,6 +37,7 @@ pub struct App {
     hosts: Vec<String>,
     dialects: Vec<&'static Dialect>,
     callers: callers::Renewing,
+    cluster: Option<Arc<Cluster>>,
     policy: Policy,
     instance: Instance,
     vend: Vend,
@@ -61,6 +63,8 @@ impl App {
         let mark: Arc<str> = uuid::Uuid::new_v4().to_string().into();
         let sources = sources::build(&config, &clock, &mark)?;
         let stakes = |share| Stakes::new(config.callers.len(), share, config.bounds);
+        let known = config.kubernetes.map(|known| known.settings);
+        let cluster = known.map(|settings| Arc::new(Cluster::new(settings, clock.clone(), runtime.clone())));
         let vend = Vend::new(vend::Settings {
             sources,
             stakes: config.caller_share.map(stakes).unwrap_or_default(),
@@ -78,6 +82,7 @@ impl App {
             hosts,
             dialects,
             callers,
+            cluster,
             policy: Policy::new(config.identities.into_iter().map(|identity| identity.rules).collect(), grants),
             instance: config.instance,
             vend,
@@ -88,6 +93,12 @@ impl App {
             rates,
             audit: config.audit,
         })
+    }
+
+    /// The cluster whose service accounts are callers, if there is one.
+    #[must_use]
+    pub fn cluster(&self) -> Option<Arc<Cluster>> {
+        self.cluster.clone()
     }
 
     /// Listens and serves.
@@ -104,12 +115,15 @@ impl App {
         if let Some(audit) = &audit {
             audit.settle_forever(self.clock.clone());
         }
+        if let Some(keys) = &self.keys {
+            tokio::spawn(Arc::clone(keys).sweep_forever(self.clock.clone()));
+        }
         Server::start(&settings, |tokens: &[SocketAddr], admin: &[SocketAddr]| Service {
             dialects: self.dialects,
             hosts: Hosts::new(tokens, &self.hosts),
             admin_hosts: Hosts::new(admin, &self.hosts),
             callers,
-            cluster: None,
+            cluster: self.cluster,
             rates: self.rates,
             policy: self.policy,
             audit,

@@ -30,6 +30,7 @@ pub mod delegate;
 pub mod file;
 pub mod host;
 pub mod identity;
+pub mod kubernetes;
 pub mod metadata;
 pub mod mistake;
 pub mod region;
@@ -42,6 +43,7 @@ pub mod tenant;
 use caller::Caller;
 use file::Written;
 use identity::Identity;
+use kubernetes::{Kubernetes, POD};
 use mistake::{Mistake, Mistakes, Report};
 use secret::Surroundings;
 use section::{Section, count, duration, parsed, share, size, text};
@@ -63,6 +65,8 @@ pub struct Config {
     pub callers: Vec<Caller>,
     /// Where the host's managed identity is asked, when some identity needs it.
     pub host: Option<Address>,
+    /// The cluster that callers are in, if they are to be known by their service accounts.
+    pub kubernetes: Option<Kubernetes>,
     /// The windows of freshness.
     pub windows: Windows,
     /// Renewals a second for each identity in each tenant.
@@ -148,7 +152,8 @@ impl Config {
         let mut dialects = root.section("dialects");
         let key_dir = arc::key_dir(dialects.section("arc"), serves_arc, surroundings);
         dialects.end();
-        let instance = metadata::read(root.section("metadata"), surroundings);
+        let has_pages = server.dialects.iter().any(|dialect| dialect.has_pages);
+        let instance = metadata::read(root.section("metadata"), has_pages, surroundings);
         let own: Vec<SocketAddr> =
             server.listen.iter().map(|listen| listen.address).chain([server.admin_listen]).collect();
         let tenants = tenants(&mut root, surroundings, &own);
@@ -165,6 +170,9 @@ impl Config {
         caller::check(&callers, &names, &tenants, report);
         let needs_host = identities.iter().any(Identity::needs_host);
         let host = needs_host.then(|| host::address(surroundings, &own, report)).flatten();
+        let (in_cluster, section) = (root.has("kubernetes"), root.section("kubernetes"));
+        let kubernetes = in_cluster.then(|| kubernetes::read(section, surroundings, Path::new(POD))).flatten();
+        check_cluster(&root, in_cluster, shown.contains(&Means::ServiceAccount));
         let (windows, refresh_rate) = freshness(root.section("freshness"));
         let (bounds, share) = cache(root.section("cache"));
         let caller_share = (!callers.is_empty()).then_some(share);
@@ -177,6 +185,7 @@ impl Config {
             identities,
             callers,
             host,
+            kubernetes,
             windows,
             refresh_rate,
             bounds,
@@ -185,6 +194,18 @@ impl Config {
             audit,
             warnings: Vec::new(),
         }
+    }
+}
+
+/// Service accounts are verified by their cluster, and nothing else is.
+fn check_cluster(root: &Section<'_>, is_there: bool, is_needed: bool) {
+    if is_needed && !is_there {
+        let problem = "a caller is proved by its service account, and nothing says of which cluster";
+        root.note("kubernetes", problem, "add a section [kubernetes] with 'issuer' and 'audience'");
+    }
+    if is_there && !is_needed {
+        let remedy = "give a caller proof = { kind = \"service-account\", ... }, or remove the section";
+        root.warn("kubernetes", "no caller is proved by its service account", remedy);
     }
 }
 

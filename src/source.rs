@@ -48,6 +48,8 @@ pub struct Wish<'a> {
     pub request_id: &'a str,
     /// Drawn from `0.0..1.0`; spreads retries and cooling.
     pub jitter: f64,
+    /// When nobody waits any more.
+    pub deadline: Deadline,
     /// Has the tokens that vouch for an application.
     pub vouch: &'a dyn Vouch,
 }
@@ -160,7 +162,7 @@ impl Source {
         }
     }
 
-    /// How long a fetch may take.
+    /// How long a whole fetch may take, with what comes before it.
     #[must_use]
     pub const fn timeout(&self) -> Duration {
         match self {
@@ -178,7 +180,7 @@ impl Source {
         }
     }
 
-    /// Fetches a token within the source's deadline.
+    /// Fetches a token within the wish's deadline.
     ///
     /// # Errors
     /// The last fault that was met on the way.

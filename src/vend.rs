@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::claims::ClaimsRequest;
-use crate::clock::Clock;
+use crate::clock::{Clock, Deadline};
 use crate::credential::Delegate;
 use crate::credential::calendar::Calendar;
 use crate::credential::watch::Watch;
@@ -92,7 +92,7 @@ impl Vend {
     pub async fn vend(&self, permit: &Permit, request_id: &str) -> Landing {
         let stake = self.0.stakes.of(permit.caller());
         let source = self.0.sources.find(&permit.identity().name, permit.tenant(), stake.map(Arc::as_ref)).await?;
-        let lease = || stake.map(|stake| stake.lease()).transpose();
+        let lease = || stake.map(|stake| stake.lease(&source)).transpose();
         let slot = self.0.cache.slot(&source.key(permit.resource(), permit.extras()), lease).await?;
         let mission = Mission { source, request_id, stake, is_own: true };
         self.obtain(&mission, &slot, permit.challenge()).await
@@ -201,13 +201,16 @@ impl Vend {
         let hold = self.0.cache.hold(&slot);
         self.0.runtime.spawn(async move {
             let mission = Mission { source, request_id: &request_id, stake: stake.as_ref(), is_own: false };
-            match departure.gate().passed(mission.source.timeout()).await {
+            let timeout = mission.source.timeout();
+            let deadline = Deadline::after(timeout);
+            // What waits for longer would have too little time left to fly.
+            match departure.gate().passed(timeout / 2).await {
                 // The turn lasts for as long as exchanges follow one another.
                 Ok(_turn) => {
-                    let mut next = vend.pilot(departure, &mission, purpose).await;
+                    let mut next = vend.pilot(departure, &mission, deadline, purpose).await;
                     while let Some(departure) = next {
                         let mission = Mission { request_id: &Uuid::new_v4().to_string(), ..mission.clone() };
-                        next = vend.pilot(departure, &mission, Purpose::Caller).await;
+                        next = vend.pilot(departure, &mission, Deadline::after(timeout), Purpose::Caller).await;
                     }
                 }
                 Err(fault) => drop(departure.land(Err(fault), vend.moment(), 0.0)),
@@ -218,13 +221,19 @@ impl Vend {
     }
 
     /// Flies one flight to its end.
-    async fn pilot(&self, departure: Departure, mission: &Mission<'_>, purpose: Purpose) -> Option<Departure> {
+    async fn pilot(
+        &self,
+        departure: Departure,
+        mission: &Mission<'_>,
+        deadline: Deadline,
+        purpose: Purpose,
+    ) -> Option<Departure> {
         let jitter = fastrand::f64();
         let slot = Arc::clone(departure.slot());
         let (key, challenge) = (slot.key(), departure.challenge());
         let (source, request_id) = (&mission.source, mission.request_id);
         let vouch = &Vouching { vend: self, mission };
-        let wish = Wish { scope: &key.scope, extras: &key.extras, challenge, request_id, jitter, vouch };
+        let wish = Wish { scope: &key.scope, extras: &key.extras, challenge, request_id, jitter, deadline, vouch };
         let result = source.fetch(wish, &self.0.metrics).await;
         if purpose == Purpose::Renewal {
             self.0.metrics.refreshed(source.identity(), &result);

@@ -1,5 +1,5 @@
 //! Callers that are told apart: what one asks for, however much, is in nobody else's way.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -45,8 +45,12 @@ async fn world(more: &str) -> World {
     }
     let mut config = TWO_IDENTITIES.to_owned();
     for (from, to) in [
+        (
+            "instance_discovery = false\n[identities.first]",
+            "instance_discovery = false\ntimeout = \"4s\"\n[identities.first]",
+        ),
         ("header_secret = [{ file = \"header\" }]\n", ""),
-        ("timeout = \"2s\"", "timeout = \"25s\""),
+        ("timeout = \"2s\"", "timeout = \"50s\""),
         ("tenants = [\"one\", \"two\"]", "tenants = [\"one\", \"two\", \"*\"]"),
         ("resources = [\"https://vault.azure.net\"]", "resources = [\"*\"]"),
     ] {
@@ -67,7 +71,8 @@ async fn ask(world: &World, secret: &str, query: &str) -> Reply {
 
 /// Asks, and does not wait for more than five seconds.
 async fn ask_briefly(world: &World, secret: &str, query: &str) -> Reply {
-    timeout(Duration::from_secs(5), ask(world, secret, query)).await.expect("it waits for somebody else's exchanges")
+    let asked = timeout(Duration::from_secs(5), ask(world, secret, query)).await;
+    asked.unwrap_or_else(|_| panic!("{secret} waits for somebody else's exchanges"))
 }
 
 /// Requests on their way, and the answers that there are by now as status, `Retry-After` and code.
@@ -184,16 +189,32 @@ async fn whoever_boards_a_flight_that_waits_in_another_line_flies_it_in_its_own_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_in_its_line_for_too_long_is_told_so_and_nothing_cools() {
+    let world = world("").await;
+    ask(&world, FLOOD, "resource=https://own&tenant=two").await.token();
+    hang(&world, std::iter::once("https://spared".to_owned())).await;
+    let mut flood = Flood::new();
+    for (resource, waiters) in [("r0", 2), ("r1", 3)] {
+        flood.ask(&world, &format!("resource=https://{resource}&tenant=two"));
+        until(async || has_waited(&world, waiters).await).await;
+    }
+    let refused = ask_briefly(&world, FLOOD, "resource=https://spared&tenant=two").await;
+    assert_eq!((refused.status, refused.retry_after()), (429, Some(1)), "{refused:?}");
+    ask_briefly(&world, NEIGHBOUR, "resource=https://spared&tenant=two").await.token();
+    ask_briefly(&world, FLOOD, "resource=https://spared&tenant=two").await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flood_is_waited_for_by_nobody_else() {
     let world = world("").await;
     for secret in [FLOOD, NEIGHBOUR, STRANGER] {
         ask(&world, secret, "resource=https://own").await.token();
     }
-    world.break_sts(on_token(json!({ "delay_ms": PACE.as_millis() as u64 }))).await;
+    world.break_sts(on_token(json!({ "delay_ms": PACE }))).await;
     assert_eq!(exchanges_waited_for(&world, "calm").await, 0);
     let mut flood = Flood::new();
     let waited = async {
-        tokio::time::sleep(PACE).await;
+        tokio::time::sleep(Duration::from_millis(PACE)).await;
         exchanges_waited_for(&world, "flood").await
     };
     let mut waited = std::pin::pin!(waited);
@@ -212,7 +233,7 @@ async fn a_flood_is_waited_for_by_nobody_else() {
     assert!(refused > 0 && tokens > 0, "{refused} refused of {number}, {tokens} tokens");
     let began = Stopwatch::start();
     ask(&world, FLOOD, "resource=https://own").await.token();
-    assert!(began.elapsed() < PACE, "what is there is served");
+    assert!(began.elapsed() < Duration::from_millis(PACE), "what is there is served");
 }
 
 /// How many whole exchanges the others wait for beside their own, when they ask for one new token after the other.
@@ -222,7 +243,7 @@ async fn exchanges_waited_for(world: &World, word: &str) -> u128 {
         for n in 0..ASKS / 2 {
             let began = Stopwatch::start();
             ask(world, secret, &format!("resource=https://{word}{n}")).await.token();
-            waited += (began.elapsed().as_millis() / PACE.as_millis()).saturating_sub(1);
+            waited += (began.elapsed().as_millis() / u128::from(PACE)).saturating_sub(1);
         }
         waited
     };
@@ -302,9 +323,9 @@ async fn where_nobody_is_told_apart_all_are_one_caller_with_the_whole_share() {
 const FLYING: usize = 2;
 /// So many more wait.
 const WAITING: usize = 256;
-/// Longer than any of these tests.
+/// Longer than any of these tests, in milliseconds.
 const HANGING: u64 = 20_000;
-/// How long an exchange takes where none hangs.
-const PACE: Duration = Duration::from_millis(200);
+/// How long an exchange takes where none hangs, in milliseconds.
+const PACE: u64 = 200;
 /// How often the others ask in all.
 const ASKS: u128 = 20;

@@ -257,7 +257,8 @@ fn no_date() -> Fault {
 const LARGEST: usize = 16 << 10;
 const LEEWAY: Duration = Duration::from_secs(30);
 const MOST_WORDS: usize = 200;
-const LEGACY_ISSUER: &str = "kubernetes/serviceaccount";
+/// Who issued the tokens in Secrets.
+pub const LEGACY_ISSUER: &str = "kubernetes/serviceaccount";
 pub(super) const NO_TOKEN: &str = "show the content of a projected service-account token's file, as it is";
 pub(super) const CHECK_CLUSTER: &str = "show a token of the cluster that this service serves, and have the operator compare 'issuer' in [kubernetes] with the cluster's";
 

@@ -13,7 +13,7 @@ use super::throttle::Throttle;
 use super::{Wish, retried, within};
 use crate::authority::Authority;
 use crate::caller::share::Share;
-use crate::clock::{Clock, Deadline, Timestamp};
+use crate::clock::{Clock, Timestamp};
 use crate::credential::Credential;
 use crate::credential::calendar::Calendar;
 use crate::fault::{Fault, Kind};
@@ -176,7 +176,7 @@ impl Application {
         self.challenges.take(caller)
     }
 
-    /// How long a fetch may take.
+    /// How long a whole fetch may take.
     #[must_use]
     pub const fn timeout(&self) -> Duration {
         self.timeout
@@ -195,7 +195,7 @@ impl Application {
     /// # Errors
     /// The last fault; a deadline that passed is the authority's.
     pub async fn fetch(&self, wish: Wish<'_>, metrics: &Metrics) -> Result<Token, Fault> {
-        let deadline = Deadline::after(self.timeout);
+        let deadline = wish.deadline;
         // Before any credential's turn, so that all who wait share one discovery.
         let find = || within(deadline, self.authority.token_endpoint(wish.request_id, deadline));
         let endpoint = retried(find, wish.jitter, deadline).await;

@@ -182,7 +182,7 @@ impl Host {
         self.renewals.take(caller)
     }
 
-    /// How long a fetch may take.
+    /// How long a whole fetch may take.
     #[must_use]
     pub const fn timeout(&self) -> Duration {
         self.parts.timeout
@@ -200,7 +200,7 @@ impl Host {
     /// The host's fault.
     pub async fn fetch(&self, wish: Wish<'_>, metrics: &Metrics) -> Result<Token, Fault> {
         refuse_extras(wish)?;
-        let deadline = Deadline::after(self.parts.timeout);
+        let deadline = wish.deadline;
         retried(|| self.exchange(wish, deadline, metrics), wish.jitter, deadline).await
     }
 

@@ -73,20 +73,17 @@ impl Line {
             state.flying.push(Arc::clone(source));
             return Ok(Some(self.turn(source)));
         }
-        if at_least(state.waiting.len(), self.limits.waiting) {
-            return Err(too_many_flights());
-        }
+        state.check(source, self.limits)?;
         state.waiting.push_back(Waiting { source: Arc::clone(source), gate: Arc::downgrade(gate) });
         Ok(None)
     }
 
-    /// Whether no more may wait.
+    /// Whether a flight to `source` could stand here now.
     ///
     /// # Errors
-    /// The fault that [`Line::stand`] would give to a flight that had to wait.
-    pub fn check(&self) -> Result<(), Fault> {
-        let is_full = at_least(self.lock().waiting.len(), self.limits.waiting);
-        if is_full { Err(too_many_flights()) } else { Ok(()) }
+    /// The fault that [`Line::stand`] would give it.
+    pub fn check(&self, source: &Arc<Source>) -> Result<(), Fault> {
+        self.lock().check(source, self.limits)
     }
 
     /// Waits no longer for the turn of this flight.
@@ -121,6 +118,11 @@ impl State {
     fn has_room(&self, source: &Arc<Source>, limits: Limits) -> bool {
         let beside = || self.flying.iter().filter(|flying| Arc::ptr_eq(flying, source)).count();
         !at_least(self.flying.len(), limits.flying) && !at_least(beside(), limits.beside)
+    }
+
+    fn check(&self, source: &Arc<Source>, limits: Limits) -> Result<(), Fault> {
+        let may = self.has_room(source, limits) || !at_least(self.waiting.len(), limits.waiting);
+        may.then_some(()).ok_or_else(too_many_flights)
     }
 
     /// The first whose turn it is, which is under way from now on.

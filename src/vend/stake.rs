@@ -9,6 +9,7 @@ use super::line::{Limits, Line};
 use crate::caller::Caller;
 use crate::caller::share::Share;
 use crate::fault::Fault;
+use crate::source::Source;
 
 /// One caller's.
 pub struct Stake {
@@ -55,13 +56,13 @@ impl Stake {
         }
     }
 
-    /// Room for a new slot, for which an exchange may follow.
+    /// Room for a new slot, which an exchange with `source` is to fill.
     ///
     /// # Errors
     /// The caller has its share, of exchanges or of the cache.
-    pub fn lease(&self) -> Result<Lease, Fault> {
+    pub fn lease(&self, source: &Arc<Source>) -> Result<Lease, Fault> {
         // A slot that nobody may fly for would only take up room.
-        self.line.check()?;
+        self.line.check(source)?;
         self.holding.lease(self.least)
     }
 
