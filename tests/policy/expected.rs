@@ -39,14 +39,9 @@ pub const EXAMPLES: [&Example; 3] = [&SHARED, &NODE, &MIXED];
 
 pub const SHARED: Example = Example {
     file: "callers-shared.toml",
-    secrets: &[
-        ("billing", "billing"),
-        ("directory-sync", "directory-sync"),
-        ("directory-sync", "directory-sync-next"),
-        ("warehouse", "warehouse"),
-    ],
+    secrets: &[("billing", "billing"), ("people", "people"), ("people", "people-next"), ("warehouse", "warehouse")],
     loopback: None,
-    defaults: &[("billing", "payroll"), ("directory-sync", "payroll"), ("warehouse", "reports")],
+    defaults: &[("billing", "payroll"), ("people", "payroll"), ("warehouse", "reports")],
     identities: &[
         ("payroll", "11111111-2222-3333-4444-555555555555"),
         ("reports", "44444444-2222-3333-4444-555555555555"),
@@ -55,19 +50,19 @@ pub const SHARED: Example = Example {
     resources: &[VAULT, GRAPH, STORAGE, OTHER],
     fmi_paths: &[],
     matrix: "
-                                    vault  graph  storage  other
-billing         payroll  contoso    +      r      r        r
-billing         payroll  fabrikam   t      t      t        t
-billing         reports  contoso    i      i      i        i
-billing         reports  fabrikam   i      i      i        i
-directory-sync  payroll  contoso    r      +      r        r
-directory-sync  payroll  fabrikam   r      +      r        r
-directory-sync  reports  contoso    i      i      i        i
-directory-sync  reports  fabrikam   i      i      i        i
-warehouse       payroll  contoso    +      r      R        r
-warehouse       payroll  fabrikam   +      r      R        r
-warehouse       reports  contoso    R      r      +        r
-warehouse       reports  fabrikam   T      T      T        T
+                               vault  graph  storage  other
+billing    payroll  contoso    +      r      r        r
+billing    payroll  fabrikam   t      t      t        t
+billing    reports  contoso    i      i      i        i
+billing    reports  fabrikam   i      i      i        i
+people     payroll  contoso    r      +      r        r
+people     payroll  fabrikam   r      +      r        r
+people     reports  contoso    i      i      i        i
+people     reports  fabrikam   i      i      i        i
+warehouse  payroll  contoso    +      r      R        r
+warehouse  payroll  fabrikam   +      r      R        r
+warehouse  reports  contoso    R      r      +        r
+warehouse  reports  fabrikam   T      T      T        T
 ",
 };
 

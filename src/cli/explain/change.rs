@@ -10,7 +10,7 @@ use super::rules::Rules;
 /// An identity is known by its client id and a directory by its own id, whatever their names are: what counts is
 /// which token is paid out. Where a configuration tells no callers apart, every caller is anyone there.
 pub(super) fn between(old: &Rules, new: &Rules, matrix: Matrix) -> Vec<Cell> {
-    let matrix = matrix.by_directory();
+    let matrix = matrix.of_both(old, new);
     let compared = matrix.questions().map(|question| {
         let (before, after) = (question.cell_of_directory(old), question.cell_of_directory(new));
         match (before.verdict.is_admitted(), after.verdict.is_admitted()) {

@@ -83,10 +83,21 @@ impl Matrix {
         self
     }
 
-    /// The same where each directory stands once, whatever its names.
-    pub(super) fn by_directory(mut self) -> Self {
-        let id = |term: &Term<Option<Tenant>>| term.asked.as_ref().map(|tenant| tenant.id.clone());
-        self.tenants = distinct(self.tenants.into_iter(), |one, other| id(one) == id(other));
+    /// The same for two configurations: each directory stands once, whatever its names, and both names are shown
+    /// of what was renamed.
+    pub(super) fn of_both(mut self, old: &Rules, new: &Rules) -> Self {
+        let is_same = |one: &Term<Option<Tenant>>, other: &Term<Option<Tenant>>| {
+            one.asked.as_ref().map(|tenant| &tenant.id) == other.asked.as_ref().map(|tenant| &tenant.id)
+        };
+        self.tenants = distinct(self.tenants.into_iter(), is_same);
+        for Term { asked, shown } in &mut self.identities {
+            let name = |rules: &Rules| rules.name_of(asked.as_ref()?).cloned();
+            rename(shown, name(old), name(new));
+        }
+        for Term { asked, shown } in &mut self.tenants {
+            let name = |rules: &Rules| rules.names_in(&asked.as_ref()?.id).next().cloned();
+            rename(shown, name(old), name(new));
+        }
         self
     }
 
@@ -148,6 +159,15 @@ fn resources(rules: &[&Rules]) -> Vec<Term<Resource>> {
     let other = other.map(|asked| Term { asked, shown: OTHER.to_owned() });
     let shown = |asked: &Resource| Term { asked: asked.clone(), shown: asked.as_str().to_owned() };
     all.iter().map(shown).chain(other).collect()
+}
+
+/// Shows two names where the old one is not the new one.
+fn rename(shown: &mut String, old: Option<Name>, new: Option<Name>) {
+    if let (Some(old), Some(new)) = (old, new)
+        && old != new
+    {
+        *shown = format!("{new} (was {old})");
+    }
 }
 
 /// A text that is none of those that are named.

@@ -31,10 +31,13 @@ impl Question<'_> {
 
     /// The same for the directory, by whichever of its names is admitted.
     pub(super) fn cell_of_directory(&self, rules: &Rules) -> Cell {
-        let spellings = self.tenant.asked.iter().flat_map(|tenant| rules.spellings(&tenant.id));
-        let said = spellings.map(|tenant| rules.policy.explain(self.caller, &self.ask(Some(tenant))));
-        let best = said.reduce(|best, other| if best.is_ok() { best } else { other.or(best) });
-        best.map_or_else(|| self.cell(rules), |said| self.blank().judged(said))
+        let Some(tenant) = &self.tenant.asked else { return self.cell(rules) };
+        let spellings = rules.names_in(&tenant.id).map(Name::as_str).chain([tenant.id.as_str()]);
+        let said = spellings.map(|tenant| rules.policy.explain(self.caller, &self.ask(Some(tenant.to_owned()))));
+        match said.reduce(|best, other| if best.is_ok() { best } else { other.or(best) }) {
+            Some(said) => self.blank().judged(said),
+            None => self.blank(),
+        }
     }
 
     fn ask(&self, tenant: Option<String>) -> Ask {

@@ -55,10 +55,15 @@ impl Rules {
         self.tenants.iter().filter_map(|tenant| tenant.name.as_ref()).map(ToString::to_string).collect()
     }
 
-    /// How callers may ask for a directory: by each name that this configuration has for it, or by its id.
-    pub(super) fn spellings(&self, id: &TenantId) -> Vec<String> {
-        let named = self.tenants.iter().filter(|tenant| tenant.id == *id).filter_map(|tenant| tenant.name.as_ref());
-        named.map(|name| name.as_str().to_owned()).chain([id.as_str().to_owned()]).collect()
+    /// The names that callers may ask for a directory by, beside its id.
+    pub(super) fn names_in(&self, directory: &TenantId) -> impl Iterator<Item = &Name> {
+        self.tenants.iter().filter(move |tenant| tenant.id == *directory).filter_map(|tenant| tenant.name.as_ref())
+    }
+
+    /// The name of the identity with that client id, if there is one.
+    pub(super) fn name_of(&self, id: &ClientId) -> Option<&Name> {
+        let is_it = |held: &ClientId| held.as_str().eq_ignore_ascii_case(id.as_str());
+        self.identities.iter().find(|(_, held)| is_it(held)).map(|(name, _)| name)
     }
 }
 
@@ -71,9 +76,13 @@ fn named(resources: &Resources) -> &[Resource] {
 
 /// Those in which identities work, and those that callers name by an id alone.
 fn tenants(identities: &[Identity], grants: &[Grant]) -> Vec<Tenant> {
-    let mut tenants: Vec<Tenant> = identities.iter().flat_map(|identity| &identity.tenants.listed).cloned().collect();
-    let granted = grants.iter().filter_map(|grant| grant.tenants.as_ref()).flatten();
-    for text in granted {
+    let mut tenants: Vec<Tenant> = Vec::new();
+    for tenant in identities.iter().flat_map(|identity| &identity.tenants.listed) {
+        if !tenants.iter().any(|held| held.name == tenant.name && held.id == tenant.id) {
+            tenants.push(tenant.clone());
+        }
+    }
+    for text in grants.iter().filter_map(|grant| grant.tenants.as_ref()).flatten() {
         let Ok(id) = TenantId::parse(text) else { continue };
         if !tenants.iter().any(|tenant| is_called(tenant, text)) {
             tenants.push(Tenant { name: None, id });
