@@ -207,7 +207,9 @@ impl Policy {
         let own = grant.and_then(Grant::default_identity);
         let own = own.and_then(|name| self.identities.iter().find(|identity| identity.name == *name));
         let only = || if let [only] = &self.identities[..] { Some(only) } else { None };
-        let is_granted = |identity: &&Arc<Identity>| grant.is_none_or(|grant| grant.allows_identity(identity));
+        // In audit mode it is meant all the same, and its own rule tells that it is not granted.
+        let holds = |grant: &Grant, identity: &Identity| grant.mode == Mode::Audit || grant.allows_identity(identity);
+        let is_granted = |identity: &&Arc<Identity>| grant.is_none_or(|grant| holds(grant, identity));
         let marked = || self.identities.iter().find(|identity| identity.default).filter(is_granted);
         own.or_else(marked).or_else(only).ok_or_else(|| match grant {
             Some(grant) => Refusal::of_caller(Reason::NoDefaultIdentity, &grant.caller, "default_identity"),
