@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use crate::audit::{Audit, Destination};
 use crate::caller::Callers;
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::config::identity::{Identity, Origin};
 use crate::config::{Config, server};
 use crate::dialect::instance::Instance;
@@ -35,6 +36,7 @@ pub struct App {
     hosts: Vec<String>,
     dialects: Vec<&'static Dialect>,
     callers: callers::Renewing,
+    cluster: Option<Arc<Cluster>>,
     policy: Policy,
     instance: Instance,
     vend: Vend,
@@ -59,6 +61,8 @@ impl App {
         let settings = settings(&config)?;
         let mark: Arc<str> = uuid::Uuid::new_v4().to_string().into();
         let sources = sources::build(&config, &clock, &mark)?;
+        let known = config.kubernetes.map(|known| known.settings);
+        let cluster = known.map(|settings| Arc::new(Cluster::new(settings, clock.clone(), runtime.clone())));
         let vend = Vend::new(vend::Settings {
             sources,
             bounds: config.bounds,
@@ -75,6 +79,7 @@ impl App {
             hosts,
             dialects,
             callers,
+            cluster,
             policy: Policy::new(config.identities.into_iter().map(|identity| identity.rules).collect(), grants),
             instance: config.instance,
             vend,
@@ -85,6 +90,12 @@ impl App {
             rates,
             audit: config.audit,
         })
+    }
+
+    /// The cluster whose service accounts are callers, if there is one.
+    #[must_use]
+    pub fn cluster(&self) -> Option<Arc<Cluster>> {
+        self.cluster.clone()
     }
 
     /// Listens and serves.
@@ -106,6 +117,7 @@ impl App {
             hosts: Hosts::new(tokens, &self.hosts),
             admin_hosts: Hosts::new(admin, &self.hosts),
             callers,
+            cluster: self.cluster,
             rates: self.rates,
             policy: self.policy,
             audit,

@@ -153,7 +153,7 @@ impl Authority {
         let aliases = site.instance.aliases(place, &self.wire, now, request_id).await?;
         let region = site.region.region(now, request_id).await;
         let url = self.nearby(place.configuration_url(), region.as_ref());
-        let outgoing = Outgoing { url, form: None, request_id: request_id.to_owned(), headers: Vec::new() };
+        let outgoing = Outgoing { url, content: None, request_id: request_id.to_owned(), headers: Vec::new() };
         let read = |incoming| answer::document::<Configuration>(&incoming, now, Step::Configuration);
         let configuration = self.wire.send(outgoing).await.and_then(read);
         // A region that does not exist looks like a network that fails.

@@ -200,7 +200,11 @@ impl Callers {
     }
 
     fn by_token<'a>(&self, peer: &Peer<'a>) -> Result<Finding<'a>, Fault> {
-        let mut shown = peer.headers().filter(|shown| self.is_token(shown)).chain(peer.bearer);
+        let is_secret = |shown: &&[u8]| !self.is_token(shown);
+        if !self.order.contains(&Means::HeaderSecret) && peer.headers().any(|shown| is_secret(&shown)) {
+            return Err(strange_account());
+        }
+        let mut shown = peer.headers().filter(|shown| !is_secret(shown)).chain(peer.bearer);
         let Some(token) = shown.next() else { return Ok(Finding::Nothing) };
         if shown.any(|other| other != token) {
             return Err(strange_account());

@@ -29,6 +29,7 @@ pub mod delegate;
 pub mod file;
 pub mod host;
 pub mod identity;
+pub mod kubernetes;
 pub mod metadata;
 pub mod mistake;
 pub mod region;
@@ -41,6 +42,7 @@ pub mod tenant;
 use caller::Caller;
 use file::Written;
 use identity::Identity;
+use kubernetes::{Kubernetes, POD};
 use mistake::{Mistake, Mistakes, Report};
 use secret::Surroundings;
 use section::{Section, count, duration, parsed, size, text};
@@ -62,6 +64,8 @@ pub struct Config {
     pub callers: Vec<Caller>,
     /// Where the host's managed identity is asked, when some identity needs it.
     pub host: Option<Address>,
+    /// The cluster that callers are in, if they are to be known by their service accounts.
+    pub kubernetes: Option<Kubernetes>,
     /// The windows of freshness.
     pub windows: Windows,
     /// Renewals a second for each identity in each tenant.
@@ -162,6 +166,8 @@ impl Config {
         caller::check(&callers, &names, &tenants, report);
         let needs_host = identities.iter().any(Identity::needs_host);
         let host = needs_host.then(|| host::address(surroundings, &own, report)).flatten();
+        let (in_cluster, section) = (root.has("kubernetes"), root.section("kubernetes"));
+        let kubernetes = in_cluster.then(|| kubernetes::read(section, surroundings, Path::new(POD))).flatten();
         let (windows, refresh_rate) = freshness(root.section("freshness"));
         let bounds = cache(root.section("cache"));
         let (log, audit) = log(root.section("log"), surroundings);
@@ -173,6 +179,7 @@ impl Config {
             identities,
             callers,
             host,
+            kubernetes,
             windows,
             refresh_rate,
             bounds,

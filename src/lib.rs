@@ -25,8 +25,9 @@ pub mod dialect;
 pub mod freshness;
 pub mod policy;
 
-// Floor 2, south: what speaks with authorities.
+// Floor 2, south: what speaks with authorities, and with the cluster that callers are in.
 pub mod authority;
+pub mod cluster;
 pub mod credential;
 pub mod metrics;
 pub mod source;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, web};
+use actix_web::dev::{self, ServerHandle};
+use actix_web::web;
 use arc_swap::ArcSwap;
 use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use crate::audit::Audit;
 use crate::caller::Callers;
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::dialect::Dialect;
 use crate::dialect::instance::Instance;
 use crate::fault::{Fault, Kind};
@@ -25,7 +26,9 @@ use crate::policy::Policy;
 use crate::vend::Vend;
 
 pub mod admin;
+mod connection;
 mod form;
+mod head;
 pub mod host;
 pub mod keys;
 mod pages;
@@ -53,6 +56,8 @@ pub struct Service {
     pub admin_hosts: Hosts,
     /// Who is recognised; renewed when their secrets change.
     pub callers: Arc<ArcSwap<Callers>>,
+    /// What verifies the tokens of service accounts, where callers show them.
+    pub cluster: Option<Arc<Cluster>>,
     /// How often each of them may ask.
     pub rates: Rates,
     /// Who may have what.
@@ -293,19 +298,20 @@ fn launch(
     let addresses = listeners.iter().map(|(listener, _)| local(listener)).collect::<Result<_, _>>()?;
     let doors = listeners.iter().map(|(listener, _)| listener.try_clone().map(Socket::from)).collect::<io::Result<_>>();
     let doors = doors.map_err(|error| broken(&error))?;
-    let mut server = HttpServer::new(move || App::new().configure(routes.clone()))
+    let mut server = dev::Server::build()
         .workers(workers)
-        .max_connections(most_connections(workers))
-        .keep_alive(KEEP_ALIVE)
-        .tcp_nodelay(true)
+        .max_concurrent_connections(most_connections(workers))
         .shutdown_timeout(grace.as_secs())
         .disable_signals();
+    let signal = server.graceful_shutdown_signal();
+    let ending = move || {
+        let signal = signal.clone();
+        async move { signal.notified().await }
+    };
     for (listener, tls) in listeners {
-        let listening = match tls {
-            Some(tls) => server.listen_rustls_0_23(listener, tls.server()),
-            None => server.listen(listener),
-        };
-        server = listening.map_err(|error| broken(&error))?;
+        let (tls, ending, routes) = (tls.map(Tls::acceptor), ending.clone(), routes.clone());
+        let serve = move || connection::listener(tls.clone(), ending.clone(), routes.clone());
+        server = server.listen("bursar", listener, serve).map_err(|error| broken(&error))?;
     }
     let server = server.run();
     Ok(Listener { addresses, doors, handle: server.handle(), task: tokio::spawn(server) })
@@ -330,5 +336,3 @@ const RESERVE: usize = 128;
 /// What actix allows by itself.
 const MAX_CONNECTIONS: usize = 25_000;
 const BACKLOG: i32 = 1024;
-/// Longer than clients pause between requests; actix's own five seconds make them reconnect.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);

@@ -23,12 +23,21 @@ use failure::{Event, of_event};
 pub struct Outgoing {
     /// Where to.
     pub url: Url,
-    /// A form to POST; without one it is a GET.
-    pub form: Option<Secret>,
+    /// What to POST; without it it is a GET.
+    pub content: Option<Content>,
     /// Goes along as `client-request-id`, so that the authority's log can be searched for it.
     pub request_id: String,
     /// Headers that the endpoint demands, such as `Metadata: true`; their values may be secrets.
     pub headers: Vec<(&'static str, Secret)>,
+}
+
+/// The body of a request.
+#[derive(Debug)]
+pub enum Content {
+    /// A form.
+    Form(Secret),
+    /// A JSON document.
+    Json(Secret),
 }
 
 /// What came back: everything that the decoder may look at.
@@ -114,18 +123,18 @@ impl Wire {
                 "use an https authority",
             ));
         }
-        let mut request = match outgoing.form {
-            Some(form) => {
-                let body = Bytes::from_owner(Body(form));
-                self.client.post(outgoing.url).header(CONTENT_TYPE, FORM).body(body)
-            }
+        let post = |url: Url, media: &'static str, text: Secret| {
+            self.client.post(url).header(CONTENT_TYPE, media).body(Bytes::from_owner(Body(text)))
+        };
+        let mut request = match outgoing.content {
+            Some(Content::Form(form)) => post(outgoing.url, FORM, form),
+            Some(Content::Json(json)) => post(outgoing.url, JSON, json),
             None => self.client.get(outgoing.url),
         };
         for (name, value) in outgoing.headers {
             request = request.header(name, sensitive(&value)?);
         }
-        let response =
-            request.header(ACCEPT, "application/json").header("client-request-id", &outgoing.request_id).send();
+        let response = request.header(ACCEPT, JSON).header("client-request-id", &outgoing.request_id).send();
         let response = response.await.map_err(lost)?;
         log_answer(&response, &outgoing.request_id);
         receive(response).await
@@ -149,7 +158,7 @@ fn unmade(error: &reqwest::Error) -> Fault {
     Fault::new(Kind::Misconfigured, "no TLS client could be made", remedy).with_inward(chain(error))
 }
 
-/// A form on its way out: lent to the HTTP client, and erased with the last use of it.
+/// A body on its way out: lent to the HTTP client, and erased with the last use of it.
 struct Body(Secret);
 
 impl AsRef<[u8]> for Body {
@@ -267,6 +276,7 @@ pub fn install_crypto_provider() {
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
 const MAX_BODY: u64 = 1 << 20;
 const POOL_IDLE: Duration = Duration::from_mins(1);
 

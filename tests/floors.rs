@@ -20,6 +20,7 @@ const FLOORS: &[&[&str]] = &[
     &["wire"],
     &["authority"],
     &["credential"],
+    &["cluster"],
     &["source"],
     &["vend"],
     &["audit"],

@@ -67,7 +67,7 @@ fn renew(callers: &ArcSwap<Callers>, secrets: &[Vec<ClientSecret>]) {
         match secret.reload() {
             Ok(changed) => is_news |= changed,
             Err(fault) => {
-                tracing::warn!(%fault, inward = fault.inward(), "the header secret of a caller stays as it was")
+                tracing::warn!(%fault, inward = fault.inward(), "the header secret of a caller stays as it was");
             }
         }
     }

@@ -141,7 +141,7 @@ impl Instance {
 }
 
 async fn ask(url: Url, place: &Place, wire: &Wire, now: Timestamp, request_id: &str) -> Result<Arc<[String]>, Fault> {
-    let sent = wire.send(Outgoing { url, form: None, request_id: request_id.to_owned(), headers: Vec::new() });
+    let sent = wire.send(Outgoing { url, content: None, request_id: request_id.to_owned(), headers: Vec::new() });
     let incoming = tokio::time::timeout(LIMIT, sent).await.unwrap_or_else(|_| Err(wire::late()));
     let read = |incoming| answer::document::<Answer>(&incoming, now, Step::Instance);
     Ok(incoming.and_then(read).map_err(unconfirmed)?.names_of(place))

@@ -127,7 +127,7 @@ impl Locator {
     async fn ask(&self, request_id: &str) -> Option<Region> {
         let (url, request_id) = (self.page.clone(), request_id.to_owned());
         let headers = vec![("metadata", Secret::from("true".to_owned()))];
-        let sent = self.wire.send(Outgoing { url, form: None, request_id, headers });
+        let sent = self.wire.send(Outgoing { url, content: None, request_id, headers });
         let incoming = tokio::time::timeout(LIMIT, sent).await.unwrap_or_else(|_| Err(late()));
         let read = |incoming| answer::success::<Compute>(&incoming, Timestamp::default(), &[]);
         let silent = |fault: Fault| tracing::debug!(%fault, inward = fault.inward(), "no instance metadata");

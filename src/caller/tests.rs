@@ -130,6 +130,9 @@ fn a_token_is_verified_before_anybody_is_it() {
     assert_eq!(known("shop", "billing"), Ok(Some(1)), "the narrower rule");
     assert_eq!(known("shop", "web"), Ok(Some(0)));
     assert_eq!(known("other", "billing"), Err(401));
+    let accounts = Callers::named(vec![account("shop", "*"), Proof::Loopback], &Means::ALL);
+    let secret = Peer { secret: Some(b"no token"), is_loopback: true, ..Peer::default() };
+    assert_eq!(recognised(&accounts, Guard::Metadata, &secret), Err(401), "nobody is known by a secret");
     let no_accounts = Callers::named(vec![secrets(&[jwt])], &Means::ALL);
     assert_eq!(recognised(&no_accounts, APP_SERVICE, &header), Ok(Some(0)), "a secret may look like a token");
 }

@@ -130,7 +130,7 @@ fn by_account(section: &mut Section<'_>) -> Option<AccountRule> {
     let (namespace, service_account, pod, node) =
         (glob("namespace"), glob("service_account"), glob("pod"), glob("node"));
     let unfit = |malformed: Malformed| {
-        section.note_none("", malformed.to_string().as_str(), "write 'namespace' and 'service_account'")
+        section.note_none("", &malformed.to_string(), "write 'namespace' and 'service_account'");
     };
     AccountRule::new(namespace, service_account, pod, node).map_err(unfit).ok()
 }

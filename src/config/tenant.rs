@@ -104,7 +104,8 @@ fn read_place(section: &mut Section<'_>, is_any: bool) -> Option<Place> {
     place.map_err(misplaced).ok()
 }
 
-fn roots(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Vec<reqwest::Certificate>> {
+/// The certificates in the `ca_file` of the section.
+pub(super) fn roots(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Vec<reqwest::Certificate>> {
     let pem = surroundings.bytes(section, "ca_file", "name a PEM file")?;
     let roots = reqwest::Certificate::from_pem_bundle(&pem).ok().filter(|roots| !roots.is_empty());
     if roots.is_none() {

@@ -10,6 +10,7 @@ use crate::policy;
 use application::Application;
 use identity::Origin;
 
+mod kubernetes;
 mod mistakes;
 mod secrets;
 mod text;
@@ -81,6 +82,15 @@ credentials = [{ kind = "identity", name = "vm" }]
 [identities.vm]
 source = "managed-identity"
 resources = ["*"]
+[kubernetes]
+issuer = "https://kubernetes.default.svc"
+audience = ["api://bursar"]
+jwks_url = "https://kubernetes.default.svc/openid/v1/jwks"
+ca_file = "app.pem"
+token_file = "header"
+token_review = true
+api_server = "https://kubernetes.default.svc"
+legacy_tokens = true
 [freshness]
 late = "10m"
 last = "1m"
@@ -227,6 +237,7 @@ fn every_key_is_read() {
     assert_eq!(config.windows, Windows { late: secs(600), last: secs(60), join: Duration::from_millis(250) });
     assert_eq!((config.refresh_rate.get(), config.bounds), (5, Bounds { entries: 7, bytes: 2 << 20 }));
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::TRACE });
+    assert!(config.kubernetes.is_some_and(|known| known.settings.rules.legacy));
 }
 
 #[test]

@@ -1,20 +1,29 @@
 //! The admin listener: health, readiness, metrics. It never hands out anything that is secret.
 
-use actix_web::http::Method;
+use actix_web::dev::Payload;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::Service;
+use super::connection::{self, Ledger};
 use super::route::check_host;
 use super::token::{fresh_id, refuse};
+use super::{Service, head};
 use crate::fault::{Fault, Kind};
 
 /// Answers any request to the admin listener.
-pub async fn serve(request: HttpRequest, service: web::Data<Service>) -> HttpResponse {
-    page(&request, &service).unwrap_or_else(|fault| refuse(&fault, &fresh_id()))
+pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Data<Service>) -> HttpResponse {
+    let ledger = connection::ledger(&request);
+    ledger.begin(!matches!(payload.into_inner(), Payload::None));
+    let mut response = page(&request, ledger, &service).unwrap_or_else(|fault| refuse(&fault, &fresh_id()));
+    if ledger.end() {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    response
 }
 
-fn page(request: &HttpRequest, service: &Service) -> Result<HttpResponse, Fault> {
+fn page(request: &HttpRequest, ledger: &Ledger, service: &Service) -> Result<HttpResponse, Fault> {
+    head::check(request.headers(), ledger)?;
     check_host(request, &service.admin_hosts)?;
     let known = matches!(request.path(), "/healthz" | "/readyz" | "/metrics");
     if known && !matches!(*request.method(), Method::GET | Method::HEAD) {

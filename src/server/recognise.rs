@@ -7,7 +7,7 @@ use super::Service;
 use crate::caller::peer::{IDENTITY_HEADER, SECRET};
 use crate::caller::{Caller, Peer, Recognition};
 use crate::dialect::Guard;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 
 /// The caller, who wants to pass `guard` and `holds_key` or not.
 pub(super) async fn caller(
@@ -29,7 +29,8 @@ pub(super) async fn caller(
     match service.callers.load().recognise(guard, &peer)? {
         Recognition::Known(caller) => Ok(caller),
         Recognition::Token { token, instead } => {
-            let account: crate::caller::account::ServiceAccount = todo!("{token}");
+            let cluster = service.cluster.as_ref().ok_or_else(no_cluster)?;
+            let account = cluster.verify(token).await?;
             let caller = service.callers.load().recognise_account(&account)?;
             Ok(instead.unwrap_or(caller))
         }
@@ -40,6 +41,11 @@ pub(super) async fn caller(
 fn bearer(shown: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = shown.split_at_checked(BEARER.len())?;
     scheme.eq_ignore_ascii_case(BEARER).then(|| token.trim_ascii())
+}
+
+/// The configuration has callers proved by service account only together with a cluster.
+fn no_cluster() -> Fault {
+    Fault::new(Kind::Internal, "no cluster verifies service accounts", "report this")
 }
 
 const BEARER: &[u8] = b"Bearer ";

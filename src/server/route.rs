@@ -1,6 +1,6 @@
 //! Which dialect or page a request is for.
 //!
-//! Host first, then path, then method; headers that a dialect wants come later, because a client that probes
+//! The form of the head and the host first, then path, then method; headers that a dialect wants come later, because a client that probes
 //! for other endpoints must see 404 and not 400.
 
 use std::borrow::Cow;
@@ -8,8 +8,9 @@ use std::borrow::Cow;
 use actix_web::HttpRequest;
 use actix_web::http::header::HOST;
 
-use super::Service;
+use super::connection::Ledger;
 use super::host::Hosts;
+use super::{Service, head};
 use crate::dialect::Dialect;
 use crate::dialect::page::Page;
 use crate::fault::{Fault, Kind};
@@ -38,12 +39,12 @@ impl From<Fault> for Astray {
 }
 
 /// What a request is for.
-pub(super) fn of<'a>(request: &HttpRequest, service: &'a Service) -> Result<Route<'a>, Astray> {
+pub(super) fn of<'a>(request: &HttpRequest, ledger: &Ledger, service: &'a Service) -> Result<Route<'a>, Astray> {
+    head::check(request.headers(), ledger)?;
     refuse_own(request, &service.mark)?;
     check_host(request, &service.hosts)?;
     let path = plain(request.path());
-    let secure = request.app_config().secure();
-    let is_here = |dialect: &&Dialect| dialect.paths.contains(&&*path) && (secure || !dialect.needs_tls);
+    let is_here = |dialect: &&Dialect| dialect.paths.contains(&&*path) && (ledger.is_tls || !dialect.needs_tls);
     let here = || service.dialects.iter().copied().filter(is_here);
     let mut fitting = here().filter(|dialect| takes(dialect, request.method().as_str()));
     match (fitting.next(), fitting.next()) {

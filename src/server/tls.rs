@@ -13,6 +13,7 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
 
 use crate::fault::{Fault, Kind};
 use crate::name::Malformed;
@@ -58,10 +59,11 @@ impl Tls {
 
     fn of(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, rustls::Error> {
         let thumbprint = chain.first().map(|leaf| thumbprint(leaf)).unwrap_or_default();
-        let server = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        let mut server = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
+        server.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { server: Arc::new(server), thumbprint })
     }
 
@@ -71,9 +73,9 @@ impl Tls {
         &self.thumbprint
     }
 
-    /// For the web framework, which wants one of its own for each listener.
-    pub(super) fn server(&self) -> ServerConfig {
-        ServerConfig::clone(&self.server)
+    /// Shakes hands on a listener's connections.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.server))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The token listener: one request travels the whole line here, and nothing else happens.
 
+use actix_web::dev::Payload;
 use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -7,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode
 
 use super::route::{Astray, Route};
 use super::witness::Witness;
-use super::{Service, form, pages, recognise, route};
+use super::{Service, connection, form, pages, recognise, route};
 use crate::clock::Stopwatch;
 use crate::dialect::{Ask, Dialect, Envelope, Guard, Method, Reply, Request, client_request_id};
 use crate::fault::{Fault, Kind, Turn};
@@ -15,9 +16,12 @@ use crate::fault::{Fault, Kind, Turn};
 /// Answers any request to a token listener.
 pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Data<Service>) -> HttpResponse {
     let watch = Stopwatch::start();
+    let payload = payload.into_inner();
+    let ledger = connection::ledger(&request);
+    ledger.begin(!matches!(payload, Payload::None));
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
     let request_id = client_request_id(&header).map_or_else(fresh_id, str::to_owned);
-    let mut response = match route::of(&request, &service) {
+    let mut response = match route::of(&request, ledger, &service) {
         Ok(Route::Page(page)) => pages::serve(&page, &request, &service, &request_id),
         Ok(Route::Token(dialect)) => {
             let result = answer(dialect, &request, payload, &service, &request_id).await;
@@ -30,8 +34,12 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
         }
         Err(astray) => lost(&astray, &request_id),
     };
-    if service.phase.is_draining() {
+    let must_end = ledger.end();
+    let is_draining = service.phase.is_draining();
+    if is_draining {
         service.phase.count();
+    }
+    if must_end || is_draining {
         response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
     }
     response
@@ -41,12 +49,12 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
 async fn answer(
     dialect: &Dialect,
     request: &HttpRequest,
-    payload: web::Payload,
+    payload: Payload,
     service: &Service,
     request_id: &str,
 ) -> Result<Reply, Fault> {
     let has_form = request.method().as_str() == Method::Post.as_str();
-    let form = if has_form { form::read(payload).await? } else { web::Bytes::new() };
+    let form = if has_form { form::read(payload, connection::ledger(request)).await? } else { web::Bytes::new() };
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
     let ask = dialect.read(&Request { query: request.query_string(), form: &form, header: &header })?;
     let Guard::KeyFile = dialect.guard else {

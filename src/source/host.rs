@@ -124,7 +124,7 @@ impl Endpoint {
             .append_pair("resource", scope.as_str())
             .extend_pairs(selector.map(|selector| (selector.parameter, &selector.id)));
         let (request_id, headers) = (request_id.to_owned(), vec![contract.header(), self.marked()]);
-        Outgoing { url, form: None, request_id, headers }
+        Outgoing { url, content: None, request_id, headers }
     }
 
     fn marked(&self) -> (&'static str, Secret) {

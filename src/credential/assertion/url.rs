@@ -64,7 +64,7 @@ impl AssertionUrl {
         let bearer = bearer.map(|bearer| format!("Bearer {}", bearer.expose()));
         let outgoing = Outgoing {
             url: self.url.clone(),
-            form: None,
+            content: None,
             request_id: occasion.request_id.to_owned(),
             headers: bearer.map(|bearer| ("authorization", Secret::from(bearer))).into_iter().collect(),
         };

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 use crate::source::{Wish, within};
 use crate::token::Token;
 use crate::wire::request::{ClientCredentials, ClientProof};
-use crate::wire::{Outgoing, answer, late};
+use crate::wire::{Content, Outgoing, answer, late};
 
 impl Application {
     /// One exchange, with an assertion of its own. It is logged however it ends, and counted once it is sent.
@@ -82,7 +82,7 @@ impl Application {
             extra: &self.extra_body,
         };
         let (url, request_id) = (attempt.endpoint.clone(), wish.request_id.to_owned());
-        let outgoing = Outgoing { url, form: Some(request.form()), request_id, headers: Vec::new() };
+        let outgoing = Outgoing { url, content: Some(Content::Form(request.form())), request_id, headers: Vec::new() };
         let incoming = self.authority.wire().send(outgoing).await?;
         let known: Vec<Arc<Secret>> = self.roster.iter().filter_map(|one| one.credential.secret()).collect();
         let secrets: Vec<&Secret> = known.iter().map(Arc::as_ref).chain([proof.secret()]).collect();

@@ -1,0 +1,175 @@
+//! Reads `[kubernetes]`: the cluster whose service-account tokens prove callers.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::Certificate;
+use url::{Host, Url};
+
+use super::secret::Surroundings;
+use super::section::{Section, flag, parsed, text};
+use super::tenant::roots;
+use crate::cluster::claims::{LEGACY_ISSUER, Rules};
+use crate::cluster::endpoint::{Endpoint, Service};
+use crate::cluster::keys::Origin;
+use crate::cluster::{Proof, Settings, key};
+use crate::credential::file;
+use crate::fault::Fault;
+use crate::name::Malformed;
+use crate::wire::{Reach, Trust, Wire, is_confidential, is_loopback};
+
+/// The cluster that callers are in.
+#[derive(Debug)]
+pub struct Kubernetes {
+    /// What it is known by.
+    pub settings: Settings,
+}
+
+/// Reads the section. `pod` is the directory in which a pod finds its own token and its cluster's certificates.
+pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, pod: &Path) -> Option<Kubernetes> {
+    let rules = rules(&mut section);
+    let proof = proof(&mut section, surroundings, pod);
+    section.end();
+    Some(Kubernetes { settings: Settings { rules: rules?, proof: proof? } })
+}
+
+fn rules(section: &mut Section<'_>) -> Option<Rules> {
+    let issuer =
+        section.required("issuer", "write the cluster's issuer, as 'iss' of its tokens has it", parsed(issuer));
+    let missing = "list the audiences that projected tokens for this service have, such as [\"api://bursar\"]";
+    let audiences = section.some_items("audience", Some(missing), "correct the audience", word);
+    let legacy = section.or("legacy_tokens", false, flag);
+    Some(Rules { issuer: issuer?, audiences: audiences?, legacy })
+}
+
+fn proof(section: &mut Section<'_>, surroundings: Surroundings<'_>, pod: &Path) -> Option<Proof> {
+    let review = section.or("token_review", false, flag);
+    check_use(section, review);
+    let file = key_file(section, surroundings);
+    let keys = section.or("jwks_url", Url::parse(JWKS).ok(), |value| parsed(place)(value).map(Some));
+    let server = section.or("api_server", Url::parse(API_SERVER).ok(), |value| parsed(place)(value).map(Some));
+    let (service, url) = if review { (Service::Review, server.map(reviews)) } else { (Service::Keys, keys) };
+    let endpoint = endpoint(section, service, url, surroundings, pod);
+    match file {
+        _ if review => endpoint.map(Proof::Review),
+        Some(path) => path.map(Origin::File).map(Proof::Keys),
+        None => endpoint.map(Origin::Url).map(Proof::Keys),
+    }
+}
+
+/// Notes what is written twice, and warns of what is written in vain.
+fn check_use(section: &Section<'_>, review: bool) {
+    let is_file = section.has("jwks_file");
+    if is_file && section.has("jwks_url") {
+        section.note("jwks_file", "both 'jwks_url' and 'jwks_file' are given", "keep one of them");
+    }
+    let (vain, why): (&[&str], _) = match (review, is_file) {
+        (true, _) => (&["jwks_url", "jwks_file"], "the API server is asked (token_review), and no keys are needed"),
+        (false, true) => (&["api_server", "ca_file", "token_file"], "the keys come from a file, and nobody is asked"),
+        (false, false) => (&["api_server"], "the API server is not asked without token_review"),
+    };
+    for key in vain.iter().filter(|key| section.has(key)) {
+        section.warn(key, why, "remove it");
+    }
+}
+
+/// Where the key set lies, if a file with one is written; none within for one that cannot be used.
+fn key_file(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Option<PathBuf>> {
+    if !section.has("jwks_file") {
+        // Asked for, so that it is known where it is misspelled; and so are those below.
+        section.optional("jwks_file", text);
+        return None;
+    }
+    let path = section.peek("jwks_file").map(|path| surroundings.path(&path));
+    let document = surroundings.bytes(section, "jwks_file", "name the file with the cluster's key set");
+    let unfit = |malformed: Malformed| {
+        section.note("jwks_file", malformed.to_string(), "write there what the cluster's /openid/v1/jwks answers");
+    };
+    let keys = document.and_then(|document| key::parse(&document).map_err(unfit).ok());
+    Some(keys.and(path))
+}
+
+fn endpoint(
+    section: &mut Section<'_>,
+    service: Service,
+    url: Option<Url>,
+    surroundings: Surroundings<'_>,
+    pod: &Path,
+) -> Option<Endpoint> {
+    // The pod's own token opens its own cluster, and is shown to nobody else.
+    let pod = url.as_ref().filter(|url| is_own_cluster(url)).map(|_| pod);
+    let token_file = token_file(section, surroundings, pod);
+    let roots = authorities(section, surroundings, pod);
+    let url = url?;
+    let (loopback, reach) = (is_loopback(&url), Reach::Authority);
+    let unusable = |fault: Fault| {
+        let why = fault.inward().unwrap_or("no TLS client can be made").to_owned();
+        section.note("ca_file", why, "name a PEM file of CA certificates, or install the system's");
+    };
+    let wire = Wire::new(Trust { roots, connect_timeout: CONNECT_TIMEOUT, proxy: None, loopback, reach });
+    Some(Endpoint { service, url, token_file, wire: wire.map_err(unusable).ok()? })
+}
+
+fn token_file(section: &mut Section<'_>, surroundings: Surroundings<'_>, pod: Option<&Path>) -> Option<PathBuf> {
+    if !section.has("token_file") {
+        section.optional("token_file", text);
+        return pod.map(|pod| pod.join("token")).filter(|path| path.exists());
+    }
+    let path = section.optional("token_file", text).map(|written| surroundings.path(&written))?;
+    if !path.exists() {
+        let remedy = "check the path; the file is read for each request, and may still come";
+        section.warn("token_file", "the file is not there now", remedy);
+    }
+    Some(path)
+}
+
+/// Who signed the certificate at the other end.
+fn authorities(
+    section: &mut Section<'_>,
+    surroundings: Surroundings<'_>,
+    pod: Option<&Path>,
+) -> Option<Vec<Certificate>> {
+    if section.has("ca_file") {
+        return roots(section, surroundings);
+    }
+    section.optional("ca_file", text);
+    let pem = file::read(&pod?.join("ca.crt"), file::MOST).ok()?;
+    Certificate::from_pem_bundle(&pem).ok().filter(|roots| !roots.is_empty())
+}
+
+/// Where an API server takes reviews.
+fn reviews(mut server: Url) -> Url {
+    let path = format!("{}/apis/authentication.k8s.io/v1/tokenreviews", server.path().trim_end_matches('/'));
+    server.set_path(&path);
+    server
+}
+
+fn is_own_cluster(url: &Url) -> bool {
+    matches!(url.host(), Some(Host::Domain(name)) if OWN_NAMES.contains(&name))
+}
+
+fn issuer(text: &str) -> Result<String, Malformed> {
+    if text == LEGACY_ISSUER {
+        return Err(Malformed("this is the issuer of legacy tokens, which legacy_tokens = true admits beside others"));
+    }
+    word(text)
+}
+
+fn word(text: &str) -> Result<String, Malformed> {
+    let fits = (1..=1024).contains(&text.len()) && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    if fits { Ok(text.to_owned()) } else { Err(Malformed("this has no blanks and at most 1024 bytes")) }
+}
+
+fn place(text: &str) -> Result<Url, Malformed> {
+    let plain = |url: &Url| {
+        is_confidential(url) && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+    };
+    Url::parse(text).ok().filter(plain).ok_or(Malformed("this is an https URL, or an http one on this machine"))
+}
+
+/// Where a pod finds its own token and its cluster's certificates.
+pub const POD: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+const JWKS: &str = "https://kubernetes.default.svc/openid/v1/jwks";
+const API_SERVER: &str = "https://kubernetes.default.svc";
+const OWN_NAMES: [&str; 3] = ["kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

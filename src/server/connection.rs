@@ -1,0 +1,162 @@
+//! A caller's connection, between the socket and the web framework. What was begun and does not come whole in
+//! time ends it, and so does an answer that nobody takes; whoever waits for an answer, or asks nothing for a
+//! while, is let be.
+//!
+//! The framework bounds the first head of a connection and no other.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, HttpRequest, web};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+
+use crate::clock::Deadline;
+
+mod ledger;
+mod lines;
+
+pub(super) use ledger::Ledger;
+
+/// What was agreed on the connection that brought a request.
+#[expect(clippy::expect_used, reason = "`listener` gives each connection its ledger before the first request is read")]
+pub(super) fn ledger(request: &HttpRequest) -> &Ledger {
+    request.conn_data::<Rc<Ledger>>().expect("every connection has a ledger")
+}
+
+/// What serves the connections of one listener. `ending` is done when idle ones have to be closed.
+pub(super) fn listener<E: Future<Output = ()> + 'static>(
+    tls: Option<TlsAcceptor>,
+    ending: impl Fn() -> E + 'static,
+    routes: impl Fn(&mut web::ServiceConfig),
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> {
+    let http = HttpService::build()
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(Duration::ZERO)
+        .client_disconnect_timeout(FAREWELL)
+        .graceful_shutdown_signal(ending)
+        .on_connect_ext(|connection: &Connection, data| {
+            data.insert(Rc::clone(&connection.ledger));
+        })
+        .finish(map_config(App::new().configure(routes), |_| AppConfig::default()));
+    let open = move |socket: TcpStream| {
+        let tls = tls.clone();
+        async move {
+            let peer = socket.peer_addr().ok();
+            Ok((open(socket, tls).await?, Protocol::Http1, peer))
+        }
+    };
+    fn_service(open).and_then(http)
+}
+
+/// Shakes hands where that is done. However many do not finish, others are not held up by it: the framework's
+/// own acceptor takes no more than a few hundred at a time.
+async fn open(socket: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Connection> {
+    socket.set_nodelay(true)?;
+    let Some(tls) = tls else { return Ok(Connection::new(Either::Left(socket), false)) };
+    let stream = timeout(PATIENCE, tls.accept(socket)).await??;
+    Ok(Connection::new(Either::Right(Box::new(stream)), true))
+}
+
+type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// What the framework reads and writes.
+struct Connection {
+    stream: Stream,
+    ledger: Rc<Ledger>,
+    /// By when what was written has to be taken, while it is not.
+    stalled: Option<Deadline>,
+    /// Wakes us no later than something is overdue. It is not taken back when that comes in time, so that a busy
+    /// connection sets one every few seconds at most.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Connection {
+    fn new(stream: Stream, is_tls: bool) -> Self {
+        Self { stream, ledger: Rc::new(Ledger::new(is_tls)), stalled: None, timer: None }
+    }
+
+    /// Hands on how far a write came, and whether the connection has outlived its welcome.
+    fn judge<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+        } else if self.stalled.is_none() {
+            self.stalled = Some(Deadline::after(PATIENCE));
+        }
+        if self.is_overdue(context) {
+            tracing::debug!("a connection is cut: what was begun on it does not end");
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        written
+    }
+
+    /// Whether something is overdue. If not, and something will be, we are woken then.
+    fn is_overdue(&mut self, context: &mut Context<'_>) -> bool {
+        loop {
+            let left = [self.ledger.left(), self.stalled.as_ref().map(Deadline::left)];
+            let Some(left) = left.into_iter().flatten().min() else { return false };
+            if left.is_zero() {
+                return true;
+            }
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(left)));
+            if timer.as_mut().poll(context).is_pending() {
+                return false;
+            }
+            self.timer = None;
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        this.ledger.came(&buffer.filled()[before..]);
+        read
+    }
+}
+
+/// The framework flushes whenever it has done what it could, so that is when to ask what is still owed: a request
+/// that came whole and was answered at once owes nothing by then, and costs neither a look at the clock nor a timer.
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.stream).poll_write(context, bytes) {
+            Poll::Ready(written) => Poll::Ready(written),
+            Poll::Pending => this.judge(Poll::Pending, context),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        this.judge(flushed, context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let shut = Pin::new(&mut this.stream).poll_shutdown(context);
+        this.judge(shut, context)
+    }
+}
+
+/// How long what was begun may take: a handshake, a head, a body that nobody reads, an answer that is taken.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Longer than clients pause between requests; the framework's own five seconds make them reconnect.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long the rest of a body is still taken after an answer that ends the connection, so that the caller can
+/// read the answer.
+const FAREWELL: Duration = Duration::from_secs(1);

@@ -1,0 +1,176 @@
+//! What a caller owes on a connection: the rest of what it began. The stream writes down what came, requests
+//! write down what they took.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use super::PATIENCE;
+use super::lines::Lines;
+use crate::clock::Deadline;
+
+/// The state of one connection, which its stream and its requests share. Requests have their turn one by one.
+pub(in crate::server) struct Ledger {
+    /// Whether it is https.
+    pub(in crate::server) is_tls: bool,
+    owed: Cell<Owed>,
+    turn: Cell<Turn>,
+    lines: Cell<Lines>,
+}
+
+/// What has to come, and by when.
+#[derive(Clone, Copy)]
+enum Owed {
+    Nothing,
+    /// Something, since just now; the clock is read when it is asked for.
+    Begun,
+    By(Deadline),
+}
+
+/// What is being answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Nothing.
+    Nobody,
+    /// A request that has no body.
+    Bare,
+    /// One whose body was not read to its end.
+    Unread,
+    /// One whose body was.
+    Read,
+}
+
+impl Ledger {
+    /// A connection on which a request is awaited.
+    pub(super) fn new(is_tls: bool) -> Self {
+        let (turn, lines) = (Cell::new(Turn::Nobody), Cell::default());
+        Self { is_tls, owed: Cell::new(Owed::Begun), turn, lines }
+    }
+
+    /// These bytes came. While a request is answered nothing is owed: it bounds itself, and so its body.
+    pub(super) fn came(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let mut lines = self.lines.get();
+        lines.read(bytes);
+        self.lines.set(lines);
+        if self.turn.get() == Turn::Nobody && matches!(self.owed.get(), Owed::Nothing) {
+            self.owed.set(Owed::Begun);
+        }
+    }
+
+    /// How long the caller may still take; none when nothing is owed.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let deadline = match self.owed.get() {
+            Owed::Nothing => return None,
+            Owed::Begun => Deadline::after(PATIENCE),
+            Owed::By(deadline) => deadline,
+        };
+        self.owed.set(Owed::By(deadline));
+        Some(deadline.left())
+    }
+
+    /// A head came whole, and its request has its turn.
+    pub(in crate::server) fn begin(&self, has_body: bool) {
+        self.owed.set(Owed::Nothing);
+        self.turn.set(if has_body { Turn::Unread } else { Turn::Bare });
+    }
+
+    /// Its body was read to the end.
+    pub(in crate::server) fn body_is_read(&self) {
+        self.turn.set(Turn::Read);
+    }
+
+    /// Whether a line of its head ended without a carriage return.
+    pub(in crate::server) fn has_bare_line(&self) -> bool {
+        self.lines.get().is_bare(self.turn.get() == Turn::Bare)
+    }
+
+    /// It is answered. Whether the connection must end with that, since nobody knows where the next request begins.
+    pub(in crate::server) fn end(&self) -> bool {
+        let must_end = self.turn.get() == Turn::Unread || self.has_bare_line();
+        let mut lines = self.lines.get();
+        match self.turn.replace(Turn::Nobody) {
+            Turn::Bare => lines.next_head(),
+            Turn::Nobody | Turn::Read | Turn::Unread => lines = Lines::default(),
+        }
+        self.lines.set(lines);
+        self.owed.set(if must_end || !lines.are_whole() { Owed::Begun } else { Owed::Nothing });
+        must_end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    fn open() -> Ledger {
+        Ledger::new(false)
+    }
+
+    /// Asked and answered.
+    fn idle() -> Ledger {
+        let ledger = open();
+        ledger.came(HEAD);
+        ledger.begin(false);
+        assert!(!ledger.end());
+        ledger
+    }
+
+    #[test]
+    fn a_caller_owes_what_it_began() {
+        assert!(open().left().is_some(), "a first request");
+        assert!(idle().left().is_none(), "nothing between requests");
+        let ledger = idle();
+        ledger.came(b"G");
+        let left = ledger.left().unwrap();
+        ledger.came(b"E");
+        assert!(ledger.left().unwrap() <= left, "what goes on gains no time");
+        ledger.came(b"T / HTTP/1.1\r\nHost: a\r\n\r\n");
+        ledger.begin(false);
+        assert!(ledger.left().is_none(), "nothing while it is answered");
+        ledger.came(b"GET /");
+        assert!(ledger.left().is_none(), "whatever comes meanwhile");
+        assert!(!ledger.end());
+        assert!(ledger.left().is_some(), "but that must come whole afterwards");
+    }
+
+    #[test]
+    fn a_body_that_nobody_read_ends_the_connection() {
+        for (is_read, ends) in [(true, false), (false, true)] {
+            let ledger = open();
+            ledger.came(HEAD);
+            ledger.begin(true);
+            ledger.came(b"a=\n");
+            if is_read {
+                ledger.body_is_read();
+            }
+            assert_eq!(ledger.end(), ends);
+            assert_eq!(ledger.left().is_some(), ends);
+        }
+    }
+
+    #[test]
+    fn a_bare_line_feed_ends_the_connection_wherever_a_head_can_be() {
+        for (came, has_body, later, is_bare) in [
+            (&b"GET / HTTP/1.1\nHost: a\r\n\r\n"[..], false, &b""[..], true),
+            (b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\n\n", false, b"", true),
+            (b"GET / HTTP/1.1\r\n\r\n", false, b"POST / HTTP/1.1\n\n", true),
+            (b"POST / HTTP/1.1\nHost: a\r\n\r\n", true, b"", true),
+            (b"POST / HTTP/1.1\r\n\r\na\nb\n", true, b"c\n", false),
+        ] {
+            let ledger = idle();
+            ledger.came(came);
+            ledger.begin(has_body);
+            ledger.came(later);
+            if has_body {
+                ledger.body_is_read();
+            }
+            let told = ledger.has_bare_line();
+            assert_eq!(ledger.end(), is_bare, "{}", String::from_utf8_lossy(came));
+            assert_eq!(told, is_bare, "{}", String::from_utf8_lossy(came));
+        }
+    }
+}
