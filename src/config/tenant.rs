@@ -7,6 +7,7 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 use url::Url;
 
+use super::mistake::Report;
 use super::region;
 use super::secret::Surroundings;
 use super::section::{Section, duration, parsed, text};
@@ -34,6 +35,21 @@ pub struct Tenant {
     pub extra_body: Arc<[(String, String)]>,
     /// The deadline of a whole flight.
     pub timeout: Duration,
+}
+
+/// Notes tenants that are called as another one's id: who asks for that could mean either, and a caller that may
+/// ask in one of them would be let into the other.
+pub fn check_distinct<'a>(tenants: impl Iterator<Item = &'a Arc<Tenant>> + Clone, report: &Report) {
+    for Tenant { tenant, .. } in tenants.clone().map(|tenant| &**tenant) {
+        let Some(name) = &tenant.name else { continue };
+        let is_id = |other: &&policy::Tenant| {
+            other.name != tenant.name && other.name.is_some() && other.id.as_str().eq_ignore_ascii_case(name.as_str())
+        };
+        if let Some(policy::Tenant { name: Some(other), .. }) = tenants.clone().map(|other| &other.tenant).find(is_id) {
+            let problem = format!("its name is the id of tenants.{other}");
+            report.note(format!("tenants.{name}"), problem, "give it another name");
+        }
+    }
 }
 
 /// Reads one tenant. `own` are our own listeners, which are not asked for anything.
