@@ -1,10 +1,9 @@
 //! Recognises the caller behind a request: gathers what connection and headers show, and has a token verified.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use actix_web::http::header::HeaderValue;
 
 use super::Service;
-use crate::caller::peer::{IDENTITY_HEADER, SECRET};
 use crate::caller::{Caller, Peer, Recognition};
 use crate::dialect::Guard;
 use crate::fault::{Fault, Kind};
@@ -16,16 +15,9 @@ pub(super) async fn caller(
     holds_key: bool,
     service: &Service,
 ) -> Result<Caller, Fault> {
-    let header = |name: &HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
-    let peer = Peer {
-        is_loopback: request.peer_addr().is_some_and(|address| address.ip().to_canonical().is_loopback()),
-        user: None,
-        subject: None,
-        identity_header: header(&HeaderName::from_static(IDENTITY_HEADER)),
-        secret: header(&HeaderName::from_static(SECRET)),
-        bearer: header(&AUTHORIZATION).and_then(bearer),
-        holds_key,
-    };
+    let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
+    let is_loopback = request.peer_addr().is_some_and(|address| address.ip().to_canonical().is_loopback());
+    let peer = Peer { is_loopback, holds_key, ..Peer::of_headers(&header) };
     match service.callers.load().recognise(guard, &peer)? {
         Recognition::Known(caller) => Ok(caller),
         Recognition::Token { token, instead } => {
@@ -37,15 +29,7 @@ pub(super) async fn caller(
     }
 }
 
-/// What stands behind the scheme, which is written in any case (RFC 9110, section 11.1).
-fn bearer(shown: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = shown.split_at_checked(BEARER.len())?;
-    scheme.eq_ignore_ascii_case(BEARER).then(|| token.trim_ascii())
-}
-
 /// The configuration has callers proved by service account only together with a cluster.
 fn no_cluster() -> Fault {
     Fault::new(Kind::Internal, "no cluster verifies service accounts", "report this")
 }
-
-const BEARER: &[u8] = b"Bearer ";
