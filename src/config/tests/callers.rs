@@ -172,7 +172,10 @@ const PROOFS: &[(&str, &str)] = &[
     ("{ kind = 'mtls', spiffe_id = 'corp/a' }", "proof.spiffe_id: a SPIFFE id begins with spiffe://. "),
     ("{ kind = 'mtls', dns_name = '' }", "proof.dns_name: the text must not be empty. "),
     ("{ kind = 'mtls', subject = 3 }", "proof.subject: this must be text in quotes. "),
-    ("{ kind = 'mtls', subject = 'CN=a', spife_id = 'spiffe://a' }", "proof.spife_id: the key is unknown. Did you mean 'spiffe_id'"),
+    (
+        "{ kind = 'mtls', subject = 'CN=a', spife_id = 'spiffe://a' }",
+        "proof.spife_id: the key is unknown. Did you mean 'spiffe_id'",
+    ),
     ("{ kind = 'service-account' }", "proof: a service account is known by its namespace or its name"),
     ("{ kind = 'service-account', pod = 'a-*' }", "proof: a service account is known by its namespace or its name"),
     ("{ kind = 'service-account', namespace = '' }", "proof.namespace: the text must not be empty. "),
