@@ -155,7 +155,7 @@ impl Config {
         let own: Vec<SocketAddr> =
             server.listen.iter().map(|listen| listen.address).chain([server.admin_listen]).collect();
         let tenants = tenants(&mut root, surroundings, &own);
-        tenant::check_distinct(tenants.values().flatten(), report);
+        tenant::check_distinct(&tenants, report);
         let read = |(name, section): (String, Option<_>)| identity::read(&name, section?, &tenants, surroundings);
         let named = root.sections("identities");
         if named.is_empty() {

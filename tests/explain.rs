@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "policy/expected.rs"]
+#[expect(dead_code, reason = "what is said of requests is for tests/policy.rs")]
 mod expected;
 mod support;
 

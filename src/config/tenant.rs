@@ -1,5 +1,6 @@
 //! Reads the tenants: directories and the authorities that issue for them.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,13 +40,14 @@ pub struct Tenant {
 
 /// Notes tenants that are called as another one's id: who asks for that could mean either, and a caller that may
 /// ask in one of them would be let into the other.
-pub fn check_distinct<'a>(tenants: impl Iterator<Item = &'a Arc<Tenant>> + Clone, report: &Report) {
-    for Tenant { tenant, .. } in tenants.clone().map(|tenant| &**tenant) {
-        let Some(name) = &tenant.name else { continue };
-        let is_id = |other: &&policy::Tenant| {
-            other.name != tenant.name && other.name.is_some() && other.id.as_str().eq_ignore_ascii_case(name.as_str())
-        };
-        if let Some(policy::Tenant { name: Some(other), .. }) = tenants.clone().map(|other| &other.tenant).find(is_id) {
+pub fn check_distinct(tenants: &HashMap<String, Option<Arc<Tenant>>>, report: &Report) {
+    let known = tenants.values().flatten().filter_map(|one| Some((one.tenant.name.as_ref()?, &one.tenant.id)));
+    let mut known: Vec<(&Name, &TenantId)> = known.collect();
+    known.sort_by_key(|(name, _)| *name);
+    for (name, _) in &known {
+        let is_id =
+            |(other, id): &&(&Name, &TenantId)| other != name && id.as_str().eq_ignore_ascii_case(name.as_str());
+        if let Some((other, _)) = known.iter().find(is_id) {
             let problem = format!("its name is the id of tenants.{other}");
             report.note(format!("tenants.{name}"), problem, "give it another name");
         }
