@@ -149,6 +149,7 @@ fn each_plain_section_tells_its_mistakes() {
         ("[metadata]\nfiel = 'x'", "metadata.fiel: the key is unknown"),
         ("[log]\nlevel = 'loud'", "log.level: a log level is"),
         ("[log]\nformat = 'xml'", "log.format: a log format is"),
+        ("[callers]", "callers: there is none"),
         ("[callers.x]", "callers.x.proof: the key is missing"),
         ("server = 3", "server: this must be a table"),
         ("'server.drain' = '1s'", "server.drain: the key is unknown"),
