@@ -145,8 +145,9 @@ impl Config {
         if root.is_empty("callers") {
             root.note("callers", "there is none", "add a section [callers.NAME], or leave it out to tell none apart");
         }
-        let callers: Vec<Caller> = root.sections("callers").into_iter().filter_map(read).collect();
-        let shown: Vec<Means> = callers.iter().map(|caller| caller.proof.means()).collect();
+        let read: Vec<(Means, Option<Caller>)> = root.sections("callers").into_iter().filter_map(read).collect();
+        let shown: Vec<Means> = read.iter().map(|(means, _)| *means).collect();
+        let callers: Vec<Caller> = read.into_iter().filter_map(|(_, caller)| caller).collect();
         let server = server::read(root.section("server"), surroundings, &shown);
         let serves_arc = server.dialects.iter().any(|dialect| dialect.guard == Guard::KeyFile);
         let mut dialects = root.section("dialects");
@@ -157,6 +158,7 @@ impl Config {
         let own: Vec<SocketAddr> =
             server.listen.iter().map(|listen| listen.address).chain([server.admin_listen]).collect();
         let tenants = tenants(&mut root, surroundings, &own);
+        tenant::check_distinct(&tenants, report);
         let read = |(name, section): (String, Option<_>)| identity::read(&name, section?, &tenants, surroundings);
         let named = root.sections("identities");
         if named.is_empty() {

@@ -140,6 +140,13 @@ impl<'a> Section<'a> {
         Self::new(self.path(key), keys, self.report)
     }
 
+    /// The section under `key`, which must be written; `remedy` says with what.
+    pub fn required_section(&mut self, key: &'static str, remedy: &str) -> Option<Self> {
+        let value = self.required(key, remedy, Ok)?;
+        let keys = plain_table(value).map_err(|malformed| self.note(key, malformed.to_string(), remedy));
+        Some(Self::new(self.path(key), keys.ok()?, self.report))
+    }
+
     /// The values under `key` by their names, in alphabetical order.
     pub fn table(&mut self, key: &'static str) -> Vec<(String, Value)> {
         let mut named: Vec<(String, Value)> = self.or(key, Map::new(), plain_table).into_iter().collect();

@@ -10,6 +10,7 @@ use crate::policy;
 use application::Application;
 use identity::Origin;
 
+mod callers;
 mod kubernetes;
 mod mistakes;
 mod secrets;
