@@ -17,6 +17,7 @@ use crate::dialect::Guard;
 use crate::dialect::instance::Instance;
 use crate::freshness::Windows;
 use crate::name::Malformed;
+use crate::server::Listen;
 use crate::source::host::Address;
 use crate::vend::cache::Bounds;
 
@@ -151,7 +152,7 @@ impl Config {
         dialects.end();
         let instance = metadata::read(root.section("metadata"), surroundings);
         let own: Vec<SocketAddr> =
-            server.listen.iter().map(|listen| listen.address).chain([server.admin_listen]).collect();
+            server.listen.iter().filter_map(Listen::address).chain([server.admin_listen]).collect();
         let tenants = tenants(&mut root, surroundings, &own);
         let read = |(name, section): (String, Option<_>)| identity::read(&name, section?, &tenants, surroundings);
         let named = root.sections("identities");

@@ -211,7 +211,7 @@ fn check_token(golden: &Golden, answer: &Answer) {
 async fn every_recorded_request_gets_what_its_client_needs() {
     let world = world().await;
     let listens = world.server.listens();
-    let (plain, tls) = (listens[0].address, listens[1].address);
+    let [plain, tls] = [0, 1].map(|n| listens[n].address().unwrap());
     let (goldens, hand) = (Golden::all(), world.hand.clone());
     assert!(goldens.len() > 100, "{} files", goldens.len());
     tokio::task::spawn_blocking(move || {

@@ -21,7 +21,7 @@ pub mod reach;
 pub mod shell;
 mod thumbprint;
 
-use reach::{Reach, usual_lines};
+use reach::{Reach, UNREACHABLE, usual_lines};
 use shell::{Setting, Shell};
 
 /// Print the lines that point an SDK at a running service
@@ -67,6 +67,9 @@ impl Env {
             return print(&client::list());
         }
         let mut service = self.service()?;
+        if !service.reach.is_there() {
+            return Err(Failure::new(EX_USAGE, UNREACHABLE));
+        }
         let asked = self.asked(&service)?;
         let client = self.client.as_deref().map(known).transpose()?;
         let dialect = match client {

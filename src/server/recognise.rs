@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
-use super::Service;
+use super::{Service, connection};
 use crate::caller::peer::{IDENTITY_HEADER, SECRET};
 use crate::caller::{Caller, Peer, Recognition};
 use crate::dialect::Guard;
@@ -16,11 +16,15 @@ pub(super) async fn caller(
     holds_key: bool,
     service: &Service,
 ) -> Result<Caller, Fault> {
+    let link = &connection::ledger(request).link;
+    if link.has_ended(&service.clock) {
+        return Err(ended());
+    }
     let header = |name: &HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
     let peer = Peer {
         is_loopback: request.peer_addr().is_some_and(|address| address.ip().to_canonical().is_loopback()),
-        user: None,
-        subject: None,
+        user: link.user(),
+        subject: link.subject(),
         identity_header: header(&HeaderName::from_static(IDENTITY_HEADER)),
         secret: header(&HeaderName::from_static(SECRET)),
         bearer: header(&AUTHORIZATION).and_then(bearer),
@@ -41,6 +45,12 @@ pub(super) async fn caller(
 fn bearer(shown: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = shown.split_at_checked(BEARER.len())?;
     scheme.eq_ignore_ascii_case(BEARER).then(|| token.trim_ascii())
+}
+
+/// A connection may live longer than the certificate that it was opened with.
+fn ended() -> Fault {
+    let remedy = "connect again, with a certificate that is good now";
+    Fault::new(Kind::Unauthenticated, "the client certificate of this connection has ended", remedy)
 }
 
 /// The configuration has callers proved by service account only together with a cluster.

@@ -42,9 +42,11 @@ impl From<Fault> for Astray {
 pub(super) fn of<'a>(request: &HttpRequest, ledger: &Ledger, service: &'a Service) -> Result<Route<'a>, Astray> {
     head::check(request.headers(), ledger)?;
     refuse_own(request, &service.mark)?;
-    check_host(request, &service.hosts)?;
+    if ledger.link.user().is_none() {
+        check_host(request, &service.hosts)?;
+    }
     let path = plain(request.path());
-    let is_here = |dialect: &&Dialect| dialect.paths.contains(&&*path) && (ledger.is_tls || !dialect.needs_tls);
+    let is_here = |dialect: &&Dialect| dialect.paths.contains(&&*path) && (ledger.link.is_tls() || !dialect.needs_tls);
     let here = || service.dialects.iter().copied().filter(is_here);
     let mut fitting = here().filter(|dialect| takes(dialect, request.method().as_str()));
     match (fitting.next(), fitting.next()) {

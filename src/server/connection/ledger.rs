@@ -4,14 +4,14 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::PATIENCE;
 use super::lines::Lines;
+use super::{Link, PATIENCE};
 use crate::clock::Deadline;
 
 /// The state of one connection, which its stream and its requests share. Requests have their turn one by one.
 pub(in crate::server) struct Ledger {
-    /// Whether it is https.
-    pub(in crate::server) is_tls: bool,
+    /// What it tells of its other end.
+    pub(in crate::server) link: Link,
     owed: Cell<Owed>,
     turn: Cell<Turn>,
     lines: Cell<Lines>,
@@ -41,9 +41,9 @@ enum Turn {
 
 impl Ledger {
     /// A connection on which a request is awaited.
-    pub(super) fn new(is_tls: bool) -> Self {
+    pub(super) fn new(link: Link) -> Self {
         let (turn, lines) = (Cell::new(Turn::Nobody), Cell::default());
-        Self { is_tls, owed: Cell::new(Owed::Begun), turn, lines }
+        Self { link, owed: Cell::new(Owed::Begun), turn, lines }
     }
 
     /// These bytes came. While a request is answered nothing is owed: it bounds itself, and so its body.
@@ -107,7 +107,7 @@ mod tests {
     const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
     fn open() -> Ledger {
-        Ledger::new(false)
+        Ledger::new(Link::Plain)
     }
 
     /// Asked and answered.
