@@ -112,6 +112,9 @@ impl App {
         if let Some(audit) = &audit {
             audit.settle_forever(self.clock.clone());
         }
+        if let Some(keys) = &self.keys {
+            tokio::spawn(Arc::clone(keys).sweep_forever(self.clock.clone()));
+        }
         Server::start(&settings, |tokens: &[SocketAddr], admin: &[SocketAddr]| Service {
             dialects: self.dialects,
             hosts: Hosts::new(tokens, &self.hosts),

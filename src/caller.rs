@@ -265,7 +265,7 @@ fn no_key() -> Fault {
     Fault::new(
         Kind::Unauthenticated,
         "the content of the key file is missing or wrong",
-        "send it as 'Authorization: Basic' from the file that WWW-Authenticate names, within a minute and once",
+        "send it as 'Authorization: Basic' from the file that this answer's WWW-Authenticate names, within a minute and once",
     )
 }
 

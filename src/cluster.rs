@@ -77,7 +77,7 @@ impl Cluster {
     /// its key is unknown and the keys, or the API server, cannot be asked. No text of a fault repeats the token.
     pub async fn verify(&self, token: &str) -> Result<Arc<ServiceAccount>, Fault> {
         let now = self.clock.now();
-        self.memory.recall(token, now, self.prove(token, now)).await
+        self.memory.recall(token, now, || self.prove(token, now)).await
     }
 
     async fn prove(&self, token: &str, now: Timestamp) -> Result<Told, Fault> {

@@ -150,7 +150,8 @@ impl Config {
         let mut dialects = root.section("dialects");
         let key_dir = arc::key_dir(dialects.section("arc"), serves_arc, surroundings);
         dialects.end();
-        let instance = metadata::read(root.section("metadata"), surroundings);
+        let has_pages = server.dialects.iter().any(|dialect| dialect.has_pages);
+        let instance = metadata::read(root.section("metadata"), has_pages, surroundings);
         let own: Vec<SocketAddr> =
             server.listen.iter().filter_map(Listen::address).chain([server.admin_listen]).collect();
         let tenants = tenants(&mut root, surroundings, &own);
@@ -169,6 +170,7 @@ impl Config {
         let host = needs_host.then(|| host::address(surroundings, &own, report)).flatten();
         let (in_cluster, section) = (root.has("kubernetes"), root.section("kubernetes"));
         let kubernetes = in_cluster.then(|| kubernetes::read(section, surroundings, Path::new(POD))).flatten();
+        check_cluster(&root, in_cluster, shown.contains(&Means::ServiceAccount));
         let (windows, refresh_rate) = freshness(root.section("freshness"));
         let bounds = cache(root.section("cache"));
         let (log, audit) = log(root.section("log"), surroundings);
@@ -188,6 +190,18 @@ impl Config {
             audit,
             warnings: Vec::new(),
         }
+    }
+}
+
+/// Service accounts are verified by their cluster, and nothing else is.
+fn check_cluster(root: &Section<'_>, is_there: bool, is_needed: bool) {
+    if is_needed && !is_there {
+        let problem = "a caller is proved by its service account, and nothing says of which cluster";
+        root.note("kubernetes", problem, "add a section [kubernetes] with 'issuer' and 'audience'");
+    }
+    if is_there && !is_needed {
+        let remedy = "give a caller proof = { kind = \"service-account\", ... }, or remove the section";
+        root.warn("kubernetes", "no caller is proved by its service account", remedy);
     }
 }
 

@@ -14,6 +14,8 @@ pub mod instance;
 pub mod page;
 mod parameters;
 pub mod reply;
+pub mod route;
+mod spelling;
 pub mod table;
 
 pub use envelope::Envelope;
@@ -166,7 +168,7 @@ impl Dialect {
     /// # Errors
     /// The caller's fault: the guard's first, then the version's, then a parameter's.
     pub fn read(&self, request: &Request<'_>) -> Result<Ask, Fault> {
-        self.guard.check(request)?;
+        self.guard.check(request.header)?;
         let parameters = Parameters::parse(request.query, request.form);
         self.version.check(parameters.one("api-version")?)?;
         let resource = parameters.one("resource")?.ok_or_else(|| {
@@ -199,18 +201,33 @@ impl Dialect {
 }
 
 impl Guard {
-    fn check(self, request: &Request<'_>) -> Result<(), Fault> {
+    /// What a request shows of its caller, if it shows anything.
+    #[must_use]
+    pub fn shown<'a>(self, header: &Header<'a>) -> Option<&'a [u8]> {
+        match self {
+            Self::HeaderSecret(name) => header(name),
+            Self::KeyFile => basic(header("authorization")?),
+            Self::Metadata => None,
+        }
+    }
+
+    /// Whether the headers hold what it demands of them, a secret or a key aside, which `caller` looks at.
+    /// Nothing else of a request has to be there for that.
+    ///
+    /// # Errors
+    /// The caller's fault: the request was forwarded, or `Metadata: true` is missing.
+    pub fn check(self, header: &Header<'_>) -> Result<(), Fault> {
         if self.needs_secret() {
             return Ok(());
         }
-        if FORWARDED.iter().any(|header| (request.header)(header).is_some()) {
+        if FORWARDED.iter().any(|name| header(name).is_some()) {
             return Err(Fault::new(
                 Kind::AccessDenied,
                 "a request that was forwarded (X-Forwarded-For, Forwarded, Via) is refused",
                 "ask from the workload itself, not through a proxy; set NO_PROXY for this host",
             ));
         }
-        match (request.header)("metadata") {
+        match header("metadata") {
             Some(value) if value.trim_ascii().eq_ignore_ascii_case(b"true") => Ok(()),
             _ => Err(Fault::new(
                 Kind::InvalidRequest,
@@ -257,6 +274,13 @@ fn is_version(text: &str) -> bool {
 pub fn client_request_id<'a>(header: &Header<'a>) -> Option<&'a str> {
     let shown = header("x-ms-client-request-id").or_else(|| header("client-request-id"))?;
     std::str::from_utf8(shown).ok().filter(|id| is_guid(id))
+}
+
+/// What is shown behind the scheme `Basic`, whose case means nothing (RFC 9110, section 11.1). It is the content of the
+/// key file as it is, and not in base64.
+fn basic(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, shown) = authorization.split_at_checked(b"basic ".len())?;
+    scheme.eq_ignore_ascii_case(b"basic ").then(|| shown.trim_ascii_start())
 }
 
 /// What proxies add.

@@ -13,6 +13,22 @@ use subtle::ConstantTimeEq;
 use url::form_urlencoded::byte_serialize;
 
 /// A secret in memory. `expose` is the only way to its text, so uses of it can be searched for.
+///
+/// Two of them are not compared with `==`, which ends at the first byte that differs and so tells by its time how much
+/// of a guess is right; [`Secret::matches`] is there for that.
+///
+/// ```
+/// let secret = bursar::secret::Secret::from("hunter2".to_owned());
+/// assert!(secret.matches(b"hunter2"));
+/// ```
+/// ```compile_fail,E0369
+/// let secret = bursar::secret::Secret::from("hunter2".to_owned());
+/// assert!(secret == secret.clone());
+/// ```
+/// ```compile_fail,E0277
+/// let secret = bursar::secret::Secret::from("hunter2".to_owned());
+/// assert!("hunter2" == secret);
+/// ```
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
@@ -35,6 +51,12 @@ impl Secret {
     #[must_use]
     pub fn imprint(&self) -> Imprint {
         Imprint::of(self.expose().as_bytes())
+    }
+
+    /// The last of `held` that `shown` is. Every one is looked at, so that time does not tell which it was.
+    pub fn position<'a>(held: impl IntoIterator<Item = &'a Self>, shown: &[u8]) -> Option<usize> {
+        let looked_at = held.into_iter().enumerate();
+        looked_at.fold(None, |found, (n, secret)| secret.matches(shown).then_some(n).or(found))
     }
 
     /// Whether words that come from elsewhere repeat this secret: as it is, in a form, percent-encoded however
@@ -137,6 +159,17 @@ mod tests {
         for other in [&b""[..], b"hunter", b"hunter22", b"Hunter2"] {
             assert!(!secret.matches(other));
         }
+    }
+
+    #[test]
+    fn every_secret_is_looked_at_whichever_it_is() {
+        let held = ["old", "new", "new", "next"].map(|text| Secret::from(text.to_owned()));
+        for (shown, expected) in [("old", Some(0)), ("new", Some(2)), ("next", Some(3)), ("none", None), ("", None)] {
+            let mut looked_at = 0;
+            let found = Secret::position(held.iter().inspect(|_| looked_at += 1), shown.as_bytes());
+            assert_eq!((found, looked_at), (expected, held.len()), "{shown:?}");
+        }
+        assert_eq!(Secret::position([], b"old"), None);
     }
 
     #[test]

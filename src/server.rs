@@ -84,19 +84,11 @@ pub struct Service {
 }
 
 impl Service {
-    /// Makes a key file, which goes away by itself.
+    /// Makes a key file.
     fn challenge(&self) -> Result<PathBuf, Fault> {
         let keys =
             self.keys.as_ref().ok_or_else(|| Fault::new(Kind::Internal, "there are no key files", "report this"))?;
-        let path = keys.issue(self.clock.now())?;
-        let (keys, clock) = (Arc::downgrade(keys), self.clock.clone());
-        tokio::spawn(async move {
-            tokio::time::sleep(keys::LIFE).await;
-            if let Some(keys) = keys.upgrade() {
-                keys.sweep(clock.now());
-            }
-        });
-        Ok(path)
+        keys.issue(self.clock.now())
     }
 
     /// Takes the key that was shown.

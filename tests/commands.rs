@@ -1,18 +1,12 @@
 //! The commands, as a person at a shell meets them.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
-use std::process::{Command, Output};
+use std::process::Command;
 
 use support::{
-    HEADER, Process, SECRET, TWO_IDENTITIES, bursar, client, directory, run, start_serve, start_sts, write_config,
+    Process, SECRET, TWO_IDENTITIES, bursar, client, directory, out, run, start_serve, start_sts, write_config,
 };
-
-fn out(output: &Output) -> (i32, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dev_prints_what_works_when_pasted() {
@@ -176,136 +170,6 @@ fn check_tells_all_mistakes_on_stdout() {
         code == 64 && stdout.starts_with("BURSAR__SERVER__DRAIN: ") && stdout.contains(expected),
         "{code} {stdout}"
     );
-}
-
-#[test]
-fn env_prints_lines_that_a_shell_understands() {
-    let directory = directory();
-    let config = TWO_IDENTITIES.replace("\"127.0.0.1:0\"]", "\"127.0.0.1:5151\"]");
-    let config = write_config(directory.path(), &config, "https://login.microsoftonline.com");
-    let config = config.to_str().unwrap();
-    let (code, bash, _) = out(&run(&["env", "--config", config]));
-    assert!(code == 0 && !bash.contains(HEADER), "the secret is read when the line runs:\n{bash}");
-    let script = format!("{bash}\necho \"$IDENTITY_ENDPOINT $IDENTITY_HEADER $AZURE_POD_IDENTITY_AUTHORITY_HOST\"");
-    let mut shell = Command::new("bash");
-    let shell = shell.args(["-c", &script]).env_remove("AZURE_POD_IDENTITY_AUTHORITY_HOST");
-    let (_, echoed, _) = out(&shell.output().unwrap());
-    assert_eq!(echoed.trim(), format!("http://127.0.0.1:5151/msi/token {HEADER}"), "the pair goes alone");
-    assert!(bash.contains("\n# export AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:5151\n"), "{bash}");
-    for shell in ["sh", "zsh"] {
-        assert_eq!(out(&run(&["env", config, "--shell", shell])).1, bash);
-    }
-    let (_, dotenv, _) = out(&run(&["env", "--config", config, "--shell", "dotenv"]));
-    assert!(dotenv.contains(&format!("IDENTITY_HEADER={HEADER}\n")), "{dotenv}");
-    let (_, dev, _) = out(&run(&["env"]));
-    assert!(dev.contains("export IDENTITY_ENDPOINT=http://127.0.0.1:4141/msi/token"), "{dev}");
-}
-
-/// `bursar dev` on free ports, and the addresses of its listeners, without TLS and with it.
-async fn dev_with_tls() -> (Process, String, String) {
-    let listen = ["--listen", "127.0.0.1:0", "--listen", "https://127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-    let mut dev = Process::start(bursar().arg("dev").args(listen));
-    let mut text = String::new();
-    while !text.contains("curl ") {
-        text += &dev.line();
-    }
-    let line = text.lines().find(|line| line.trim().starts_with("tokens ")).unwrap();
-    let urls: Vec<&str> = line.split_whitespace().skip(1).collect();
-    let plain = urls[0].strip_prefix("http://").unwrap().to_owned();
-    assert!(text.contains(&format!("bursar env --listen {plain} --listen {} --client NAME", urls[1])), "{text}");
-    (dev, plain, urls[1].to_owned())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn env_prints_the_thumbprint_of_the_certificate_that_is_shown() {
-    let (_dev, plain, tls) = dev_with_tls().await;
-    let http = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).tls_info(true).build();
-    let answer = http.unwrap().get(&tls).send().await.unwrap();
-    let leaf = answer.extensions().get::<reqwest::tls::TlsInfo>().unwrap().peer_certificate().unwrap().to_vec();
-    let args = ["env", "--listen", &plain, "--listen", &tls, "--shell", "dotenv", "--dialect", "service-fabric"];
-    let (code, stdout, stderr) = out(&run(&args));
-    let expected = [
-        format!("IDENTITY_ENDPOINT={tls}/fabric/token"),
-        "IDENTITY_HEADER=bursar-dev-header".to_owned(),
-        format!("IDENTITY_SERVER_THUMBPRINT={}", bursar::server::tls::thumbprint(&leaf)),
-    ];
-    assert_eq!(
-        (code, stdout.lines().collect::<Vec<_>>()),
-        (0, expected.iter().map(String::as_str).collect()),
-        "{stderr}"
-    );
-    // Where nothing listens there is no certificate, and with one in the configuration nobody is asked.
-    let (code, _, stderr) = out(&run(&["env", "--listen", "https://127.0.0.1:1", "--dialect", "service-fabric"]));
-    assert!(code == 69 && stderr.contains("start the service"), "{code} {stderr}");
-    let directory = directory();
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
-    std::fs::write(directory.path().join("cert.pem"), certificate.pem()).unwrap();
-    std::fs::write(directory.path().join("key.pem"), key.serialize_pem()).unwrap();
-    let listen =
-        "\"https://127.0.0.1:1\"]\ntls = { cert = \"cert.pem\", key = \"key.pem\" }\ndialects = [\"service-fabric\"]";
-    let config = TWO_IDENTITIES.replace("\"127.0.0.1:0\"]", listen);
-    let config = write_config(directory.path(), &config, "https://login.microsoftonline.com");
-    let (code, stdout, stderr) = out(&run(&["env", config.to_str().unwrap(), "--client", "azure-identity-python"]));
-    let line = format!("export IDENTITY_SERVER_THUMBPRINT={}\n", bursar::server::tls::thumbprint(certificate.der()));
-    assert!(code == 0 && stdout.contains(&line), "{stdout}{stderr}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_env_prints_for_a_client_works_in_a_shell_full_of_strays() {
-    let (_dev, plain, tls) = dev_with_tls().await;
-    let env = format!("\"$BURSAR\" env --listen {plain} --listen {tls} --client");
-    let script = format!(
-        "eval \"$({env} azure-identity-python)\"
-echo \"${{MSI_ENDPOINT-none}} ${{IMDS_ENDPOINT-none}} ${{AZURE_FEDERATED_TOKEN_FILE-none}} $NO_PROXY\"
-curl -sSf -H \"X-IDENTITY-HEADER: $IDENTITY_HEADER\" \"$IDENTITY_ENDPOINT?api-version=2019-08-01&resource=r\"
-echo
-eval \"$({env} terraform)\"
-echo $ARM_USE_MSI
-curl -sSf -H 'Metadata: true' \"$ARM_MSI_ENDPOINT?api-version=2018-02-01&resource=r\""
-    );
-    let mut shell = Command::new("bash");
-    shell
-        .args(["-c", &script])
-        .env("BURSAR", env!("CARGO_BIN_EXE_bursar"))
-        .env("NO_PROXY", ".corp")
-        .env_remove("no_proxy");
-    shell.envs([("MSI_ENDPOINT", "stray"), ("IMDS_ENDPOINT", "stray"), ("AZURE_FEDERATED_TOKEN_FILE", "stray")]);
-    let (code, stdout, stderr) = out(&shell.output().unwrap());
-    let lines: Vec<&str> = stdout.lines().collect();
-    assert!(code == 0 && lines.len() == 4, "{stdout}{stderr}");
-    assert_eq!(lines[0], "none none none 127.0.0.1,localhost,169.254.169.254,.corp");
-    assert_eq!(lines[2], "true");
-    assert!([lines[1], lines[3]].iter().all(|line| line.contains("\"access_token\":\"ey")), "{stdout}");
-}
-
-#[test]
-fn env_knows_its_dialects_and_clients() {
-    let directory = directory();
-    let config = write_config(directory.path(), TWO_IDENTITIES, "https://login.microsoftonline.com");
-    let config = config.to_str().unwrap();
-    let (code, list, _) = out(&run(&["env", "--client", "list"]));
-    assert!(code == 0 && list.lines().any(|line| line.starts_with("terraform ")), "{list}");
-    for (args, code, told) in [
-        (&["--client", "nobody"][..], 64, "vault-agent"),
-        (&["--dialect", "nothing"], 64, "app-service-2017"),
-        (&["--dialect", "native"], 64, "no variable points an SDK at native"),
-        (&["--client", "azidentity", "--dialect", "imds"], 64, "does not speak imds"),
-        (&["--listen", "nowhere"], 64, "such as 127.0.0.1:4141"),
-    ] {
-        let (got, stdout, stderr) = out(&run(&[&["env"], args].concat()));
-        assert!(got == code && stdout.is_empty() && stderr.contains(told), "{args:?}: {got} {stdout}{stderr}");
-    }
-    let (code, _, stderr) = out(&run(&["env", config, "--dialect", "arc"]));
-    assert!(code == 64 && stderr.contains("arc is not served"), "{stderr}");
-    let (code, _, stderr) = out(&run(&["env", config, "--client", "go-autorest"]));
-    assert!(code == 64 && stderr.contains("speaks cloud-shell; add one of them"), "{stderr}");
-    let (code, _, stderr) = out(&run(&["env", config, "--listen", "127.0.0.1:1"]));
-    assert!(code == 64 && stderr.contains("cannot be used with"), "{stderr}");
-    let (code, imds, _) = out(&run(&["env", "--dialect", "imds"]));
-    assert_eq!((code, imds.as_str()), (0, "export AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:4141\n"));
-    let (_, packer, _) = out(&run(&["env", "--client", "packer"]));
-    assert!(packer.contains("\n# needs 169.254.169.254"), "{packer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -194,6 +194,23 @@ async fn idle_connections_leave_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn idle_connections_hold_up_no_end() {
+    let (world, doors) = world_with_doors("").await;
+    let mut idle = Vec::new();
+    for door in &doors {
+        let mut line = door.open().await;
+        assert_eq!(statuses(&ask(&mut *line, LOST).await), [404], "{}", door.name);
+        idle.push((door.name, line));
+    }
+    let watch = Stopwatch::start();
+    world.server.shutdown().await;
+    assert!(watch.elapsed() < Duration::from_secs(4), "the end took {:?}", watch.elapsed());
+    for (name, mut line) in idle {
+        assert!(ended_within(&mut *line, Duration::from_secs(1)).await, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_idle_connections_leave_room() {
     let directory = support::directory();
     let (_sts, announcement) = support::start_sts(&[]);

@@ -5,13 +5,13 @@ mod support;
 
 use std::time::Duration;
 
+use bursar::dialect::table::{DIALECTS, names};
+use bursar::dialect::{Dialect, Guard, Method, Version};
 use reqwest::StatusCode;
 use serde_json::Value;
-use support::{APP, HEADER, Reply, TWO_IDENTITIES, World};
+use support::{APP, APP_OBJECT, HEADER, OTHER_APP, Reply, TWO_IDENTITIES, World};
 
 const VAULT: &str = "resource=https%3A%2F%2Fvault.azure.net";
-const ALL: &str =
-    r#"dialects = ["native", "imds", "app-service", "app-service-2017", "cloud-shell", "arc", "service-fabric"]"#;
 
 /// A service that speaks every dialect, also over TLS.
 async fn world() -> World {
@@ -19,7 +19,8 @@ async fn world() -> World {
     std::fs::create_dir(directory.path().join("keys")).unwrap();
     let listen = "listen = [\"127.0.0.1:0\"]\n";
     assert!(TWO_IDENTITIES.contains(listen));
-    let all = format!("listen = [\"127.0.0.1:0\", \"https://127.0.0.1:0\"]\n{ALL}\n");
+    let every: Vec<&str> = names().collect();
+    let all = format!("listen = [\"127.0.0.1:0\", \"https://127.0.0.1:0\"]\ndialects = {every:?}\n");
     let config = TWO_IDENTITIES.replacen(listen, &all, 1).replacen(
         "[tenants.one]",
         "[dialects.arc]\nkey_dir = \"keys\"\n\n[tenants.one]",
@@ -36,6 +37,134 @@ async fn get(world: &World, target: &str, headers: &[(&str, &str)]) -> Reply {
 async fn post(world: &World, target: &str, body: &'static str) -> Reply {
     let url = format!("{}{target}", world.tokens());
     world.send(world.http.post(url).header("Metadata", "true").body(body)).await
+}
+
+/// Where a row of the table is asked, and by whom: its listener's scheme and address, and a client that trusts it.
+fn at(world: &World, row: &Dialect) -> (String, reqwest::Client) {
+    let listens = world.server.listens();
+    let listen = listens.iter().find(|listen| listen.is_tls() == row.needs_tls).unwrap();
+    let http = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().unwrap();
+    (if row.needs_tls { listen.to_string() } else { format!("http://{listen}") }, http)
+}
+
+/// Asks as the row says, with what its guard demands, for the vault and with further parameters.
+async fn ask(world: &World, row: &Dialect, path: &str, method: Method, parameters: &str) -> Reply {
+    let (base, http) = at(world, row);
+    let version = match row.version {
+        Version::From(version) | Version::Only(version) => format!("api-version={version}"),
+        Version::Optional => String::new(),
+    };
+    let (url, parameters) = (format!("{base}{path}?{version}"), format!("{VAULT}&{parameters}"));
+    let request = || match method {
+        Method::Get => http.get(format!("{url}&{parameters}")),
+        Method::Post => http.post(&url).body(parameters.clone()),
+    };
+    let request = match row.guard {
+        Guard::HeaderSecret(name) => request().header(name, HEADER),
+        Guard::Metadata => request().header("Metadata", "true"),
+        Guard::KeyFile => {
+            let challenged = world.send(request().header("Metadata", "true")).await;
+            // A mistake in the parameters is told before a key is asked for.
+            let Some(challenge) = challenged.headers.get("www-authenticate") else { return challenged };
+            let path = challenge.to_str().unwrap().strip_prefix("Basic realm=").unwrap();
+            let key = format!("Basic {}", std::fs::read_to_string(path).unwrap());
+            request().header("Metadata", "true").header("Authorization", key)
+        }
+    };
+    world.send(request).await
+}
+
+/// Every way to ask there is: row, path and method.
+fn ways() -> impl Iterator<Item = (&'static Dialect, &'static str, Method)> {
+    let paths = DIALECTS.iter().flat_map(|row| row.paths.iter().map(move |path| (row, *path)));
+    let ways = paths.flat_map(|(row, path)| row.methods.iter().map(move |method| (row, path, *method)));
+    // A GET of that path is for IMDS where both are served.
+    ways.filter(|(row, path, method)| row.name != "cloud-shell" || row.paths[0] == *path || *method == Method::Post)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_dialect_pays_out_by_any_selector_and_refuses_two() {
+    let world = world().await;
+    for (row, path, method) in ways() {
+        let asked = format!("{} {} {path}", row.name, method.as_str());
+        for (parameters, client_id) in [
+            ("authority=x&bypass_cache=true&xms_cc=cp1&foo=b&resourceGroup=rg&id=7", APP),
+            (&format!("client_id={OTHER_APP}"), OTHER_APP),
+            (&format!("objectid={APP_OBJECT}"), APP),
+            ("mi_res_id=/subscriptions/s/FIRST", APP),
+        ] {
+            let reply = ask(&world, row, path, method, parameters).await;
+            assert!(!reply.token().is_empty(), "{asked} {parameters}");
+            assert_eq!(reply.body["client_id"], client_id, "{asked} {parameters}");
+        }
+        let nobody = ask(&world, row, path, method, "objectid=nobody").await;
+        assert!(nobody.status == 400 && nobody.body.to_string().contains("Identity not found"), "{asked} {nobody:?}");
+        let two = ask(&world, row, path, method, &format!("client_id={APP}&object_id={APP_OBJECT}")).await;
+        assert_eq!(two.status, 400, "{asked} {two:?}");
+        assert!(two.body.to_string().contains("in two different ways"), "{asked} {two:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_points_nearly_at_an_identity_is_never_the_default_one() {
+    let world = world().await;
+    for (row, path, method) in ways() {
+        for (name, told) in [
+            ("CLIENT_ID", "'client_id'"),
+            ("clientId", "'client_id'"),
+            ("ClientID", "'client_id'"),
+            ("client_id%5B%5D", "'client_id'"),
+            ("object-id", "'object_id'"),
+            ("principal-id", "'object_id'"),
+            ("resourceId", "'msi_res_id'"),
+            ("Mi_Res_Id", "'msi_res_id'"),
+            ("Identity", if row.is_native { "'identity'" } else { "native" }),
+            ("tenant_id", if row.is_native { "'tenant'" } else { "native" }),
+        ] {
+            let reply = ask(&world, row, path, method, &format!("{name}={OTHER_APP}")).await;
+            let is_told = reply.status == 400 && reply.body.to_string().contains(told);
+            assert!(is_told, "{} {} {path} {name}: {reply:?}", row.name, method.as_str());
+        }
+        for parameter in ["identity=second", "tenant=two"] {
+            let reply = ask(&world, row, path, method, parameter).await;
+            let expected = if row.is_native { 200 } else { 400 };
+            assert_eq!(reply.status, expected, "{} {parameter}: {reply:?}", row.name);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_path_tells_its_methods_before_its_guard() {
+    let world = world().await;
+    for row in DIALECTS {
+        let (base, http) = at(&world, row);
+        for path in row.paths {
+            let there = DIALECTS.iter().filter(|other| other.paths.contains(path));
+            let mut methods: Vec<&str> = there.flat_map(|row| row.methods).map(|method| method.as_str()).collect();
+            methods.sort_unstable();
+            methods.dedup();
+            for method in ["HEAD", "OPTIONS", "PUT"] {
+                let request = http.request(method.parse().unwrap(), format!("{base}{path}?{VAULT}"));
+                let reply = world.send(request).await;
+                let allow = reply.headers["allow"].to_str().unwrap();
+                assert_eq!((reply.status, allow), (405, &*methods.join(", ")), "{method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_served_does_not_depend_on_the_order_in_the_configuration() {
+    let served = |dialects: &str| TWO_IDENTITIES.replace("workers = 2", &format!("dialects = {dialects}"));
+    let shared = "/metadata/identity/oauth2/token?resource=r";
+    for dialects in [r#"["imds", "cloud-shell"]"#, r#"["cloud-shell", "imds", "cloud-shell", "imds"]"#] {
+        let world = World::with(&served(dialects)).await;
+        let reply = world.ask(shared).await;
+        assert!(
+            reply.status == 400 && reply.description().contains("'api-version' is missing"),
+            "{dialects} {reply:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,17 +230,22 @@ async fn arc_challenges_with_a_file_that_serves_once() {
     assert_eq!(ask(&[]).await.status, 400, "Metadata: true comes first");
     let path = challenge(&ask(&[("Metadata", "true")]).await);
     assert!(path.ends_with(".key"), "{path}");
-    let key = format!("Basic {}", std::fs::read_to_string(&path).unwrap());
-    let reply = ask(&[("Metadata", "true"), ("Authorization", "Basic wrong")]).await;
-    assert!(reply.status == 401 && reply.headers.get("www-authenticate").is_none(), "no second chance: {reply:?}");
+    let key = format!("bAsIc  {}", std::fs::read_to_string(&path).unwrap());
     world.break_sts(support::on_token(serde_json::json!({ "status": 503, "times": 2 }))).await;
     let reply = ask(&[("Metadata", "true"), ("Authorization", &key)]).await;
     assert_eq!(reply.status, 503, "clients repeat it with the same key: {reply:?}");
     world.hand.advance(Duration::from_secs(5));
     let reply = ask(&[("Metadata", "true"), ("Authorization", &key)]).await;
     assert_eq!((reply.token().is_empty(), reply.body["client_id"].as_str()), (false, Some(APP)));
-    assert_eq!(ask(&[("Metadata", "true"), ("Authorization", &key)]).await.status, 401);
-    assert!(!std::path::Path::new(&path).exists());
+    // azure-identity for Python sends the key of its last request along, and goes by the new challenge.
+    let next = challenge(&ask(&[("Metadata", "true"), ("Authorization", &key)]).await);
+    assert!(!std::path::Path::new(&path).exists() && next != path);
+    let key = format!("Basic {}", std::fs::read_to_string(&next).unwrap());
+    ask(&[("Metadata", "true"), ("Authorization", &key)]).await.token();
+    for wrong in ["", "Basic", "Basic wrong", "Bearer wrong", "Basicwrong", "\u{e9}"] {
+        let reply = ask(&[("Metadata", "true"), ("Authorization", wrong)]).await;
+        assert!(std::path::Path::new(&challenge(&reply)).exists(), "{wrong:?}");
+    }
 
     let late = challenge(&ask(&[("Metadata", "true")]).await);
     let key = format!("Basic {}", std::fs::read_to_string(&late).unwrap());
@@ -138,7 +272,11 @@ async fn service_fabric_is_served_over_tls_alone() {
     reply.token();
     let reply = world.send(http.get(&url).header("Secret", "wrong")).await;
     assert_eq!((reply.status, &reply.body["error"]["code"]), (401, &Value::from("SecretHeaderNotFound")));
-    assert_eq!(get(&world, &target, &[("Secret", HEADER)]).await.status, StatusCode::NOT_FOUND);
+    let plain = get(&world, &target, &[("Secret", HEADER)]).await;
+    assert_eq!(plain.status, StatusCode::NOT_FOUND);
+    assert!(plain.description().contains("over https alone"), "{plain:?}");
+    let lost = world.ask("/nowhere").await;
+    assert!(lost.description().contains("/arc/token") && !lost.description().contains("/fabric/token"), "{lost:?}");
     // The others are served there too.
     world.send(http.get(format!("{tls}/token?{VAULT}")).header("Metadata", "true")).await.token();
 }
@@ -168,20 +306,6 @@ fn what_a_dialect_needs_has_to_be_there() {
         let shown = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.code() == Some(64) && shown.contains(told), "{shown}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_does_not_come_is_not_waited_for() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let world = world().await;
-    let mut socket = tokio::net::TcpStream::connect(world.server.token_addresses()[0]).await.unwrap();
-    let head =
-        "POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\nContent-Length: 100\r\n\r\nresource=r";
-    socket.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = [0; 512];
-    let read = tokio::time::timeout(Duration::from_secs(8), socket.read(&mut answer)).await.unwrap().unwrap();
-    let answer = String::from_utf8_lossy(&answer[..read]);
-    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("the body does not come"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,4 @@
 //! What the pages under docs/ say of the code is true where a program can tell.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::Path;

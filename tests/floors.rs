@@ -87,6 +87,47 @@ fn words_and_rules_do_no_io() {
     }
 }
 
+/// A comparison that ends at the first difference tells by its time how much of a guess is right. A secret has no `==`
+/// of its own (`src/secret.rs` proves it), so that it takes its text to make that mistake.
+#[test]
+fn the_text_of_a_secret_is_compared_nowhere() {
+    let mut exposed = 0;
+    for (file, _, _) in files() {
+        let code = code(&file);
+        for statement in code.split([';', '{', '}']).filter(|statement| statement.contains(".expose()")) {
+            exposed += 1;
+            for word in ["==", "!=", ".eq(", ".ne(", ".cmp(", ".contains(", "starts_with(", "ends_with(", "matches!("] {
+                assert!(!statement.contains(word), "{} compares a secret: {}", file.display(), statement.trim());
+            }
+        }
+    }
+    assert!(exposed > 10, "{exposed} uses of expose were found");
+}
+
+#[test]
+fn who_lets_callers_in_compares_by_the_secret_alone() {
+    let mut exposed = Vec::new();
+    let mut positions = 0;
+    for (file, room, _) in files() {
+        if !["caller", "dialect", "policy", "server"].contains(&room.as_str()) {
+            continue;
+        }
+        let code = code(&file);
+        exposed.extend(code.lines().filter(|line| line.contains("expose")).map(|line| line.trim().to_owned()));
+        positions += code.matches("Secret::position(").count();
+        // One by one they would be compared until one fits.
+        assert!(!code.contains("secret.matches("), "{} compares with one secret of several", file.display());
+    }
+    exposed.sort_unstable();
+    let (paid_out, written) =
+        ("access_token: token.secret.expose(),", "file.write_all(key.secret.expose().as_bytes())?;");
+    assert_eq!(exposed, [paid_out, written], "a token is paid out, a key file is written, and nothing else is seen");
+    assert_eq!(positions, 2, "header secrets, and what key files hold");
+    let secret = code(Path::new("src/secret.rs"));
+    let body = secret.split("pub fn matches").nth(1).and_then(|rest| rest.split("\n    }").next()).unwrap();
+    assert!(body.contains(".ct_eq(") && !body.contains("=="), "a secret is compared in constant time:{body}");
+}
+
 fn floor(room: &str) -> Option<usize> {
     FLOORS.iter().position(|rooms| rooms.contains(&room))
 }

@@ -1,6 +1,5 @@
 //! What a hostile program on the wire meets: smuggled and malformed requests, tricks with paths, floods. It meets
 //! the same on every listener.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use support::{Reply, TENANT, TWO_IDENTITIES, World};
 
 const DOCUMENT: &str = r#"{"compute":{"location":"northeurope","name":"vm-7","resourceGroupName":"rg","subscriptionId":"s","vmSize":"Standard_D2s_v5",
-"tagsList":[{"name":"team","value":"pay"}]},"network":{"interface":[{"macAddress":"0022482D44AC"}]}}"#;
+"tagsList":[{"name":"team","value":"pay"}],"cost centre/ü+%":"pay-7"},"network":{"interface":[{"macAddress":"0022482D44AC"}]}}"#;
 
 /// A service whose machine is described.
 async fn world() -> World {
@@ -51,6 +51,9 @@ async fn clients_find_what_they_read() {
     }
     let tag = world.ask("/metadata/instance/compute/tagsList/0/value?api-version=2021-02-01&format=text").await;
     assert_eq!(tag.body, "pay");
+    // What cannot stand in a path is encoded, once.
+    let odd = "/metadata/instance/compute/cost%20centre%2F%C3%BC+%25?api-version=2021-02-01&format=text";
+    assert_eq!(world.ask(odd).await.body, "pay-7");
     let reply = world.ask("/metadata/identity/info?api-version=2018-02-01").await;
     assert_eq!((reply.status, reply.body), (200, json!({ "tenantId": TENANT })));
     let versions = world.ask("/metadata/versions").await;

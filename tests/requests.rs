@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bursar::clock::Stopwatch;
 use serde_json::{Value, json};
-use support::{APP, APP_OBJECT, HEADER, NATIVE, OTHER_APP, OTHER_TENANT, TENANT, World, on_token};
+use support::{APP, APP_OBJECT, HEADER, NATIVE, OTHER_APP, OTHER_TENANT, TENANT, TWO_IDENTITIES, World, on_token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const IMDS: &str = "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://vault.azure.net";
@@ -194,5 +194,60 @@ async fn the_admin_listener_tells_health_and_metrics() {
         "bursar_tokens 1",
     ] {
         assert!(metrics.body.as_str().unwrap().contains(line), "{line} is missing in {}", metrics.body);
+    }
+}
+
+/// A service of the dialect that takes forms.
+async fn posting() -> World {
+    World::with(&TWO_IDENTITIES.replace("workers = 2", "dialects = [\"cloud-shell\"]")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_of_16_kib_is_read_and_no_longer_one() {
+    let world = posting().await;
+    let form = |length: usize| {
+        let start = "resource=r&x=";
+        format!("{start}{}", "y".repeat(length - start.len()))
+    };
+    for (length, status) in [(16 << 10, 200), ((16 << 10) + 1, 400)] {
+        let body = form(length);
+        assert_eq!(body.len(), length);
+        let request = world.http.post(format!("{}/oauth2/token", world.tokens())).header("Metadata", "true");
+        let reply = world.send(request.body(body)).await;
+        assert_eq!(reply.status, status, "{length}: {reply:?}");
+        assert!(status == 200 || reply.body["error"]["message"].as_str().unwrap().contains("too large"), "{reply:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let world = posting().await;
+    let mut socket = tokio::net::TcpStream::connect(world.server.token_addresses()[0]).await.unwrap();
+    let head =
+        "POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\nContent-Length: 100\r\n\r\nresource=r";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 512];
+    let read = tokio::time::timeout(Duration::from_secs(8), socket.read(&mut answer)).await.unwrap().unwrap();
+    let answer = String::from_utf8_lossy(&answer[..read]);
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("the body does not come"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_body_is_waited_for_before_the_guard_is_content() {
+    let world = posting().await;
+    for (header, status, told) in
+        [("X-A: b", 400, "Required metadata header"), ("Metadata: true\r\nVia: 1.1 x", 403, "was forwarded")]
+    {
+        let mut socket = tokio::net::TcpStream::connect(world.server.token_addresses()[0]).await.unwrap();
+        let head = format!(
+            "POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\n{header}\r\nContent-Length: 100\r\n\r\nresource=r"
+        );
+        let watch = Stopwatch::start();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 1024];
+        let read = tokio::time::timeout(Duration::from_secs(8), socket.read(&mut answer)).await.unwrap().unwrap();
+        let answer = String::from_utf8_lossy(&answer[..read]);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(told), "{answer}");
+        assert!(watch.elapsed() < Duration::from_secs(3), "told after {:?}", watch.elapsed());
     }
 }

@@ -1,25 +1,36 @@
 //! The requests of real clients, byte for byte, against the answers that they need. `tests/clients` runs the
-//! clients themselves; this holds what they sent, so that nobody has to install them to see it break.
+//! clients themselves; this holds what they sent and were answered, so that nobody has to install them to see it break.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "wire/golden.rs"]
+mod golden;
+#[path = "wire/socket.rs"]
+mod socket;
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned};
-use serde_json::Value;
-use support::{HEADER, TWO_IDENTITIES, World};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bursar::clock::Timestamp;
+use bursar::dialect::Guard;
+use bursar::dialect::table::DIALECTS;
+use golden::Golden;
+use serde_json::{Map, Value};
+use socket::{Answer, send};
+use support::{APP, HEADER, Process, TWO_IDENTITIES, World};
 
 const ALL: &str = r#"listen = ["127.0.0.1:0", "https://127.0.0.1:0"]
 dialects = ["native", "imds", "app-service", "app-service-2017", "cloud-shell", "arc", "service-fabric"]
 "#;
+const RESOURCE: &str = "https://vault.azure.net";
 const RESOURCE_ID: &str = "/subscriptions/b0b00000-0000-4000-8000-000000000004/resourcegroups/dev/providers/Microsoft.ManagedIdentity/userAssignedIdentities/dev";
+/// What stands in records for every request id, the client's own or ours.
+const REQUEST_ID: &str = "11111111-1111-4111-8111-111111111111";
+/// Where key files lay when answers were recorded.
+const KEYS: &str = "/var/opt/azcmagent/tokens";
 
 /// The same ids as in `bursar dev`, which is what the clients were recorded against.
 async fn world() -> World {
@@ -32,157 +43,46 @@ async fn world() -> World {
     World::within(directory, &config).await
 }
 
-struct Golden {
-    name: String,
-    bytes: Vec<u8>,
+/// The parameter that selects, the field in which clients want to see it again, and its value.
+fn selector(golden: &Golden) -> Option<(&'static str, String)> {
+    let text = golden.text();
+    let (head, form) = text.split_once("\r\n\r\n").unwrap();
+    let query = head.lines().next().unwrap().split([' ', '?']).nth(2).unwrap_or_default();
+    let pairs = url::form_urlencoded::parse(query.as_bytes()).chain(url::form_urlencoded::parse(form.as_bytes()));
+    let fields = |name: &str| match name {
+        "client_id" | "clientid" => Some("client_id"),
+        "object_id" | "principal_id" => Some("object_id"),
+        "msi_res_id" | "mi_res_id" | "resource_id" => Some("msi_res_id"),
+        _ => None,
+    };
+    let mut selectors = pairs.filter(|(_, value)| !value.is_empty());
+    selectors.find_map(|(name, value)| fields(&name).map(|field| (field, value.into_owned())))
 }
 
-impl Golden {
-    fn all() -> Vec<Self> {
-        let wire = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire");
-        let list = |directory: &Path| -> Vec<PathBuf> {
-            std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
-        };
-        let files = list(&wire).into_iter().filter(|path| path.is_dir()).flat_map(|client| list(&client));
-        let mut files: Vec<PathBuf> =
-            files.filter(|path| path.extension().is_some_and(|extension| extension == "http")).collect();
-        files.sort();
-        let read = |path: &PathBuf| Self {
-            name: path.strip_prefix(&wire).unwrap().display().to_string(),
-            bytes: std::fs::read(path).unwrap(),
-        };
-        files.iter().map(read).collect()
-    }
-
-    fn is(&self, part: &str) -> bool {
-        self.name.contains(part)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
-    }
-
-    /// With what a key file holds in the place of what it held then.
-    fn with_key(&self, key: &str) -> Vec<u8> {
-        self.text().replace(&format!("Basic {HEADER}"), &format!("Basic {key}")).into_bytes()
-    }
-
-    /// The selector that was sent, and the field in which clients want to see it again.
-    fn selector(&self) -> Option<(&'static str, String)> {
-        let text = self.text();
-        let decoded = |name: &str| {
-            let start = text.find(&format!("{name}="))? + name.len() + 1;
-            let value = text[start..].split(['&', ' ', '\r', '\n']).next().unwrap_or_default();
-            let pair = format!("{name}={value}");
-            url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned())
-        };
-        [
-            ("client_id", "client_id"),
-            ("clientid", "client_id"),
-            ("object_id", "object_id"),
-            ("principal_id", "object_id"),
-            ("msi_res_id", "msi_res_id"),
-            ("mi_res_id", "msi_res_id"),
-            ("resource_id", "msi_res_id"),
-        ]
-        .into_iter()
-        .find_map(|(name, field)| decoded(name).filter(|value| !value.is_empty()).map(|value| (field, value)))
-    }
-}
-
-/// An answer as it came: its head and its JSON.
-struct Answer {
-    head: String,
-    body: Value,
-}
-
-impl Answer {
-    fn status(&self) -> u16 {
-        self.head[9..12].parse().unwrap()
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.into_iter().find(|(held, _)| held.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-}
-
-fn exchange(mut stream: impl Read + Write, request: &[u8]) -> Answer {
-    stream.write_all(request).unwrap();
-    let mut answer = Vec::new();
-    let mut chunk = [0; 4096];
-    loop {
-        let read = stream.read(&mut chunk).unwrap();
-        answer.extend_from_slice(&chunk[..read]);
-        let text = String::from_utf8_lossy(&answer);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        if let Ok(body) = serde_json::from_str(body) {
-            return Answer { head: head.to_owned(), body };
-        }
-        assert!(read > 0, "no JSON in {text}");
-    }
-}
-
-fn send(address: SocketAddr, is_tls: bool, request: &[u8]) -> Answer {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    if !is_tls {
-        return exchange(stream, request);
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Anything)).with_no_client_auth();
-    let name = ServerName::try_from("127.0.0.1").unwrap();
-    exchange(StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), stream), request)
-}
-
-/// Service Fabric's clients pin a thumbprint, which is not what this is about.
-#[derive(Debug)]
-struct Anything;
-
-impl ServerCertVerifier for Anything {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
-    }
+/// Every answer has these headers and the date, and no more unless it says so.
+fn check_head(golden: &Golden, answer: &Answer, media: &str, further: &[&str]) {
+    let mut names: Vec<String> =
+        answer.head.lines().skip(1).map(|line| line.split(':').next().unwrap().to_lowercase()).collect();
+    names.sort_unstable();
+    let mut expected = vec!["cache-control", "content-length", "content-type", "date", "x-ms-request-id"];
+    expected.extend(further);
+    expected.sort_unstable();
+    assert_eq!(names, expected, "{}", golden.name);
+    assert_eq!(answer.header("content-type"), Some(media), "{}", golden.name);
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{}", golden.name);
+    let id = answer.header("x-ms-request-id").unwrap();
+    let is_known = golden.text().to_lowercase().contains(&format!("client-request-id: {REQUEST_ID}"));
+    assert!(uuid::Uuid::parse_str(id).is_ok(), "{}: {id}", golden.name);
+    assert_eq!(id == REQUEST_ID, is_known, "{}: the id is the client's own where it sends one: {id}", golden.name);
 }
 
 /// All that any client reads of a token's answer, in its order.
-fn check_token(golden: &Golden, answer: &Answer) {
+fn check_token(golden: &Golden, answer: &Answer, now: Timestamp) {
     let name = &golden.name;
-    assert_eq!(answer.status(), 200, "{name}: {}", answer.body);
-    assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"), "{name}");
-    let body = answer.body.as_object().unwrap();
-    let selector = golden.selector();
-    let further = selector.as_ref().map(|(field, _)| *field).filter(|field| *field != "client_id");
+    assert!(answer.head.starts_with("HTTP/1.1 200 OK\r\n"), "{name}: {answer:?}");
+    check_head(golden, answer, "application/json; charset=utf-8", &[]);
+    let body: Map<String, Value> = serde_json::from_str(&answer.body).unwrap();
+    let selector = selector(golden);
     let mut expected = vec![
         "access_token",
         "client_id",
@@ -193,17 +93,69 @@ fn check_token(golden: &Golden, answer: &Answer) {
         "resource",
         "token_type",
     ];
-    expected.extend(further);
+    expected.extend(selector.as_ref().map(|(field, _)| *field).filter(|field| *field != "client_id"));
     expected.sort_unstable();
+    // The order is the body's own: a client that reads both takes the later one of expires_in and expires_on.
     assert_eq!(body.keys().map(String::as_str).collect::<Vec<_>>(), expected, "{name}");
-    assert!(body.values().all(Value::is_string), "{name}: every number is a string: {}", answer.body);
-    assert_eq!(
-        (&body["token_type"], &body["resource"]),
-        (&"Bearer".into(), &"https://vault.azure.net".into()),
-        "{name}"
-    );
+    let text = |field: &str| body[field].as_str().unwrap_or_else(|| panic!("{name}: {field} is no string: {body:?}"));
+    assert_eq!((text("token_type"), text("resource"), text("client_id")), ("Bearer", RESOURCE, APP), "{name}");
     if let Some((field, value)) = selector {
-        assert_eq!(body[field], value.as_str(), "{name}: the selector is echoed as it was spelled");
+        assert_eq!(text(field), value, "{name}: the selector is echoed as it was spelled");
+    }
+    let number = |field: &str| -> u64 {
+        let digits = text(field);
+        assert!(digits.bytes().all(|byte| byte.is_ascii_digit()), "{name}: {field} is {digits}");
+        digits.parse().unwrap()
+    };
+    let (left, end) = (number("expires_in"), number("expires_on"));
+    assert_eq!((now.as_secs() + left, number("ext_expires_in")), (end, left), "{name}: both tell of the same end");
+    assert!(left > 600 && number("not_before") <= now.as_secs(), "{name}: no client takes it for old: {body:?}");
+    let claims = claims(text("access_token"));
+    let held = ["aud", "appid"].map(|claim| claims[claim].as_str().unwrap());
+    assert_eq!(held, [RESOURCE, APP], "{name}");
+    assert_eq!(claims["exp"], end, "{name}: the token ends when the answer says");
+}
+
+/// What a JWT says.
+fn claims(token: &str) -> Value {
+    let parts: Vec<&str> = token.split('.').collect();
+    assert_eq!(parts.len(), 3, "{token} is no JWT");
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap()
+}
+
+/// Exactly the recorded answer, aside from what is another in every run.
+fn check_recorded(golden: &Golden, answer: &Answer, keys: &str) {
+    let recorded = golden.answer().unwrap();
+    let media =
+        if recorded.contains("text/plain") { "text/plain; charset=utf-8" } else { "application/json; charset=utf-8" };
+    let optional = ["allow", "www-authenticate"].into_iter().filter(|name| recorded.contains(&format!("\r\n{name}: ")));
+    check_head(golden, answer, media, &optional.collect::<Vec<_>>());
+    assert_eq!(settled(answer, keys), recorded, "{}", golden.name);
+}
+
+/// As `tests/clients/matrix/record.py` writes answers down.
+fn settled(answer: &Answer, keys: &str) -> String {
+    let id = answer.header("x-ms-request-id").unwrap();
+    let text = format!("{}\r\n\r\n{}", answer.head, answer.body).replace(id, REQUEST_ID).replace(keys, KEYS);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let (status, headers) = head.split_once("\r\n").unwrap();
+    let mut headers: Vec<String> = headers.lines().filter(|line| !line.starts_with("date:")).map(without_key).collect();
+    headers.sort_unstable();
+    format!("{status}\r\n{}\r\n\r\n{body}", headers.join("\r\n"))
+}
+
+/// The header with a fixed name for the key file that it tells of.
+fn without_key(header: &str) -> String {
+    match header.split_once("/bursar-") {
+        Some((directory, file)) => {
+            let id = file.strip_suffix(".key").unwrap();
+            assert!(
+                header.starts_with("www-authenticate: Basic realm=") && uuid::Uuid::parse_str(id).is_ok(),
+                "{header}"
+            );
+            format!("{directory}/bursar-{REQUEST_ID}.key")
+        }
+        None => header.to_owned(),
     }
 }
 
@@ -212,42 +164,74 @@ async fn every_recorded_request_gets_what_its_client_needs() {
     let world = world().await;
     let listens = world.server.listens();
     let [plain, tls] = [0, 1].map(|n| listens[n].address().unwrap());
-    let (goldens, hand) = (Golden::all(), world.hand.clone());
-    assert!(goldens.len() > 100, "{} files", goldens.len());
-    tokio::task::spawn_blocking(move || {
+    let keys = world.directory.path().join("keys").display().to_string();
+    let hand = world.hand.clone();
+    let goldens: Vec<_> = Golden::all().into_iter().filter(|golden| golden.dialect().is_some()).collect();
+    assert!(goldens.len() > 300, "{} files", goldens.len());
+    let replaying = tokio::task::spawn_blocking(move || {
         for golden in &goldens {
-            let is_tls = golden.is("/service-fabric");
+            let is_tls = golden.dialect() == Some("service-fabric");
             let address = if is_tls { tls } else { plain };
-            if golden.is("-with-key") {
-                let answer = send(address, is_tls, &golden.with_key(&key(address)));
-                check_token(golden, &answer);
-            } else if golden.is("/arc-") {
-                let answer = send(address, is_tls, &golden.bytes);
-                let challenge = answer.header("www-authenticate").unwrap_or_default();
-                assert!(
-                    answer.status() == 401 && challenge.starts_with("Basic realm=/"),
-                    "{}: {challenge}",
-                    golden.name
-                );
-            } else if golden.is("-probe") {
-                let answer = send(address, is_tls, &golden.bytes);
-                assert_eq!(answer.status(), 400, "{}: what probes must see the host", golden.name);
-            } else {
-                check_token(golden, &send(address, is_tls, &golden.bytes));
+            let request = if golden.has_key() { with_key(golden, address) } else { golden.bytes.clone() };
+            let answer = send(address, is_tls, &request);
+            match golden.answer_name() {
+                Some(_) => check_recorded(golden, &answer, &keys),
+                None => check_token(golden, &answer, hand.now()),
             }
-            // Only so many challenges may be open at a time.
-            hand.advance(Duration::from_secs(5));
+            hand.advance(Duration::from_secs(1));
         }
-    })
-    .await
-    .unwrap();
+    });
+    replaying.await.unwrap();
 }
 
-/// What a new key file holds.
-fn key(address: SocketAddr) -> String {
+/// The request with what a new key file holds in the place of what one held then.
+fn with_key(golden: &Golden, address: SocketAddr) -> Vec<u8> {
     let request =
         b"GET /arc/token?api-version=2020-06-01&resource=r HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\n\r\n";
-    let answer = send(address, false, request);
-    let path = answer.header("www-authenticate").and_then(|header| header.strip_prefix("Basic realm="));
-    std::fs::read_to_string(path.unwrap_or_else(|| panic!("no challenge in {}", answer.head))).unwrap()
+    let challenge = send(address, false, request);
+    let path = challenge.header("www-authenticate").and_then(|header| header.strip_prefix("Basic realm="));
+    let key = std::fs::read_to_string(path.unwrap_or_else(|| panic!("no challenge in {challenge:?}"))).unwrap();
+    let sent = golden.text();
+    assert!(sent.contains(&format!("Basic {HEADER}")), "{sent}");
+    sent.replace(&format!("Basic {HEADER}"), &format!("Basic {key}")).into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_recorded_page_is_shown_as_it_was() {
+    let keys = tempfile::tempdir().unwrap();
+    let listen = ["--listen", "127.0.0.1:0", "--listen", "https://127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let mut command = support::bursar();
+    command.env_remove("REGION_NAME").arg("dev").args(listen).arg("--arc-key-dir").arg(keys.path());
+    let mut dev = Process::start(&mut command);
+    let told: String = (0..4).map(|_| dev.line()).collect();
+    let address = told.split("tokens     http://").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+    let address: SocketAddr = address.parse().unwrap_or_else(|_| panic!("no address in {told}"));
+    let pages: Vec<_> = Golden::all().into_iter().filter(|golden| golden.dialect().is_none()).collect();
+    assert!(pages.len() > 8, "{} pages", pages.len());
+    let asking = tokio::task::spawn_blocking(move || {
+        for page in &pages {
+            check_recorded(page, &send(address, false, &page.bytes), KEYS);
+        }
+    });
+    asking.await.unwrap();
+}
+
+#[test]
+fn each_client_was_recorded_in_each_case_that_it_has() {
+    let goldens = Golden::all();
+    let names: BTreeSet<&str> = goldens.iter().map(|golden| golden.name.as_str()).collect();
+    let mut used = BTreeSet::new();
+    for golden in &goldens {
+        used.extend(golden.answer_name());
+        let Some(dialect) = golden.dialect() else { continue };
+        let (way, _) =
+            golden.name.split_once("-none").or_else(|| golden.name.split_once("-client_id")).unwrap_or_default();
+        let guard = DIALECTS.iter().find(|row| row.name == dialect).unwrap().guard;
+        let has = |case: &str| names.contains(format!("{way}-{case}").as_str());
+        if !way.is_empty() {
+            assert!(has("wrong-secret") == matches!(guard, Guard::HeaderSecret(_)), "{way}: the wrong secret");
+            assert_eq!(has("client_id"), has("unknown"), "{way}: an identity that is not there");
+        }
+    }
+    assert_eq!(used.into_iter().collect::<Vec<_>>(), golden::answers(), "each recorded answer is somebody's");
 }

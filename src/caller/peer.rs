@@ -1,7 +1,7 @@
 //! What a connection and a request show of who is at the other end.
 
 use super::subject::Subject;
-use crate::dialect::Guard;
+use crate::dialect::{Guard, Header};
 
 /// The raw facts; nobody is trusted yet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +23,17 @@ pub struct Peer<'a> {
 }
 
 impl<'a> Peer<'a> {
+    /// What the headers of a request show.
+    #[must_use]
+    pub fn of_headers(header: &Header<'a>) -> Self {
+        Self {
+            identity_header: header(IDENTITY_HEADER),
+            secret: header(SECRET),
+            bearer: header("authorization").and_then(bearer),
+            ..Self::default()
+        }
+    }
+
     /// The header that a guard demands.
     pub(super) fn demanded(&self, guard: Guard) -> Option<&'a [u8]> {
         match guard {
@@ -38,6 +49,12 @@ impl<'a> Peer<'a> {
     }
 }
 
+/// What stands behind the scheme, which is written in any case (RFC 9110, section 11.1).
+fn bearer(shown: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = shown.split_at_checked(BEARER.len())?;
+    scheme.eq_ignore_ascii_case(BEARER).then(|| token.trim_ascii())
+}
+
 /// A user of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct User {
@@ -51,3 +68,4 @@ pub struct User {
 pub const IDENTITY_HEADER: &str = "x-identity-header";
 /// App Service 2017-09-01 and Service Fabric want it here.
 pub const SECRET: &str = "secret";
+const BEARER: &[u8] = b"Bearer ";

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use config::FileFormat;
@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 
 use super::env::reach::{Reach, UNREACHABLE, plain_url, url_of, usual_lines};
-use super::env::shell::{Setting, Shell};
+use super::env::shell::{Setting, Shell, quoted};
 use super::env::usual;
 use super::named::{address, listen};
 use super::serve::until_told;
@@ -22,17 +22,20 @@ use crate::config::arc::KEY_DIR;
 use crate::config::mistake::Report;
 use crate::config::{Config, file};
 use crate::dialect::table::DIALECTS;
-use crate::dialect::{Dialect, Guard};
 use crate::fault::{EX_SOFTWARE, EX_UNAVAILABLE, Fault};
 use crate::server::{Listen, Server};
 use crate::sts::{Announcement, DEFAULT_OBJECT_ID, Settings, Sts};
 use crate::telemetry;
 
+pub mod stage;
+
+use stage::Stage;
+
 /// Emulate a managed identity on this machine, with no cloud and no configuration
 ///
 /// Starts an authority of its own, a sample identity and every dialect, and prints what to export and
-/// what to try. Nothing real accepts its tokens, so it may listen anywhere when told to. Under which names
-/// it is asked there is for BURSAR__SERVER__HOSTS to say, how it logs for BURSAR__LOG__LEVEL and ..._FORMAT.
+/// what to try. Nothing real accepts its tokens, so it may listen anywhere when told to. Under which further
+/// names it is asked there is for BURSAR__SERVER__HOSTS to say, how it logs for BURSAR__LOG__LEVEL and ..._FORMAT.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Dev {
@@ -75,7 +78,7 @@ impl Dev {
                 "listen": self.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "admin_listen": self.admin_listen,
                 "hosts": CONTAINER_HOSTS,
-                "dialects": self.dialects().map(|dialect| dialect.name).collect::<Vec<_>>(),
+                "dialects": self.stage().dialects().map(|dialect| dialect.name).collect::<Vec<_>>(),
                 "header_secret": [{ "env": "BURSAR_DEV_HEADER_SECRET" }],
                 "allow_unauthenticated": true,
                 "drain": "0s",
@@ -96,15 +99,8 @@ impl Dev {
                 "credentials": [{ "kind": "secret", "env": "BURSAR_DEV_CLIENT_SECRET" }],
             } },
         });
-        // Of a region that clients know, so that whatever looks for one goes on.
-        let region = variables().remove("REGION_NAME").unwrap_or_else(|| "westeurope".to_owned());
-        let may_override = |name: &str| name.starts_with("BURSAR__LOG__") || name == "BURSAR__SERVER__HOSTS";
-        let mut variables: HashMap<String, String> =
-            variables().into_iter().filter(|(name, _)| may_override(name)).collect();
-        variables.insert("REGION_NAME".to_owned(), region);
-        variables.insert("BURSAR_DEV_HEADER_SECRET".to_owned(), self.header_secret.clone());
-        let secret = announcement.client_secret.as_ref().map(|secret| secret.expose().to_owned());
-        variables.insert("BURSAR_DEV_CLIENT_SECRET".to_owned(), secret.unwrap_or_default());
+        let client_secret = announcement.client_secret.as_ref().map(|secret| secret.expose().to_owned());
+        let variables = self.variables(client_secret.unwrap_or_default());
         let report = Report::default();
         let written = file::parse("dev", &written.to_string(), FileFormat::Json, PathBuf::new(), variables, &report);
         // Invariant: what was just written as JSON can be parsed.
@@ -112,28 +108,44 @@ impl Dev {
         Ok(Config::resolve(&written, report, Clock::System.now())?)
     }
 
-    /// Every dialect that can be emulated here.
-    fn dialects(&self) -> impl Iterator<Item = &'static Dialect> {
-        let has_tls = self.listen.iter().any(Listen::is_tls);
-        let has_keys = self.arc_key_dir.is_dir();
-        let can =
-            move |dialect: &&Dialect| (has_tls || !dialect.needs_tls) && (has_keys || dialect.guard != Guard::KeyFile);
-        DIALECTS.iter().filter(can)
+    /// The few variables that may change it, and the secrets that it refers to.
+    fn variables(&self, client_secret: String) -> HashMap<String, String> {
+        let mut all = variables();
+        // Of a region that clients know, so that whatever looks for one goes on.
+        let region = all.remove("REGION_NAME").unwrap_or_else(|| "westeurope".to_owned());
+        // What is overridden is replaced, and these names are to stay.
+        let hosts = all.remove(HOSTS).map(|hosts| (HOSTS, format!("{hosts},{}", CONTAINER_HOSTS.join(","))));
+        let ours = [
+            ("REGION_NAME", region),
+            ("BURSAR_DEV_HEADER_SECRET", self.header_secret.clone()),
+            ("BURSAR_DEV_CLIENT_SECRET", client_secret),
+        ];
+        let ours = ours.into_iter().chain(hosts).map(|(name, value)| (name.to_owned(), value));
+        all.into_iter().filter(|(name, _)| name.starts_with("BURSAR__LOG__")).chain(ours).collect()
+    }
+
+    fn stage(&self) -> Stage<'_> {
+        Stage { listen: &self.listen, arc_key_dir: &self.arc_key_dir }
     }
 
     /// What is left out, and what it needs.
     fn left_out(&self) -> String {
-        let mut text = String::new();
-        if !self.arc_key_dir.is_dir() {
-            let directory = self.arc_key_dir.display();
-            text += &format!(
-                "  without    arc: there is no directory {directory}; make it, or name one with --arc-key-dir\n"
-            );
+        let lacks = DIALECTS.iter().filter_map(|dialect| Some((dialect.name, self.stage().lack(dialect)?)));
+        lacks.map(|(name, lack)| format!("  without    {name}: {}; {}\n", lack.problem, lack.remedy)).collect()
+    }
+
+    /// What has to be said to `bursar env` again.
+    fn told(&self, listens: &[Listen]) -> String {
+        let elsewhere = listens.iter().map(ToString::to_string).collect::<Vec<_>>() != LISTEN;
+        let mut told: String =
+            listens.iter().filter(|_| elsewhere).map(|listen| format!(" --listen {listen}")).collect();
+        if self.header_secret != HEADER_SECRET {
+            told += &format!(" --header-secret={}", quoted(&self.header_secret));
         }
-        if !self.listen.iter().any(Listen::is_tls) {
-            text += "  without    service-fabric: add --listen https://127.0.0.1:4143\n";
+        if self.arc_key_dir != Path::new(KEY_DIR) {
+            told += &format!(" --arc-key-dir={}", quoted(&self.arc_key_dir.to_string_lossy()));
         }
-        text
+        told
     }
 
     fn banner(&self, server: &Server, announcement: &Announcement) -> String {
@@ -172,12 +184,11 @@ Point an SDK at it:
         if base.is_none() {
             writeln!(text, "  {UNREACHABLE}").ok();
         }
-        let elsewhere = listens.iter().map(ToString::to_string).collect::<Vec<_>>() != LISTEN;
-        let place: String = listens.iter().filter(|_| elsewhere).map(|listen| format!(" --listen {listen}")).collect();
-        writeln!(text, "\nAll that one client needs, or another dialect ('list' shows who is known):\n\n  bursar env{place} --client NAME").ok();
+        let told = self.told(&listens);
+        writeln!(text, "\nAll that one client needs, or another dialect ('list' shows who is known):\n\n  bursar env{told} --client NAME").ok();
         let socket = listens.iter().find(|_| base.is_none()).map(|listen| {
             let path = listen.to_string();
-            format!(" --unix-socket '{}'", path.trim_start_matches("unix:"))
+            format!(" --unix-socket {}", quoted(path.trim_start_matches("unix:")))
         });
         writeln!(
             text,
@@ -203,6 +214,8 @@ fn unstartable(fault: Fault) -> Failure {
 pub(super) const LISTEN: [&str; 2] = ["127.0.0.1:4141", "https://127.0.0.1:4143"];
 /// The documented header secret of `bursar dev`; it opens nothing but the emulator.
 pub(super) const HEADER_SECRET: &str = "bursar-dev-header";
+/// Which further names it is asked under.
+const HOSTS: &str = "BURSAR__SERVER__HOSTS";
 /// What containers call this machine, when it is told to listen where they reach it.
 const CONTAINER_HOSTS: [&str; 2] = ["host.docker.internal", "host.containers.internal"];
 const RESOURCE_ID: &str = "/subscriptions/b0b00000-0000-4000-8000-000000000004/resourcegroups/dev/providers/Microsoft.ManagedIdentity/userAssignedIdentities/dev";

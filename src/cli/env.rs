@@ -1,13 +1,17 @@
 //! `bursar env`: the lines that point an SDK at a running service.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
+use super::dev::stage::Stage;
 use super::dev::{self, HEADER_SECRET};
 use super::named::{ConfigFile, listen};
 use super::{Failure, print, variables};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::arc::KEY_DIR;
 use crate::config::server::Origin;
 use crate::dialect::Dialect;
 use crate::dialect::table::{DIALECTS, names};
@@ -18,10 +22,13 @@ pub mod client;
 mod plan;
 mod proxy;
 pub mod reach;
+pub mod service;
 pub mod shell;
 mod thumbprint;
+pub mod way;
 
-use reach::{Reach, UNREACHABLE, usual_lines};
+use reach::{UNREACHABLE, usual_lines};
+use service::Service;
 use shell::{Setting, Shell};
 
 /// Print the lines that point an SDK at a running service
@@ -48,12 +55,9 @@ pub struct Env {
     /// What 'bursar dev' wants to be shown, if it was told
     #[arg(long, value_name = "S", default_value = HEADER_SECRET, conflicts_with_all = ["config", "file"])]
     header_secret: String,
-}
-
-/// What is known of the service.
-struct Service {
-    served: Vec<&'static Dialect>,
-    reach: Reach,
+    /// Where the key files of 'bursar dev' lie, if it was told
+    #[arg(long, value_name = "DIR", default_value = KEY_DIR, conflicts_with_all = ["config", "file"])]
+    arc_key_dir: PathBuf,
 }
 
 impl Env {
@@ -66,48 +70,55 @@ impl Env {
         if self.client.as_deref() == Some("list") {
             return print(&client::list());
         }
+        let client = self.client.as_deref().map(known).transpose()?;
         let mut service = self.service()?;
         if !service.reach.is_there() {
             return Err(Failure::new(EX_USAGE, UNREACHABLE));
         }
-        let asked = self.asked(&service)?;
-        let client = self.client.as_deref().map(known).transpose()?;
         let dialect = match client {
-            Some(client) => plan::dialect(client, asked, &service.served)?,
-            None => asked,
+            Some(client) => plan::dialect(client, self.asked(), &service)?,
+            None => self.dialect(&service)?,
         };
         if let Some(dialect) = dialect {
-            service.reach.look_at(dialect).await?;
+            service.look_at(dialect).await?;
         }
-        let Service { served, reach } = service;
         let lines = match (client, dialect) {
-            (Some(client), dialect) => plan::lines(client, dialect, &served, &reach, self.shell, &variables()),
-            (None, Some(dialect)) => usual_lines(self.shell, &reach.exports([dialect])),
-            (None, None) => usual_lines(self.shell, &reach.exports(usual(served))),
+            (Some(client), _) => plan::lines(client, dialect, &service, self.shell, &variables()),
+            (None, Some(dialect)) => one(dialect, &service, self.shell),
+            (None, None) => usual_lines(self.shell, &service.reach.exports(usual(service.served))),
         };
-        if lines.is_empty() {
-            return Err(Failure::new(EX_USAGE, nothing(dialect)));
-        }
         print(&(lines.join("\n") + "\n"))
     }
 
     fn service(&self) -> Result<Service, Failure> {
         let Some(path) = self.file.path() else {
-            let secret = Setting::Text(self.header_secret.clone());
-            return Ok(Service { served: DIALECTS.iter().collect(), reach: Reach::new(&self.listen, Some(secret)) });
+            let stage = Stage { listen: &self.listen, arc_key_dir: &self.arc_key_dir };
+            return Ok(Service::of_dev(stage, Setting::Text(self.header_secret.clone())));
         };
         let server = Config::read(Some(path), variables(), Clock::System.now())?.server;
-        let secret = server.header_secret_origins.into_iter().next().map(Setting::From);
+        let secret = server.header_secret_origins.first().cloned().map(Setting::From);
         let secret = secret.map(|secret| self.shown(secret)).transpose()?;
-        let thumbprint = server.tls.map(|tls| tls.thumbprint().to_owned());
-        Ok(Service { served: server.dialects, reach: Reach { thumbprint, ..Reach::new(&server.listen, secret) } })
+        Ok(Service::configured(&server, secret))
     }
 
-    fn asked(&self, service: &Service) -> Result<Option<&'static Dialect>, Failure> {
-        let Some(name) = &self.dialect else { return Ok(None) };
-        let found = service.served.iter().find(|dialect| dialect.name == name);
-        let missing = || Failure::new(EX_USAGE, format!("{name} is not served; add it to 'server.dialects'"));
-        found.copied().ok_or_else(missing).map(Some)
+    /// Whose lines to print when no client is named: those of one dialect, or, as none, of the usual ones.
+    fn dialect(&self, service: &Service) -> Result<Option<&'static Dialect>, Failure> {
+        let failure = |text| Err(Failure::new(EX_USAGE, text));
+        match (self.asked(), way::best(&service.served)) {
+            (None, None) => failure(nothing(service)),
+            (None, Some(best)) => Ok(Some(best).filter(|best| !best.is_default)),
+            (Some(asked), _) => match service.absence(asked.name) {
+                Some(absent) => failure(absent.told()),
+                None if asked.exports.is_empty() => {
+                    failure(format!("no variable points an SDK at {}; {ENDPOINTS}", asked.name))
+                }
+                None => Ok(Some(asked)),
+            },
+        }
+    }
+
+    fn asked(&self) -> Option<&'static Dialect> {
+        DIALECTS.iter().find(|dialect| Some(dialect.name) == self.dialect.as_deref())
     }
 
     /// A dotenv file runs nothing, so the secret itself has to go into it.
@@ -125,18 +136,8 @@ impl Env {
     }
 }
 
-impl Reach {
-    /// Finds out what pointing at `dialect` needs and only the running service knows.
-    async fn look_at(&mut self, dialect: &Dialect) -> Result<(), Failure> {
-        if let (true, None, Some(base)) = (dialect.is_pinned(), &self.thumbprint, &self.tls_base) {
-            self.thumbprint = Some(thumbprint::of(base).await?);
-        }
-        Ok(())
-    }
-}
-
 fn known(name: &str) -> Result<&'static client::Client, Failure> {
-    let unknown = || Failure::new(EX_USAGE, format!("no client is known as that; choose from\n{}", client::list()));
+    let unknown = || Failure::new(EX_USAGE, format!("no client is known as {name}; choose from\n{}", client::list()));
     client::find(name).ok_or_else(unknown)
 }
 
@@ -145,12 +146,18 @@ pub(super) fn usual(dialects: impl IntoIterator<Item = &'static Dialect>) -> imp
     dialects.into_iter().filter(|dialect| dialect.is_default)
 }
 
-fn nothing(dialect: Option<&Dialect>) -> String {
-    match dialect {
-        Some(dialect) => {
-            format!("no variable points an SDK at {}; docs/endpoints.md tells how it is asked", dialect.name)
-        }
-        None => "no dialect that an SDK can be pointed at is served; serve imds, or app-service with a header_secret"
-            .to_owned(),
-    }
+/// The lines of one dialect, with what has to be known of it as comments.
+fn one(dialect: &'static Dialect, service: &Service, shell: Shell) -> Vec<String> {
+    let catches = way::catches(dialect).into_iter().map(|catch| format!("# {catch}"));
+    catches.chain(usual_lines(shell, &service.reach.exports([dialect]))).collect()
 }
+
+/// Why nothing can be printed: no variable leads to what is served.
+fn nothing(service: &Service) -> String {
+    let served: Vec<&str> = service.served.iter().map(|dialect| dialect.name).collect();
+    let remedies = ["imds", "app-service"].into_iter().filter_map(|name| Some(service.absence(name)?.remedy()));
+    let remedies = remedies.collect::<Vec<_>>().join(", or ");
+    format!("only {} is served, and no variable points an SDK at it; {remedies}; {ENDPOINTS}", served.join(", "))
+}
+
+const ENDPOINTS: &str = "docs/endpoints.md tells how it is asked";

@@ -43,11 +43,11 @@ impl Memory {
     ///
     /// # Errors
     /// What `verify` fails with.
-    pub async fn recall(
+    pub async fn recall<F: Future<Output = Result<Told, Fault>>>(
         &self,
         token: &str,
         now: Timestamp,
-        verify: impl Future<Output = Result<Told, Fault>>,
+        verify: impl FnOnce() -> F,
     ) -> Result<Arc<ServiceAccount>, Fault> {
         let key = key(token);
         match self.verified.get(&key).await {
@@ -55,7 +55,8 @@ impl Memory {
             Some(_) => self.verified.invalidate(&key).await,
             None => {}
         }
-        let verify = async { verify.await.map(|told| self.verified(told, now)) };
+        // On the heap, so that whoever is remembered carries nothing of it.
+        let verify = Box::pin(async { verify().await.map(|told| self.verified(told, now)) });
         let verified = self.verified.try_get_with_by_ref(&key, verify).await;
         verified.map(|verified| verified.account).map_err(|fault| (*fault).clone())
     }
@@ -92,12 +93,12 @@ mod tests {
     async fn a_token_is_verified_anew_after_a_while_and_at_its_end() {
         for (expires, kept, lost) in [(None, 1119, 1120), (Some(5000), 1119, 1120), (Some(1030), 1029, 1030)] {
             let memory = Memory::new(Duration::from_secs(120));
-            memory.recall("t", NOW, async { Ok(told("first", expires)) }).await.unwrap();
+            memory.recall("t", NOW, || async { Ok(told("first", expires)) }).await.unwrap();
             for (secs, expected) in [(kept, "first"), (999, "second"), (1000, "second")] {
-                let found = memory.recall("t", Timestamp::from_secs(secs), async { Ok(told("second", None)) }).await;
+                let found = memory.recall("t", Timestamp::from_secs(secs), || async { Ok(told("second", None)) }).await;
                 assert_eq!(found.unwrap().name, expected, "{expires:?} {secs}");
             }
-            let found = memory.recall("t", Timestamp::from_secs(lost), async { Ok(told("third", None)) }).await;
+            let found = memory.recall("t", Timestamp::from_secs(lost), || async { Ok(told("third", None)) }).await;
             assert_eq!(found.unwrap().name, if lost < 1119 { "second" } else { "third" }, "{expires:?}");
         }
     }
@@ -105,10 +106,10 @@ mod tests {
     #[tokio::test]
     async fn tokens_are_told_apart_and_failures_forgotten() {
         let memory = Memory::new(Duration::from_secs(120));
-        let failed = memory.recall("t", NOW, async { Err(Fault::new(Kind::Unauthenticated, "p", "r")) }).await;
+        let failed = memory.recall("t", NOW, || async { Err(Fault::new(Kind::Unauthenticated, "p", "r")) }).await;
         assert_eq!(failed.unwrap_err().status(), 401);
         for token in ["t", "T", "t "] {
-            assert_eq!(memory.recall(token, NOW, async { Ok(told(token, None)) }).await.unwrap().name, token);
+            assert_eq!(memory.recall(token, NOW, || async { Ok(told(token, None)) }).await.unwrap().name, token);
         }
     }
 
@@ -116,7 +117,7 @@ mod tests {
     async fn those_who_come_at_once_share_a_verification() {
         let (memory, count) = (Memory::new(Duration::from_secs(120)), AtomicUsize::new(0));
         let one = || {
-            memory.recall("t", NOW, async {
+            memory.recall("t", NOW, || async {
                 tokio::task::yield_now().await;
                 count.fetch_add(1, Ordering::Relaxed);
                 Err::<Told, _>(Fault::new(Kind::Unavailable, "p", "r"))
@@ -131,11 +132,11 @@ mod tests {
     async fn it_is_bounded() {
         let memory = Memory::new(Duration::from_secs(120));
         for n in 0..MOST + 500 {
-            memory.recall(&n.to_string(), NOW, async { Ok(told("x", None)) }).await.unwrap();
+            memory.recall(&n.to_string(), NOW, || async { Ok(told("x", None)) }).await.unwrap();
         }
         memory.verified.run_pending_tasks().await;
         assert!(memory.verified.entry_count() <= MOST);
         let last = (MOST + 499).to_string();
-        assert_eq!(memory.recall(&last, NOW, async { Ok(told("new", None)) }).await.unwrap().name, "x");
+        assert_eq!(memory.recall(&last, NOW, || async { Ok(told("new", None)) }).await.unwrap().name, "x");
     }
 }

@@ -128,8 +128,11 @@ mod tests {
 
     const LIVES: Lives = Lives { fresh: Duration::from_secs(180), recent: Duration::from_secs(360) };
 
+    /// The ids of the keys that came, or for how long the server wants to be left alone.
+    type Fetched<'a> = Result<&'a [&'a str], Option<u64>>;
+
     /// A shelf that got the keys `kids` at second 1000, and what came at other seconds.
-    fn shelf(kids: &[&str], later: &[(u64, Result<&[&str], Option<u64>>)]) -> Shelf {
+    fn shelf(kids: &[&str], later: &[(u64, Fetched<'_>)]) -> Shelf {
         let keys = |kids: &[&str]| {
             // The exponent does for the modulus: nothing is verified here.
             let keys: Vec<_> =

@@ -3,14 +3,17 @@
 use super::secret::Surroundings;
 use super::section::Section;
 use crate::authority::region::Region;
-use crate::dialect::instance::Instance;
+use crate::dialect::instance::{Instance, Unfit};
 
-/// The document in the file, or without one what is told of a machine that nobody described.
-pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Instance {
-    let remedy = "write a JSON object as /metadata/instance shows it, with an object 'compute'";
+/// The document in the file, or without one what is told of a machine that nobody described. It is for nobody unless
+/// its pages are served.
+pub fn read(mut section: Section<'_>, has_pages: bool, surroundings: Surroundings<'_>) -> Instance {
+    if section.has("file") && !has_pages {
+        section.warn("file", "no dialect that is served has pages that show it", "serve imds too, or remove the key");
+    }
     let document = section.has("file").then(|| {
         let text = surroundings.bytes(&mut section, "file", "name the JSON file with the document")?;
-        Instance::parse(&text).map_err(|malformed| section.note("file", malformed.to_string(), remedy)).ok()
+        Instance::parse(&text).map_err(|unfit| section.note("file", unfit.to_string(), remedy(&unfit))).ok()
     });
     if document.is_none() {
         // Asked for, so that it is known where it is misspelled.
@@ -18,6 +21,15 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Instanc
     }
     section.end();
     document.flatten().unwrap_or_else(|| Instance::nameless(&location(surroundings)))
+}
+
+const fn remedy(unfit: &Unfit) -> &'static str {
+    match unfit {
+        Unfit::Number(_) => "write it in quotes, as the real service does with its numbers",
+        Unfit::Shape(_) | Unfit::Syntax(_) => {
+            "write a JSON object as /metadata/instance shows it, with an object 'compute'"
+        }
+    }
 }
 
 /// The region that the variable of App Service and the SDKs names, perhaps as people write it: `West Europe`.

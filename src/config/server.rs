@@ -7,13 +7,14 @@ use super::caller::means;
 use super::secret::Surroundings;
 use super::section::{Section, address, count, duration, flag, parsed, text};
 use crate::caller::Means;
+use crate::credential::expiry::Stage;
 use crate::dialect::Dialect;
 use crate::dialect::table::{DIALECTS, names};
 use crate::name::Malformed;
 use crate::secret::Secret;
 use crate::server::Listen;
-use crate::server::tls::Tls;
 use crate::server::tls::client::ClientCa;
+use crate::server::tls::{Tls, Unfit};
 
 mod unix;
 
@@ -181,8 +182,13 @@ fn tls(section: &mut Section<'_>, surroundings: Surroundings<'_>, asks: bool) ->
     }
     let certificate = surroundings.bytes(&mut section, "cert", "name the PEM file with the certificate");
     let key = surroundings.bytes(&mut section, "key", "name the PEM file with its private key");
-    let unfit = |malformed: Malformed| section.note("cert", malformed.to_string(), "correct 'cert' or 'key'");
-    let tls = Tls::from_pem(&certificate?, &key?, clients.as_ref()).map_err(unfit).ok();
+    let tls = Tls::from_pem(&certificate?, &key?, clients.as_ref()).map_err(|unfit| note_unfit(&section, unfit)).ok();
+    if let Some((expiry, stage)) =
+        tls.as_ref().and_then(Tls::expiry).and_then(|end| Some((end, end.stage(surroundings.now)?)))
+    {
+        let ends = if stage == Stage::Past { "expired" } else { "expires" };
+        section.warn("cert", format!("the certificate {ends} at {}", expiry.at), "renew it, and start anew with it");
+    }
     section.end();
     tls
 }
@@ -209,6 +215,18 @@ fn client_ca(section: &mut Section<'_>, surroundings: Surroundings<'_>, asks: bo
     let certificates = surroundings.bytes(section, "client_ca", remedy)?;
     let unfit = |malformed: Malformed| section.note("client_ca", malformed.to_string(), remedy);
     ClientCa::from_pem(&certificates).map_err(unfit).ok()
+}
+
+fn note_unfit(section: &Section<'_>, unfit: Unfit) {
+    let (key, remedy) = match unfit {
+        Unfit::EncryptedKey => {
+            ("key", "decrypt it with 'openssl pkey -in OLD -out NEW', and let this process alone read it")
+        }
+        Unfit::NoCertificate => ("cert", "name the PEM file with the certificate, leaf first"),
+        Unfit::NoKey => ("key", "name the PEM file with the private key"),
+        Unfit::OtherKey => ("key", "name the certificate and the key that was made with it"),
+    };
+    section.note(key, unfit.to_string(), remedy);
 }
 
 /// An address, behind `https://` for TLS, or the path of a unix socket behind `unix:`.
@@ -238,7 +256,8 @@ fn dialects(section: &mut Section<'_>, has_secret: bool) -> Vec<&'static Dialect
         let problem = format!("{} needs a header secret, and none is configured", dialect.name);
         section.note("dialects", problem, "set header_secret = [{ file = \"...\" }], or a caller that is proved so");
     }
-    found
+    // In the table's order, and each once: which of two a request is for must not hang on how they are listed.
+    DIALECTS.iter().filter(|dialect| found.iter().any(|listed| listed.name == dialect.name)).collect()
 }
 
 /// The secrets that the sections of a list name, and where each lies.

@@ -15,6 +15,7 @@ mod listeners;
 mod mistakes;
 mod secrets;
 mod text;
+mod tls;
 mod variables;
 mod vouching;
 
@@ -195,6 +196,31 @@ fn what_is_not_written_has_its_default() {
 }
 
 #[test]
+fn dialects_are_in_the_order_of_their_table_and_once() {
+    let dialects = r#"["cloud-shell", "native", "imds", "cloud-shell", "native"]"#;
+    let config = read(&format!("[server]\ndialects = {dialects}\n{GOOD}")).unwrap();
+    let names: Vec<&str> = config.server.dialects.iter().map(|dialect| dialect.name).collect();
+    assert_eq!(names, ["native", "imds", "cloud-shell"]);
+}
+
+#[test]
+fn the_machine_s_document_is_told_about_by_line_and_only_where_it_is_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |text: &str| std::fs::write(directory.path().join("instance.json"), text).unwrap();
+    let text =
+        |dialects: &str| format!("[server]\ndialects = [\"{dialects}\"]\n[metadata]\nfile = \"instance.json\"\n{GOOD}");
+    let read = |dialects: &str| read_in(directory.path(), &text(dialects), &[]);
+    write("{\n\"compute\": {\"name\": \"vm\"}\n}");
+    assert_eq!(read("imds").unwrap().warnings, []);
+    assert_eq!(read("native").unwrap().warnings[0].path, "metadata.file");
+    write("{\n\"compute\": {\"name\": vm}\n}");
+    assert_eq!(told(read("imds")), ["metadata.file: the file is no JSON: expected value at line 2 column 21"]);
+    write("{\"compute\": {\"id\": 123456789012345678901234567890}}");
+    let mistakes = read("imds").unwrap_err().to_string();
+    assert!(mistakes.contains("at compute.id is not kept") && mistakes.contains("in quotes"), "{mistakes}");
+}
+
+#[test]
 fn every_key_is_read() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("header"), "shown\n").unwrap();
@@ -205,6 +231,8 @@ fn every_key_is_read() {
     let document = r#"{"compute":{"name":"vm"}}"#;
     std::fs::write(directory.path().join("instance.json"), document).unwrap();
     let config = read_in(directory.path(), EVERY_KEY, &[]).unwrap();
+    let unseen = config.warnings.iter().map(ToString::to_string).find(|warning| warning.starts_with("metadata.file"));
+    assert!(unseen.unwrap().contains("no dialect that is served has pages"));
     assert_eq!(config.instance, Instance::parse(document.as_bytes()).unwrap());
     let server = &config.server;
     let listen: Vec<String> = server.listen.iter().map(ToString::to_string).collect();

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
-
-use crate::name::Malformed;
 
 /// The document behind `/metadata/instance`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +11,20 @@ pub struct Instance {
     whole: Value,
     /// The same as the first versions had it.
     early: Value,
+}
+
+/// Why a text is no document. No part of it repeats a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// It is no JSON; why and where, in serde_json's words.
+    #[error("the file is no JSON: {0}")]
+    Syntax(String),
+    /// It is JSON of another shape.
+    #[error("{0}")]
+    Shape(&'static str),
+    /// It has a number, at this path, that would be served as another one.
+    #[error("the number at {0} is not kept as it is: it is no whole one of 64 bits")]
+    Number(String),
 }
 
 /// The form of an answer.
@@ -36,16 +49,19 @@ impl Instance {
     /// Reads a document: a JSON object with an object `compute` in it.
     ///
     /// # Errors
-    /// Anything else.
-    pub fn parse(text: &[u8]) -> Result<Self, Malformed> {
-        let whole: Value = serde_json::from_slice(text).map_err(|_| Malformed("the file is no JSON"))?;
+    /// Anything else, and numbers that are not kept as they are.
+    pub fn parse(text: &[u8]) -> Result<Self, Unfit> {
+        let whole: Value = serde_json::from_slice(text).map_err(|error| Unfit::Syntax(error.to_string()))?;
         if !whole.is_object() {
-            return Err(Malformed("the file holds no JSON object"));
+            return Err(Unfit::Shape("the file holds no JSON object"));
         }
         if !whole.get("compute").is_some_and(Value::is_object) {
-            return Err(Malformed("the object has no object 'compute'"));
+            return Err(Unfit::Shape("the object has no object 'compute'"));
         }
-        Ok(Self::of(whole))
+        match altered(&whole) {
+            Some(path) => Err(Unfit::Number(path.join("."))),
+            None => Ok(Self::of(whole)),
+        }
     }
 
     /// What is told of a machine that nobody described. Its `location` may be empty, which clients take for unknown;
@@ -112,12 +128,36 @@ impl Instance {
     }
 }
 
-fn below<'a>(part: &'a Value, step: &str) -> Option<&'a Value> {
+/// The way to a number that may not be kept as it was written: a fraction, which a whole one beyond 64 bits is too by
+/// now.
+fn altered(part: &Value) -> Option<Vec<String>> {
+    let through = |step: String, part| {
+        let mut path = altered(part)?;
+        path.insert(0, step);
+        Some(path)
+    };
     match part {
-        Value::Object(members) => members.get(step),
-        Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+        Value::Number(number) => number.is_f64().then(Vec::new),
+        Value::Object(members) => members.iter().find_map(|(name, part)| through(name.clone(), part)),
+        Value::Array(items) => items.iter().enumerate().find_map(|(n, part)| through(n.to_string(), part)),
         _ => None,
     }
+}
+
+/// What a step of a path leads to. A name may have anything in it, so a step is decoded, and only after the path is
+/// taken apart: an encoded slash is part of a name (RFC 3986, section 2.4).
+fn below<'a>(part: &'a Value, step: &str) -> Option<&'a Value> {
+    let step = percent_decode_str(step).decode_utf8().ok()?;
+    match part {
+        Value::Object(members) => members.get(&*step),
+        Value::Array(items) => items.get(place(&step)?),
+        _ => None,
+    }
+}
+
+/// A place in a list, which is written in one way: without signs and leading zeros, as RFC 6901 has it.
+fn place(step: &str) -> Option<usize> {
+    step.parse().ok().filter(|place: &usize| place.to_string() == step)
 }
 
 /// A leaf, or the names below a part with a slash behind those that lead on.
@@ -150,7 +190,7 @@ const SUBSCRIPTION: &str = "b0b00000-0000-4000-8000-000000000004";
 mod tests {
     use super::*;
 
-    const DOCUMENT: &str = r#"{"compute":{"name":"vm","vmSize":"Standard_B1s","plan":{"name":""},"cores":2,"spot":false,"tagsList":[{"name":"a","value":"b"}],"note":null},
+    const DOCUMENT: &str = r#"{"compute":{"name":"vm","vmSize":"Standard_B1s","plan":{"name":""},"tags":{"cost centre":"7","a/b":"8","ü":"9","100%":"10"},"cores":2,"spot":false,"tagsList":[{"name":"a","value":"b"}],"note":null},
         "network":{"interface":[{"macAddress":"0022"},{"macAddress":"0033"}]}}"#;
 
     fn part(path: &str, version: &str, format: Format) -> Result<String, Missing> {
@@ -177,6 +217,23 @@ mod tests {
             ("network/interface/2", Json, Err(Missing::Part)),
             ("network/interface/-1", Json, Err(Missing::Part)),
             ("network/interface/x", Json, Err(Missing::Part)),
+            ("network/interface/+0", Json, Err(Missing::Part)),
+            ("network/interface/00", Json, Err(Missing::Part)),
+            ("network/interface/01", Json, Err(Missing::Part)),
+            ("network/interface/1 ", Json, Err(Missing::Part)),
+            ("network/interface/%31/macAddress", Text, Ok("0033")),
+            ("%63ompute/vm%53ize", Text, Ok("Standard_B1s")),
+            ("compute/tags/cost%20centre", Text, Ok("7")),
+            ("compute/tags/cost centre", Text, Ok("7")),
+            ("compute/tags/cost+centre", Text, Err(Missing::Part)),
+            ("compute/tags/a%2Fb", Text, Ok("8")),
+            ("compute%2Ftags", Json, Err(Missing::Part)),
+            ("compute/tags/%C3%BC", Text, Ok("9")),
+            ("compute/tags/%25C3%25BC", Text, Err(Missing::Part)),
+            ("compute/tags/%FF", Text, Err(Missing::Part)),
+            ("compute/tags/100%", Text, Ok("10")),
+            ("compute/tags/100%25", Text, Ok("10")),
+            ("compute/tags/%2E%2E/vmSize", Text, Err(Missing::Part)),
             ("compute/VMSIZE", Text, Err(Missing::Part)),
             ("compute/vmSize/0", Text, Err(Missing::Part)),
             ("..", Text, Err(Missing::Part)),
@@ -199,15 +256,24 @@ mod tests {
     #[test]
     fn a_document_is_an_object_with_compute() {
         for (text, told) in [
-            ("", "no JSON"),
-            ("{", "no JSON"),
+            ("", "no JSON: EOF while parsing a value at line 1 column 0"),
+            ("{\n  \"compute\" {", "no JSON: expected `:` at line 2 column 13"),
+            ("{\"compute\":{\"a\":\"marked\",}}", "no JSON: trailing comma at line 1 column 26"),
+            ("{\"compute\":{\"a\":1e999}}", "no JSON: number out of range"),
+            ("{\"compute\":{\"a\":0.10}}", "the number at compute.a is not kept"),
+            ("{\"compute\":{\"a\":18446744073709551616}}", "the number at compute.a is not kept"),
+            ("{\"compute\":{\"a\":[0,{\"b\":-1e20}]}}", "the number at compute.a.1.b is not kept"),
             ("[]", "no JSON object"),
             ("{}", "'compute'"),
             (r#"{"compute":1}"#, "'compute'"),
         ] {
             let problem = Instance::parse(text.as_bytes()).unwrap_err().to_string();
-            assert!(problem.contains(told), "{problem}");
+            assert!(problem.contains(told) && !problem.contains("marked"), "{problem}");
         }
+        let numbers = r#"{"compute":{"a":[18446744073709551615,-9223372036854775808,9007199254740993,0]}}"#;
+        let kept = Instance::parse(numbers.as_bytes()).unwrap();
+        let whole = kept.part("compute/a", "2021-02-01", Format::Json).unwrap();
+        assert_eq!(whole, "[18446744073709551615,-9223372036854775808,9007199254740993,0]");
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Page {
         if method != METHOD {
             return Err(Fault::new(Kind::MethodNotAllowed, "this path takes GET", "send a GET").into());
         }
-        Guard::Metadata.check(request)?;
+        Guard::Metadata.check(request.header)?;
         let parameters = Parameters::parse(request.query, &[]);
         let version = parameters.one("api-version")?;
         let check = |oldest| Version::From(oldest).check(version).map_err(|fault| Refusal { fault, is_version: true });

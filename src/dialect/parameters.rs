@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::spelling::Spelling;
+use super::table::NATIVE;
 use crate::fault::{Fault, Kind};
 use crate::name::Selector;
 
@@ -46,16 +48,23 @@ impl<'a> Parameters<'a> {
 }
 
 fn selector(name: &str, value: &str, is_native: bool) -> Result<Option<Selector>, Fault> {
-    let selector = match name {
-        "client_id" | "clientid" => Selector::ClientId,
-        "object_id" | "principal_id" | "principalId" => Selector::ObjectId,
-        "msi_res_id" | "mi_res_id" | "msi-res-id" | "resource_id" => Selector::ResourceId,
-        "identity" if is_native => Selector::Name,
-        _ => return Ok(None),
+    let invalid = |problem, remedy| Err(Fault::new(Kind::InvalidRequest, problem, remedy));
+    let selector = match Spelling::of(name, is_native) {
+        Spelling::Points(selector) => selector,
+        // Neither repeats the name, which may hold anything between its letters.
+        Spelling::Near(meant) => {
+            let problem = format!("a parameter is spelled nearly as '{meant}', and not so");
+            return invalid(problem, format!("spell it '{meant}'"));
+        }
+        Spelling::NativeAlone(meant) => {
+            let remedy = format!("leave it out, or ask at {} where native is served", NATIVE.paths[0]);
+            return invalid(format!("the native dialect alone takes the parameter '{meant}'"), remedy);
+        }
+        Spelling::Other => return Ok(None),
     };
     if value.len() > MAX_SELECTOR || value.chars().any(char::is_control) {
         let problem = format!("the parameter '{name}' is too long or has control characters");
-        return Err(Fault::new(Kind::InvalidRequest, problem, "correct it"));
+        return invalid(problem, "correct it".to_owned());
     }
     Ok(Some(selector(value.to_owned())))
 }

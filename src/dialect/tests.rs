@@ -71,6 +71,7 @@ fn every_selector_spelling_is_taken_on_every_dialect() {
         ("client_id", Selector::ClientId(id())),
         ("clientid", Selector::ClientId(id())),
         ("object_id", Selector::ObjectId(id())),
+        ("objectid", Selector::ObjectId(id())),
         ("principal_id", Selector::ObjectId(id())),
         ("principalId", Selector::ObjectId(id())),
         ("msi_res_id", Selector::ResourceId(id())),
@@ -98,16 +99,52 @@ fn two_ways_of_pointing_are_an_error_and_an_empty_one_is_none() {
 #[test]
 fn whatever_is_unknown_is_ignored() {
     let flood = "x".repeat(2000);
-    assert_eq!(selector_of(&format!("xms_cc={flood}&foo=a%0Ab&authority=%00")).unwrap(), Selector::None);
+    let unknown = format!("xms_cc={flood}&foo=a%0Ab&authority=%00&id=7&resource_group=g&client=c&=x&_-_=y");
+    assert_eq!(selector_of(&unknown).unwrap(), Selector::None);
 }
 
 #[test]
-fn names_mean_something_in_the_native_dialect_only() {
-    let query = "api-version=2018-02-01&resource=r&identity=payroll&tenant=contoso&bypass_cache=true&xms_cc=cp1";
-    let native = read("native", query, METADATA).unwrap();
-    assert_eq!((native.selector, native.tenant), (Selector::Name("payroll".to_owned()), Some("contoso".to_owned())));
-    let imds = read("imds", query, METADATA).unwrap();
-    assert_eq!((imds.selector, imds.tenant), (Selector::None, None));
+fn what_is_nearly_a_selector_is_an_error_that_tells_the_right_one() {
+    for (name, told) in [
+        ("CLIENT_ID", "'client_id'"),
+        ("clientId", "'client_id'"),
+        ("client-id", "'client_id'"),
+        ("client__id%5B%5D%0A", "'client_id'"),
+        ("ObjectId", "'object_id'"),
+        ("principalid", "'object_id'"),
+        ("resourceId", "'msi_res_id'"),
+        ("mi-res-id", "'msi_res_id'"),
+    ] {
+        for row in DIALECTS {
+            let version = if let Version::Only(one) = row.version { one } else { "2024-01-01" };
+            let query = |value| format!("api-version={version}&resource=r&{name}={value}");
+            let fault = read(row.name, &query("abc"), METADATA).unwrap_err().to_string();
+            assert!(fault.contains(told) && !fault.contains('\n'), "{} {name}: {fault}", row.name);
+            assert_eq!(read(row.name, &query(""), METADATA).unwrap().selector, Selector::None, "{} {name}", row.name);
+        }
+    }
+}
+
+#[test]
+fn names_and_tenants_are_for_the_native_dialect_alone() {
+    for (parameter, native) in [
+        ("identity=payroll", true),
+        ("tenant=contoso", true),
+        ("Identity=payroll", false),
+        ("identityName=payroll", false),
+        ("TENANT=contoso", false),
+        ("tenant_id=contoso", false),
+    ] {
+        for row in DIALECTS {
+            let version = if let Version::Only(one) = row.version { one } else { "2024-01-01" };
+            let read = read(row.name, &format!("api-version={version}&resource=r&{parameter}"), METADATA);
+            assert_eq!(read.is_ok(), row.is_native && native, "{} {parameter}", row.name);
+            assert!(row.is_native || read.unwrap_err().to_string().contains("native dialect alone"), "{parameter}");
+        }
+    }
+    let query = "resource=r&identity=payroll&tenant=contoso&bypass_cache=true&xms_cc=cp1";
+    let ask = read("native", query, METADATA).unwrap();
+    assert_eq!((ask.selector, ask.tenant), (Selector::Name("payroll".to_owned()), Some("contoso".to_owned())));
 }
 
 #[test]

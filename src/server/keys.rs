@@ -7,12 +7,13 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::clock::{Clock, Timestamp};
@@ -24,6 +25,8 @@ use crate::secret::Secret;
 pub struct Keys {
     directory: PathBuf,
     alive: Mutex<Vec<Key>>,
+    /// Wakes whoever removes them.
+    news: Arc<Notify>,
 }
 
 /// A file, which is removed with this.
@@ -44,6 +47,12 @@ impl Drop for Key {
     }
 }
 
+impl Drop for Keys {
+    fn drop(&mut self) {
+        self.news.notify_one();
+    }
+}
+
 impl Keys {
     /// Key files in `directory`. Those that an earlier process left behind are removed once their minute is
     /// over: another one may be at work in the same directory.
@@ -54,7 +63,7 @@ impl Keys {
         for path in left.filter(|path| is_ours(path) && is_over(path, now)) {
             fs::remove_file(path).ok();
         }
-        Self { directory, alive: Mutex::default() }
+        Self { directory, alive: Mutex::default(), news: Arc::default() }
     }
 
     /// Makes a file, and tells where. The oldest one gives way to it when too many are alive: clients come for
@@ -74,6 +83,7 @@ impl Keys {
         })?;
         let path = key.path.clone();
         alive.push(key);
+        self.news.notify_one();
         Ok(path)
     }
 
@@ -81,9 +91,8 @@ impl Keys {
     /// minute goes on.
     pub fn take(&self, shown: &[u8], now: Timestamp) -> Option<PathBuf> {
         let mut alive = self.swept(now);
-        let fits =
-            alive.iter().enumerate().fold(None, |found, (n, key)| key.secret.matches(shown).then_some(n).or(found));
-        let key = alive.get_mut(fits?).filter(|key| !key.is_in_use)?;
+        let fits = Secret::position(alive.iter().map(|key| &key.secret), shown)?;
+        let key = alive.get_mut(fits).filter(|key| !key.is_in_use)?;
         key.is_in_use = true;
         Some(key.path.clone())
     }
@@ -98,9 +107,25 @@ impl Keys {
         self.swept(now).retain(|key| key.path != path);
     }
 
-    /// Removes what has lived for its minute.
-    pub fn sweep(&self, now: Timestamp) {
-        drop(self.swept(now));
+    /// Removes what has lived for its minute, and tells how long the oldest of the others has left.
+    pub fn sweep(&self, now: Timestamp) -> Option<Duration> {
+        self.swept(now).first().map(|oldest| (oldest.issued + LIFE).since(now))
+    }
+
+    /// Removes each file when its minute is over, also when nobody asks: one task, however many challenges there are,
+    /// which ends with the last holder of this and needs a runtime that lives as long.
+    pub async fn sweep_forever(self: Arc<Self>, clock: Clock) {
+        let (keys, news) = (Arc::downgrade(&self), Arc::clone(&self.news));
+        drop(self);
+        loop {
+            news.notified().await;
+            while let Some(rest) = keys.upgrade().and_then(|keys| keys.sweep(clock.now())) {
+                tokio::time::sleep(rest).await;
+            }
+            if keys.strong_count() == 0 {
+                return;
+            }
+        }
     }
 
     fn swept(&self, now: Timestamp) -> MutexGuard<'_, Vec<Key>> {
@@ -139,7 +164,7 @@ fn is_ours(path: &Path) -> bool {
 /// So many files are alive at most.
 const MOST: usize = 16;
 /// How long a file may lie there.
-pub const LIFE: Duration = Duration::from_mins(1);
+const LIFE: Duration = Duration::from_mins(1);
 /// For us to write and for the directory's group to read.
 const MODE: u32 = 0o640;
 const PREFIX: &str = "bursar-";
@@ -149,6 +174,7 @@ const SUFFIX: &str = ".key";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::ManualClock;
 
     const NOW: Timestamp = Timestamp::from_secs(1000);
 
@@ -174,6 +200,49 @@ mod tests {
         assert!(!first.exists() && second.exists());
         assert!(keys.take(&two, NOW + LIFE).is_none());
         assert!(!second.exists());
+    }
+
+    /// Waits, within a bound, until so many files are there.
+    async fn settled(directory: &Path, count: usize) -> bool {
+        for _ in 0..500 {
+            if fs::read_dir(directory).unwrap().count() == count {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        false
+    }
+
+    #[tokio::test]
+    async fn one_task_removes_every_file_in_its_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = Arc::new(Keys::new(directory.path().to_owned()));
+        let hand = ManualClock::at(NOW);
+        let sweeper = tokio::spawn(Arc::clone(&keys).sweep_forever(Clock::Manual(hand.clone())));
+        for round in 0..2 {
+            for _ in 0..200 {
+                keys.issue(hand.now()).unwrap();
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 1, "round {round}");
+            hand.advance(LIFE / 2);
+            let late = keys.issue(hand.now()).unwrap();
+            assert_eq!(keys.sweep(hand.now()), Some(LIFE / 2));
+            hand.advance(LIFE / 2);
+            assert_eq!(keys.sweep(hand.now()), Some(LIFE / 2), "of those that are left");
+            assert!(late.exists() && settled(directory.path(), 1).await, "round {round}");
+            hand.advance(LIFE / 2);
+            assert_eq!(keys.sweep(hand.now()), None);
+        }
+        sweeper.abort();
+        let last = keys.issue(hand.now()).unwrap();
+        hand.advance(LIFE - Duration::from_millis(50));
+        let sweeper = tokio::spawn(Arc::clone(&keys).sweep_forever(Clock::Manual(hand.clone())));
+        tokio::task::yield_now().await;
+        hand.advance(Duration::from_millis(50));
+        assert!(settled(directory.path(), 0).await && !last.exists(), "nobody asked");
+        drop(keys);
+        tokio::time::timeout(LIFE / 6, sweeper).await.expect("the task goes with the keys").unwrap();
     }
 
     #[test]

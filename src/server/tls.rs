@@ -15,9 +15,11 @@ use rustls::server::NoServerSessionStorage;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::clock::Timestamp;
+use crate::credential::expiry::Expiry;
 use crate::fault::{Fault, Kind};
-use crate::name::Malformed;
 
 pub mod client;
 mod distinguished_name;
@@ -29,6 +31,24 @@ use client::ClientCa;
 pub struct Tls {
     server: Arc<ServerConfig>,
     thumbprint: String,
+    expiry: Option<Expiry>,
+}
+
+/// Why two files are nothing to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// The key is there, and closed.
+    #[error("the private key is encrypted")]
+    EncryptedKey,
+    /// There is no certificate.
+    #[error("the file holds no PEM certificate")]
+    NoCertificate,
+    /// There is no key.
+    #[error("the file holds no PEM private key")]
+    NoKey,
+    /// There are both, and not of one another.
+    #[error("the key does not belong to the certificate")]
+    OtherKey,
 }
 
 impl Tls {
@@ -36,13 +56,16 @@ impl Tls {
     /// of `clients`, if that is some CA.
     ///
     /// # Errors
-    /// There is none, or the key belongs to another.
-    pub fn from_pem(certificate: &[u8], key: &[u8], clients: Option<&ClientCa>) -> Result<Self, Malformed> {
+    /// There is none, or the key is encrypted or belongs to another.
+    pub fn from_pem(certificate: &[u8], key: &[u8], clients: Option<&ClientCa>) -> Result<Self, Unfit> {
         let chain: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(certificate).collect();
         let chain = chain.ok().filter(|chain| !chain.is_empty());
-        let chain = chain.ok_or(Malformed("the file holds no PEM certificate"))?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Malformed("the file holds no PEM private key"))?;
-        Self::of(chain, key, clients).map_err(|_| Malformed("the key does not belong to the certificate"))
+        let chain = chain.ok_or(Unfit::NoCertificate)?;
+        if ENCRYPTED.iter().any(|sign| key.windows(sign.len()).any(|part| part == *sign)) {
+            return Err(Unfit::EncryptedKey);
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Unfit::NoKey)?;
+        Self::of(chain, key, clients).map_err(|_| Unfit::OtherKey)
     }
 
     /// Makes one for these addresses, which holds as long as certificates can.
@@ -70,6 +93,7 @@ impl Tls {
         clients: Option<&ClientCa>,
     ) -> Result<Self, rustls::Error> {
         let thumbprint = chain.first().map(|leaf| thumbprint(leaf)).unwrap_or_default();
+        let expiry = chain.first().and_then(|leaf| expiry(leaf));
         let server =
             ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions()?;
         let mut server = match clients {
@@ -83,13 +107,19 @@ impl Tls {
             server.session_storage = Arc::new(NoServerSessionStorage {});
             server.send_tls13_tickets = 0;
         }
-        Ok(Self { server: Arc::new(server), thumbprint })
+        Ok(Self { server: Arc::new(server), thumbprint, expiry })
     }
 
     /// What clients pin: 40 hex digits in upper case.
     #[must_use]
     pub fn thumbprint(&self) -> &str {
         &self.thumbprint
+    }
+
+    /// When the certificate ends, where it says so.
+    #[must_use]
+    pub const fn expiry(&self) -> Option<Expiry> {
+        self.expiry
     }
 
     /// Shakes hands on a listener's connections.
@@ -110,6 +140,15 @@ impl fmt::Debug for Tls {
 pub fn thumbprint(certificate: &[u8]) -> String {
     digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate).as_ref().iter().map(|byte| format!("{byte:02X}")).collect()
 }
+
+fn expiry(certificate: &[u8]) -> Option<Expiry> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let end = u64::try_from(parsed.validity().not_after.timestamp()).ok()?;
+    Some(Expiry::of_manual(Timestamp::from_secs(end)))
+}
+
+/// What an encrypted key has in its PEM: PKCS#8's own label, and a header of long ago in PKCS#1.
+const ENCRYPTED: [&[u8]; 2] = [b"-----BEGIN ENCRYPTED PRIVATE KEY-----", b"Proc-Type: 4,ENCRYPTED"];
 
 #[cfg(test)]
 mod tests {

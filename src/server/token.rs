@@ -6,10 +6,10 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 
-use super::route::{Astray, Route};
 use super::witness::Witness;
 use super::{Service, connection, form, pages, recognise, route};
 use crate::clock::Stopwatch;
+use crate::dialect::route::{Astray, Route};
 use crate::dialect::{Ask, Dialect, Envelope, Guard, Method, Reply, Request, client_request_id};
 use crate::fault::{Fault, Kind, Turn};
 
@@ -55,14 +55,22 @@ async fn answer(
     request_id: &str,
 ) -> Result<Reply, Fault> {
     let has_form = request.method().as_str() == Method::Post.as_str();
-    let form = if has_form { form::read(payload, connection::ledger(request)).await? } else { web::Bytes::new() };
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
+    let form = if has_form {
+        // Who is not let in has no body waited for.
+        dialect.guard.check(&header)?;
+        form::read(payload, connection::ledger(request)).await?
+    } else {
+        web::Bytes::new()
+    };
     let ask = dialect.read(&Request { query: request.query_string(), form: &form, header: &header })?;
     let Guard::KeyFile = dialect.guard else {
         return pay(dialect, &ask, request, false, service, request_id).await;
     };
-    let Some(shown) = header("authorization") else { return Err(unchallenged()) };
-    let key = shown.strip_prefix(BASIC).and_then(|shown| service.take_key(shown));
+    if header("authorization").is_none() {
+        return Err(unchallenged());
+    }
+    let key = dialect.guard.shown(&header).and_then(|shown| service.take_key(shown));
     let paid = pay(dialect, &ask, request, key.is_some(), service, request_id).await;
     if let Some(key) = key {
         service.settle_key(&key, paid.as_ref().is_err_and(|fault| fault.turn() == Turn::Authority));
@@ -88,9 +96,11 @@ async fn pay(
     Ok(dialect.reply(ask, &permit.identity().client_id, &token, service.clock.now()))
 }
 
-/// A refusal in the words of the dialect. Whoever shows no key is told where one lies.
+/// A refusal in the words of the dialect. Whoever shows no key, or one that is wrong or spent, is told where one lies:
+/// a 401 has a challenge (RFC 9110, section 15.5.2), and azure-identity's async client for Python shows the key of its
+/// last request once more to get one.
 fn refused(dialect: &Dialect, fault: &Fault, service: &Service, request_id: &str) -> HttpResponse {
-    if fault.kind != Kind::Challenged {
+    if dialect.guard != Guard::KeyFile || !matches!(fault.kind, Kind::Challenged | Kind::Unauthenticated) {
         return write(dialect.refuse(fault, request_id), request_id);
     }
     match service.challenge() {
@@ -181,5 +191,3 @@ fn log(dialect: &str, result: &Result<Reply, Fault>, request_id: &str) {
         }
     }
 }
-
-const BASIC: &[u8] = b"Basic ";

@@ -198,7 +198,7 @@ pub fn on_token(rule: Value) -> Value {
 
 pub fn client() -> reqwest::Client {
     bursar::wire::install_crypto_provider();
-    // A connection that was opened ahead and asks nothing is told 408 after five seconds, perhaps just when it is used.
+    // A connection that was opened ahead and asks nothing is closed after five seconds, perhaps just when it is used.
     reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(3)).build().unwrap()
 }
 
@@ -241,6 +241,12 @@ pub fn bursar() -> Command {
         }
     }
     command
+}
+
+/// What a command that has ended gave: its exit code, stdout and stderr.
+pub fn out(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
 
 /// Runs a command to its end.

@@ -14,8 +14,28 @@ pub struct Client {
     pub own: &'static [(&'static str, Own)],
     /// What else it prefers while it is set.
     pub rivals: &'static [&'static str],
-    /// What has to be known beside the variables, one line each; [`IMDS_URL`] stands for the URL of its tokens.
-    pub notes: &'static [&'static str],
+    /// What has to be known beside the variables.
+    pub notes: &'static [Note],
+}
+
+/// One line that a person has to know; [`IMDS_URL`] stands for the URL of the tokens of IMDS.
+#[derive(Clone, Copy, Debug)]
+pub enum Note {
+    /// Whatever the client speaks.
+    Always(&'static str),
+    /// When it speaks this dialect.
+    In(&'static str, &'static str),
+}
+
+impl Note {
+    /// What is to be known by a client that speaks `dialect`, if anything.
+    #[must_use]
+    pub fn text(self, dialect: Option<&str>) -> Option<&'static str> {
+        match self {
+            Self::Always(text) => Some(text),
+            Self::In(name, text) => Some(text).filter(|_| dialect == Some(name)),
+        }
+    }
 }
 
 /// What a client's own variable holds.
@@ -51,8 +71,19 @@ const OF_AZURE_IDENTITY: &[&str] = &[
     "AZURE_PASSWORD",
     "AZURE_TOKEN_CREDENTIALS",
 ];
-const CLIENT_ID: &str = "DefaultAzureCredential takes AZURE_CLIENT_ID for the client id of the identity to use";
-const LINK_LOCAL: &str = "needs 169.254.169.254: it reads no variables, so port 80 of that address has to lead to a listener of Bursar (an address on lo, a redirection, a network namespace)";
+const CLIENT_ID: Note =
+    Note::Always("DefaultAzureCredential takes AZURE_CLIENT_ID for the client id of the identity to use");
+const TRUST_OF_NODE: Note = Note::In(
+    "service-fabric",
+    "it does not go by the thumbprint: NODE_EXTRA_CA_CERTS has to name a PEM file with the certificate that is shown there",
+);
+const TRUST_OF_JAVA: Note = Note::In(
+    "service-fabric",
+    "it does not go by the thumbprint: the JVM's trust store has to hold the certificate that is shown there",
+);
+const LINK_LOCAL: Note = Note::Always(
+    "needs 169.254.169.254: it reads no variables, so port 80 of that address has to lead to a listener of Bursar (an address on lo, a redirection, a network namespace)",
+);
 
 /// Every client that is known.
 pub const CLIENTS: &[Client] = &[
@@ -70,7 +101,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "imds", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
         own: &[],
         rivals: OF_AZURE_IDENTITY,
-        notes: &[CLIENT_ID],
+        notes: &[CLIENT_ID, TRUST_OF_NODE],
     },
     Client {
         name: "azure-identity-java",
@@ -78,7 +109,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "imds", "arc", "cloud-shell", "service-fabric"],
         own: &[],
         rivals: OF_AZURE_IDENTITY,
-        notes: &[CLIENT_ID],
+        notes: &[CLIENT_ID, TRUST_OF_JAVA],
     },
     Client {
         name: "azure-identity-dotnet",
@@ -88,7 +119,9 @@ pub const CLIENTS: &[Client] = &[
         rivals: OF_AZURE_IDENTITY,
         notes: &[
             CLIENT_ID,
-            "with --dialect imds use ManagedIdentityCredential: DefaultAzureCredential probes for the real address",
+            Note::Always(
+                "with --dialect imds use ManagedIdentityCredential: DefaultAzureCredential probes for the real address",
+            ),
         ],
     },
     Client {
@@ -105,7 +138,9 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service"],
         own: &[],
         rivals: &[],
-        notes: &["an identity is chosen by client id or object id; by resource id only at 169.254.169.254"],
+        notes: &[Note::Always(
+            "an identity is chosen by client id or object id; by resource id only at 169.254.169.254",
+        )],
     },
     Client {
         name: "azidentity",
@@ -113,7 +148,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
         own: &[],
         rivals: OF_AZURE_IDENTITY,
-        notes: &[CLIENT_ID, "IMDS is asked at 169.254.169.254 alone"],
+        notes: &[CLIENT_ID, Note::Always("IMDS is asked at 169.254.169.254 alone")],
     },
     Client {
         name: "msal-python",
@@ -129,7 +164,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "imds", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
         own: &[],
         rivals: &[],
-        notes: &["it looks at the variables once in the life of a process"],
+        notes: &[Note::Always("it looks at the variables once in the life of a process"), TRUST_OF_NODE],
     },
     Client {
         name: "msal-go",
@@ -137,7 +172,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
         own: &[],
         rivals: &[],
-        notes: &["IMDS is asked at 169.254.169.254 alone"],
+        notes: &[Note::Always("IMDS is asked at 169.254.169.254 alone")],
     },
     Client {
         name: "msal-java",
@@ -145,7 +180,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "imds", "arc", "cloud-shell", "service-fabric"],
         own: &[],
         rivals: &[],
-        notes: &[],
+        notes: &[TRUST_OF_JAVA],
     },
     Client {
         name: "msal-dotnet",
@@ -161,7 +196,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "imds", "arc"],
         own: &[],
         rivals: &[],
-        notes: &["then: az login --identity [--client-id ID] [--allow-no-subscriptions]"],
+        notes: &[Note::Always("then: az login --identity [--client-id ID] [--allow-no-subscriptions]")],
     },
     Client {
         name: "azcopy",
@@ -169,7 +204,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service"],
         own: &[("AZCOPY_AUTO_LOGIN_TYPE", Own::Text("MSI"))],
         rivals: &[],
-        notes: &["set AZCOPY_MSI_CLIENT_ID for another identity than the default one"],
+        notes: &[Note::Always("set AZCOPY_MSI_CLIENT_ID for another identity than the default one")],
     },
     Client {
         name: "kubelogin",
@@ -177,7 +212,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service"],
         own: &[],
         rivals: &[],
-        notes: &["then: kubelogin get-token -l msi --server-id ID [--client-id ID]"],
+        notes: &[Note::Always("then: kubelogin get-token -l msi --server-id ID [--client-id ID]")],
     },
     Client {
         name: "go-autorest",
@@ -193,9 +228,9 @@ pub const CLIENTS: &[Client] = &[
         dialects: &[],
         own: &[("ARM_USE_MSI", Own::Text("true")), ("ARM_MSI_ENDPOINT", Own::Endpoint)],
         rivals: &["ARM_CLIENT_SECRET", "ARM_CLIENT_CERTIFICATE", "ARM_CLIENT_CERTIFICATE_PATH", "ARM_USE_OIDC"],
-        notes: &[
+        notes: &[Note::Always(
             "set ARM_TENANT_ID and ARM_SUBSCRIPTION_ID, and ARM_CLIENT_ID for another identity than the default one",
-        ],
+        )],
     },
     Client {
         name: "packer",
@@ -203,7 +238,10 @@ pub const CLIENTS: &[Client] = &[
         dialects: &[],
         own: &[],
         rivals: &[],
-        notes: &[LINK_LOCAL, "it reads subscriptionId and resourceGroupName from the file that 'metadata.file' names"],
+        notes: &[
+            LINK_LOCAL,
+            Note::Always("it reads subscriptionId and resourceGroupName from the file that 'metadata.file' names"),
+        ],
     },
     Client {
         name: "vault-agent",
@@ -211,7 +249,10 @@ pub const CLIENTS: &[Client] = &[
         dialects: &[],
         own: &[],
         rivals: &[],
-        notes: &[LINK_LOCAL, "it sends what the file that 'metadata.file' names says of the machine to Vault"],
+        notes: &[
+            LINK_LOCAL,
+            Note::Always("it sends what the file that 'metadata.file' names says of the machine to Vault"),
+        ],
     },
     Client {
         name: "google-auth",
@@ -220,19 +261,47 @@ pub const CLIENTS: &[Client] = &[
         own: &[],
         rivals: &[],
         notes: &[
-            "in the credential configuration, credential_source is",
-            r#"{"url": "@imds@?api-version=2018-02-01&resource=APP_ID_URI", "headers": {"Metadata": "True"}, "format": {"type": "json", "subject_token_field_name": "access_token"}}"#,
+            Note::Always("in the credential configuration, credential_source is"),
+            Note::Always(
+                r#"{"url": "@imds@?api-version=2018-02-01&resource=APP_ID_URI", "headers": {"Metadata": "True"}, "format": {"type": "json", "subject_token_field_name": "access_token"}}"#,
+            ),
         ],
     },
     Client {
         name: "curl",
         title: "curl and scripts",
-        dialects: &["app-service", "imds"],
+        dialects: &["app-service", "imds", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
         own: &[],
         rivals: &[],
         notes: &[
-            r#"then: curl -sS -H "X-IDENTITY-HEADER: $IDENTITY_HEADER" "$IDENTITY_ENDPOINT?api-version=2019-08-01&resource=https://vault.azure.net""#,
-            "or: curl -sS -H 'Metadata: true' '@imds@?api-version=2018-02-01&resource=https://vault.azure.net'",
+            Note::In(
+                "app-service",
+                r#"then: curl -sS -H "X-IDENTITY-HEADER: $IDENTITY_HEADER" "$IDENTITY_ENDPOINT?api-version=2019-08-01&resource=https://vault.azure.net""#,
+            ),
+            Note::In(
+                "app-service",
+                "or: curl -sS -H 'Metadata: true' '@imds@?api-version=2018-02-01&resource=https://vault.azure.net'",
+            ),
+            Note::In(
+                "imds",
+                "then: curl -sS -H 'Metadata: true' '@imds@?api-version=2018-02-01&resource=https://vault.azure.net'",
+            ),
+            Note::In(
+                "arc",
+                r#"then: curl -sS -i -H 'Metadata: true' "$IDENTITY_ENDPOINT?api-version=2020-06-01&resource=https://vault.azure.net", and the same with -H "Authorization: Basic $(cat FILE)" for the FILE that was answered"#,
+            ),
+            Note::In(
+                "cloud-shell",
+                r#"then: curl -sS -H 'Metadata: true' -d resource=https://vault.azure.net "$MSI_ENDPOINT""#,
+            ),
+            Note::In(
+                "app-service-2017",
+                r#"then: curl -sS -H "secret: $MSI_SECRET" "$MSI_ENDPOINT?api-version=2017-09-01&resource=https://vault.azure.net""#,
+            ),
+            Note::In(
+                "service-fabric",
+                r#"then: curl -sS --cacert FILE -H "secret: $IDENTITY_HEADER" "$IDENTITY_ENDPOINT?api-version=2019-07-01-preview&resource=https://vault.azure.net", with the certificate in FILE"#,
+            ),
         ],
     },
 ];
@@ -255,7 +324,14 @@ mod tests {
             }
             let set: HashSet<&str> = client.own.iter().map(|(name, _)| *name).collect();
             assert!(client.rivals.iter().all(|rival| !set.contains(rival)), "{} sets its own rival", client.name);
-            assert!(client.notes.iter().all(|note| !note.contains('\n')), "{}: a note is one line", client.name);
+            for note in client.notes {
+                let (dialect, text) = match note {
+                    Note::Always(text) => (None, text),
+                    Note::In(dialect, text) => (Some(dialect), text),
+                };
+                assert!(dialect.is_none_or(|name| client.dialects.contains(name)), "{}: {dialect:?}", client.name);
+                assert!(!text.contains('\n'), "{}: a note is one line", client.name);
+            }
             assert_eq!(find(client.name).unwrap().title, client.title);
             assert!(list().contains(client.title), "{} is not listed", client.name);
         }

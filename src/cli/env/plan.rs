@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::client::{Client, IMDS_URL, Own};
 use super::proxy::exempt;
 use super::reach::Reach;
+use super::service::{Absent, Service};
 use super::shell::{Setting, Shell};
 use crate::cli::Failure;
 use crate::dialect::Dialect;
@@ -19,59 +20,74 @@ use crate::fault::EX_USAGE;
 pub(super) fn dialect(
     client: &Client,
     asked: Option<&'static Dialect>,
-    served: &[&'static Dialect],
+    service: &Service,
 ) -> Result<Option<&'static Dialect>, Failure> {
-    let none = |problem: String| Err(Failure::new(EX_USAGE, format!("{} {problem}", client.title)));
-    if client.dialects.is_empty() {
-        return match asked {
-            Some(_) => none("reads no dialect's variables; leave --dialect out".to_owned()),
-            None if serves_imds(served) => Ok(None),
-            None => none("speaks imds, which is not served; add it to 'server.dialects'".to_owned()),
-        };
+    let failure = |text| Err(Failure::new(EX_USAGE, text));
+    let (name, spoken) = (client.name, client.dialects.join(", "));
+    let absence = |dialect: &str| service.absence(dialect).map(Absent::told);
+    match asked {
+        None if client.dialects.is_empty() => {
+            absence(IMDS.name).map_or(Ok(None), |absence| failure(format!("{name} speaks imds alone, and {absence}")))
+        }
+        None => best(client, service).map(Some),
+        Some(_) if client.dialects.is_empty() => {
+            failure(format!("{name} reads no dialect's variables; leave --dialect out"))
+        }
+        Some(asked) if !client.dialects.contains(&asked.name) => {
+            failure(format!("{name} does not speak {}; it speaks {spoken}", asked.name))
+        }
+        Some(asked) => absence(asked.name).map_or(Ok(Some(asked)), failure),
     }
-    let spoken = client.dialects.join(", ");
-    if let Some(asked) = asked {
-        let speaks = client.dialects.contains(&asked.name);
-        return if speaks {
-            Ok(Some(asked))
-        } else {
-            none(format!("does not speak {}; it speaks {spoken}", asked.name))
-        };
-    }
-    let best = client.dialects.iter().find_map(|name| served.iter().find(|dialect| dialect.name == *name));
-    best.map_or_else(|| none(format!("speaks {spoken}; add one of them to 'server.dialects'")), |best| Ok(Some(*best)))
+}
+
+/// The best dialect that is served, of those whose variables the client reads.
+fn best(client: &Client, service: &Service) -> Result<&'static Dialect, Failure> {
+    let served = |name: &&str| service.served.iter().copied().find(|dialect| dialect.name == *name);
+    client.dialects.iter().find_map(served).ok_or_else(|| {
+        let remedy = client.dialects.iter().find_map(|name| service.absence(name)).map(Absent::remedy);
+        let spoken = client.dialects.join(", ");
+        let problem = format!("{} speaks {spoken}, and nothing of that is served", client.name);
+        Failure::new(EX_USAGE, format!("{problem}; {}", remedy.unwrap_or_default()))
+    })
 }
 
 /// Every line for a client that is to speak `dialect`.
 pub(super) fn lines(
     client: &Client,
     dialect: Option<&'static Dialect>,
-    served: &[&Dialect],
-    reach: &Reach,
+    service: &Service,
     shell: Shell,
     variables: &HashMap<String, String>,
 ) -> Vec<String> {
-    let imds = reach.endpoint(&IMDS).filter(|_| serves_imds(served));
+    let reach = &service.reach;
+    let imds = reach.endpoint(&IMDS).filter(|_| service.absence(IMDS.name).is_none());
     let mut settings = reach.exports(dialect);
     settings.extend(client.own.iter().filter_map(|(name, own)| Some((*name, own_setting(*own, imds.as_deref())?))));
-    for name in ["NO_PROXY", "no_proxy"] {
-        // Those who read the other spelling read it first, if it is there.
-        let before = variables.get(name);
-        if before.is_some() || name == "NO_PROXY" {
-            let base = reach.base.as_deref().or(reach.tls_base.as_deref());
-            settings.push((name, Setting::Text(exempt(base, before.map(String::as_str)))));
-        }
-    }
+    settings.extend(exemptions(reach, variables));
     let mut lines =
         vec![format!("# {}{}", client.title, dialect.map(|d| format!(", by {}", d.name)).unwrap_or_default())];
     lines.extend(unset(client, dialect).into_iter().map(|name| shell.unset(name)));
     lines.extend(settings.iter().map(|(name, setting)| shell.line(name, setting)));
-    let notes = client.notes.iter().filter(|note| imds.is_some() || !note.contains(IMDS_URL));
-    lines.extend(notes.map(|note| format!("# {}", note.replace(IMDS_URL, imds.as_deref().unwrap_or_default()))));
+    lines.extend(notes(client, dialect, imds.as_deref()).into_iter().map(|note| format!("# {note}")));
     if reach.thumbprint.is_some() && dialect.is_some_and(Dialect::is_pinned) {
         lines.push(format!("# {PINNED}"));
     }
     lines
+}
+
+/// What keeps a proxy from coming between.
+fn exemptions(reach: &Reach, variables: &HashMap<String, String>) -> Vec<(&'static str, Setting)> {
+    let base = reach.base.as_deref().or(reach.tls_base.as_deref());
+    // Those who read the other spelling read it first, if it is there.
+    let read = ["NO_PROXY", "no_proxy"].into_iter().filter(|name| *name == "NO_PROXY" || variables.contains_key(*name));
+    read.map(|name| (name, Setting::Text(exempt(base, variables.get(name).map(String::as_str))))).collect()
+}
+
+/// What has to be known beside the variables.
+fn notes(client: &Client, dialect: Option<&Dialect>, imds: Option<&str>) -> Vec<String> {
+    let told = client.notes.iter().filter_map(|note| note.text(dialect.map(|dialect| dialect.name)));
+    let told = told.filter(|text| imds.is_some() || !text.contains(IMDS_URL));
+    told.map(|text| text.replace(IMDS_URL, imds.unwrap_or_default())).collect()
 }
 
 fn own_setting(own: Own, imds: Option<&str>) -> Option<Setting> {
@@ -92,52 +108,75 @@ fn unset(client: &Client, dialect: Option<&'static Dialect>) -> Vec<&'static str
     names
 }
 
-fn serves_imds(served: &[&Dialect]) -> bool {
-    served.iter().any(|dialect| dialect.name == IMDS.name)
-}
-
 const PINNED: &str =
     "the certificate is pinned: without 'server.tls' each start makes another, and this has to be run again";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::dev::stage::Stage;
     use crate::cli::env::client::{CLIENTS, find};
+    use crate::cli::env::service::tests::configured;
     use crate::config::server::listen;
 
-    fn named(names: &[&str]) -> Vec<&'static Dialect> {
-        names.iter().map(|name| DIALECTS.iter().find(|dialect| dialect.name == *name).unwrap()).collect()
+    fn named(name: &str) -> &'static Dialect {
+        DIALECTS.iter().find(|dialect| dialect.name == name).unwrap()
     }
 
-    fn reach() -> Reach {
-        let listens = ["127.0.0.1:1", "https://127.0.0.1:3"].map(|text| listen(text).unwrap());
-        let reach = Reach::new(&listens, Some(Setting::Text("s".to_owned())));
-        Reach { thumbprint: Some("AB".to_owned()), ..reach }
+    /// What `bursar dev` is with https and key files.
+    fn dev() -> Service {
+        let listen = ["127.0.0.1:1", "https://127.0.0.1:3"].map(|text| listen(text).unwrap());
+        let keys = tempfile::tempdir().unwrap();
+        let stage = Stage { listen: &listen, arc_key_dir: keys.path() };
+        let mut service = Service::of_dev(stage, Setting::Text("s".to_owned()));
+        service.reach.thumbprint = Some("AB".to_owned());
+        service
     }
 
     fn printed(name: &str, asked: Option<&str>, variables: &[(&str, &str)]) -> String {
         let client = find(name).unwrap();
-        let served: Vec<&Dialect> = DIALECTS.iter().collect();
-        let asked = asked.map(|name| named(&[name])[0]);
-        let spoken = dialect(client, asked, &served).unwrap();
+        let service = dev();
+        let spoken = dialect(client, asked.map(named), &service).unwrap();
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        lines(client, spoken, &served, &reach(), Shell::Bash, &variables).join("\n")
+        lines(client, spoken, &service, Shell::Bash, &variables).join("\n")
     }
 
     #[test]
     fn a_client_gets_the_best_dialect_that_is_served() {
         let speaks = |name, asked: Option<&str>, served: &[&str]| {
-            let found = dialect(find(name).unwrap(), asked.map(|name| named(&[name])[0]), &named(served));
+            let found = dialect(find(name).unwrap(), asked.map(named), &configured(served, &[]));
             found.map(|dialect| dialect.map(|dialect| dialect.name)).map_err(|failure| failure.text)
         };
-        assert_eq!(speaks("msal-python", None, &["native", "imds", "app-service"]), Ok(Some("app-service")));
-        assert_eq!(speaks("msal-python", None, &["native", "imds"]), Ok(Some("imds")));
-        assert_eq!(speaks("msal-python", Some("arc"), &["arc", "imds"]), Ok(Some("arc")));
-        assert!(speaks("azidentity", None, &["imds"]).unwrap_err().contains("speaks app-service, arc"));
-        assert!(speaks("azidentity", Some("imds"), &["imds"]).unwrap_err().contains("does not speak imds"));
-        assert_eq!(speaks("terraform", None, &["imds"]), Ok(None));
-        assert!(speaks("terraform", None, &["app-service"]).unwrap_err().contains("speaks imds, which is not served"));
-        assert!(speaks("packer", Some("imds"), &["imds"]).unwrap_err().contains("leave --dialect out"));
+        for (name, asked, served, expected) in [
+            ("msal-python", None, &["native", "imds", "app-service"][..], Some("app-service")),
+            ("msal-python", None, &["native", "imds"], Some("imds")),
+            ("msal-python", Some("arc"), &["arc", "imds"], Some("arc")),
+            ("azidentity", None, &["service-fabric", "cloud-shell"], Some("cloud-shell")),
+            ("terraform", None, &["imds"], None),
+        ] {
+            assert_eq!(speaks(name, asked, served), Ok(expected), "{name} {asked:?}");
+        }
+        for (name, asked, served, expected) in [
+            (
+                "kubelogin",
+                None,
+                "imds",
+                "kubelogin speaks app-service, and nothing of that is served; add \"app-service\" to 'server.dialects'",
+            ),
+            ("azidentity", Some("imds"), "imds", "azidentity does not speak imds; it speaks app-service, arc, "),
+            ("azidentity", Some("arc"), "imds", "arc is not served; add \"arc\" to 'server.dialects'"),
+            (
+                "go-autorest",
+                None,
+                "imds",
+                "go-autorest speaks cloud-shell, and nothing of that is served; add \"cloud-shell\"",
+            ),
+            ("terraform", None, "app-service", "terraform speaks imds alone, and imds is not served; add \"imds\""),
+            ("packer", Some("imds"), "imds", "packer reads no dialect's variables; leave --dialect out"),
+        ] {
+            let told = speaks(name, asked, &[served]).unwrap_err();
+            assert!(told.starts_with(expected), "{told}");
+        }
     }
 
     #[test]
@@ -193,6 +232,23 @@ mod tests {
             printed("google-auth", None, &[]).contains("http://127.0.0.1:1/metadata/identity/oauth2/token?api-version")
         );
         assert!(printed("azcopy", None, &[]).contains("export AZCOPY_AUTO_LOGIN_TYPE=MSI\n"));
+    }
+
+    #[test]
+    fn what_holds_in_one_dialect_is_told_there_alone() {
+        for (name, dialect, words) in [
+            ("azure-identity-node", "service-fabric", "NODE_EXTRA_CA_CERTS"),
+            ("msal-java", "service-fabric", "trust store"),
+            (
+                "curl",
+                "imds",
+                "# then: curl -sS -H 'Metadata: true' 'http://127.0.0.1:1/metadata/identity/oauth2/token?",
+            ),
+            ("curl", "cloud-shell", "\"$MSI_ENDPOINT\""),
+        ] {
+            assert!(printed(name, Some(dialect), &[]).contains(words), "{name} {dialect}");
+            assert!(!printed(name, Some("app-service"), &[]).contains(words), "{name} {dialect}");
+        }
     }
 
     #[test]

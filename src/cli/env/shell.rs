@@ -35,10 +35,10 @@ impl Shell {
     #[must_use]
     pub fn line(self, name: &str, setting: &Setting) -> String {
         match (self, setting) {
-            (Self::Bash, Setting::Text(text)) => format!("export {name}={}", bash(text)),
+            (Self::Bash, Setting::Text(text)) => format!("export {name}={}", quoted(text)),
             (Self::Bash, Setting::From(Origin::Env(variable))) => format!("export {name}=\"${variable}\""),
             (Self::Bash, Setting::From(Origin::File(path))) => {
-                format!("export {name}=\"$(cat {})\"", bash(&absolute(path)))
+                format!("export {name}=\"$(cat {})\"", quoted(&absolute(path)))
             }
             (Self::Dotenv, Setting::Text(text)) => format!("{name}={text}"),
             (Self::Dotenv, Setting::From(_)) => format!("{name}="),
@@ -72,7 +72,9 @@ fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
 }
 
-fn bash(text: &str) -> String {
+/// A word of a command line, in the syntax of bash.
+#[must_use]
+pub fn quoted(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._/:@%+=,".contains(&b);
     if !text.is_empty() && text.bytes().all(plain) {
         return text.to_owned();

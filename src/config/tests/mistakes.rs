@@ -166,7 +166,7 @@ fn each_plain_section_tells_its_mistakes() {
 fn a_document_of_the_machine_has_its_shape() {
     let directory = tempfile::tempdir().unwrap();
     for (document, problem) in [
-        ("{", "the file is no JSON"),
+        ("{", "the file is no JSON: EOF while parsing an object at line 1 column 1"),
         ("[]", "the file holds no JSON object"),
         ("{}", "the object has no object 'compute'"),
     ] {

@@ -10,6 +10,7 @@ from .ask import Answer, Broken, running
 from .case import CASES, SELECTORS, SYSTEM, UNKNOWN, UNKNOWN_IDS, WRONG_SECRET, Case
 from .client import Client, Limit, Patience
 from .dialect import Dialect
+from .env import STRAYS
 from .jwt import claims_of, objection
 from .service import WRONG_SECRET as SHOWN_SECRET
 
@@ -196,10 +197,18 @@ class Trial:
             "PATH": os.environ["PATH"],
             "HOME": self._home,
             "LANG": "C.UTF-8",
-            "NO_PROXY": "127.0.0.1,localhost,169.254.169.254",
-            **self._cell.dialect.environment(self._service, secret),
+            **self._pointed(secret),
             **self._own_environment(),
         }
+
+    def _pointed(self, secret: str | None) -> dict[str, str]:
+        """What leads the client to the service. The lines for it do so in a shell full of strays; those of a dialect
+        alone, which a client gets that does not speak it, take nothing away."""
+        client, dialect = self._cell.client, self._cell.dialect
+        if not dialect.has_variables:
+            return {}
+        strays = STRAYS if client.speaks(dialect.name) else {}
+        return self._service.lines(client, dialect.name, secret or self._service.secret).applied_to(strays)
 
     def _own_environment(self) -> dict[str, str]:
         """What this client needs beside the dialect's variables."""

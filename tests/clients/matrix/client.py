@@ -58,12 +58,14 @@ class Client:
     """A client: how it is called, and what it is known to do."""
 
     name: str
+    env: str
     ecosystem: str
     package: str
     lock: str | None
     install: tuple[str, ...]
     command: tuple[str, ...]
     credentials: tuple[str, ...]
+    dialects: tuple[str, ...]
     environment: dict[str, dict[str, str]]
     down_says: tuple[str, ...]
     limits: tuple[Limit, ...]
@@ -71,14 +73,17 @@ class Client:
 
     @property
     def version(self) -> str:
-        """As pinned."""
-        return version.pinned(self.package, ROOT / self.lock) if self.lock else "the system's own"
+        """As pinned, or as the system has it."""
+        return version.pinned(self.package, ROOT / self.lock) if self.lock else version.of_the_system(self.package)
 
     @property
     def newest(self) -> str:
         """As installed by `--newest`, which leaves what it has found beside the program."""
         found = ROOT / "target" / "clients" / self.ecosystem / Path(self.lock or "").name
         return version.pinned(self.package, found) if self.lock and found.exists() else "unknown"
+
+    def speaks(self, dialect: str) -> bool:
+        return dialect in self.dialects
 
     def limit(self, credential: str, dialect: str, case: str) -> Limit | None:
         """What keeps this cell from being a yes."""
@@ -108,18 +113,20 @@ class _Reader:
         self._written = written
         self._name = written.pop("name")
         self._credentials = tuple(written.pop("credentials"))
-        self._dialects = self._known(written.pop("dialects"), [dialect.name for dialect in DIALECTS])
+        self._dialects = tuple(self._known(written.pop("dialects"), [dialect.name for dialect in DIALECTS]))
 
     def client(self) -> Client:
         take = self._written.pop
         client = Client(
             self._name,
+            take("env"),
             self._ecosystem,
             take("package"),
             take("lock", None),
             tuple(take("install", [])),
             tuple(take("command")),
             self._credentials,
+            self._dialects,
             take("environment", {}),
             tuple(take("down_says", BURSAR_SAYS)),
             (*self._silences(), *(self._limit(row) for row in take("cannot", []))),

@@ -1,4 +1,4 @@
-"""The dialects of managed identity as a client is pointed at them: by variables, or by an address."""
+"""The dialects of managed identity: which place serves each, and what it shows."""
 
 from dataclasses import dataclass
 
@@ -7,46 +7,25 @@ from .service import LINK_LOCAL, LOOPBACK
 
 @dataclass(frozen=True, eq=False)
 class Dialect:
-    """One way to reach the service. `{secret}` and the like in `variables` stand for what the service tells."""
+    """One way to reach the service, by the variables that `bursar env` prints. At the link-local address there are
+    none: that this address leads to Bursar is for the namespace to see to."""
 
     name: str
     title: str
-    variables: dict[str, str]
+    has_secret: bool = False
     place: str = LOOPBACK
 
     @property
-    def has_secret(self) -> bool:
-        return "{secret}" in self.variables.values()
-
-    def environment(self, service, secret: str | None = None) -> dict[str, str]:
-        """What to export; `secret` stands in for the right one."""
-        known = {"tokens": service.tokens, "fabric": service.fabric, "thumbprint": service.thumbprint}
-        known["secret"] = secret or service.secret
-        return {name: value.format(**known) for name, value in self.variables.items()}
+    def has_variables(self) -> bool:
+        return self.place == LOOPBACK
 
 
 DIALECTS = [
-    Dialect(
-        "app-service",
-        "App Service, Functions and Container Apps (2019-08-01)",
-        {"IDENTITY_ENDPOINT": "{tokens}/msi/token", "IDENTITY_HEADER": "{secret}"},
-    ),
-    Dialect("imds", "VM IMDS, by variable", {"AZURE_POD_IDENTITY_AUTHORITY_HOST": "{tokens}"}),
-    Dialect("imds-link-local", "VM IMDS, at 169.254.169.254", {}, LINK_LOCAL),
-    Dialect(
-        "app-service-2017",
-        "App Service 2017-09-01 and Azure ML",
-        {"MSI_ENDPOINT": "{tokens}/msi/token", "MSI_SECRET": "{secret}"},
-    ),
-    Dialect("cloud-shell", "Cloud Shell", {"MSI_ENDPOINT": "{tokens}/oauth2/token"}),
-    Dialect("arc", "Azure Arc", {"IDENTITY_ENDPOINT": "{tokens}/arc/token", "IMDS_ENDPOINT": "{tokens}"}),
-    Dialect(
-        "service-fabric",
-        "Service Fabric",
-        {
-            "IDENTITY_ENDPOINT": "{fabric}/fabric/token",
-            "IDENTITY_HEADER": "{secret}",
-            "IDENTITY_SERVER_THUMBPRINT": "{thumbprint}",
-        },
-    ),
+    Dialect("app-service", "App Service, Functions and Container Apps (2019-08-01)", has_secret=True),
+    Dialect("imds", "VM IMDS, by variable"),
+    Dialect("imds-link-local", "VM IMDS, at 169.254.169.254", place=LINK_LOCAL),
+    Dialect("app-service-2017", "App Service 2017-09-01 and Azure ML", has_secret=True),
+    Dialect("cloud-shell", "Cloud Shell"),
+    Dialect("arc", "Azure Arc"),
+    Dialect("service-fabric", "Service Fabric", has_secret=True),
 ]

@@ -1,8 +1,7 @@
-"""A listener that keeps the bytes of every request, and answers what makes a client go on."""
+"""A listener between a client and `bursar dev`, which keeps the bytes of every request and of its answer."""
 
 import atexit
-import hashlib
-import json
+import os
 import re
 import shutil
 import socket
@@ -11,36 +10,35 @@ import subprocess
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 SECRET = "the-header-secret"
 ARC_KEYS = "/var/opt/azcmagent/tokens"
+HOST, PLAIN, TLS = "127.0.0.1", 4141, 4143
+READY_WITHIN = 30
+LEAVES_WITHIN = 15
 
 
 class Listener:
-    """Serves every dialect, and answers one of them. To clients it is told of as a service is."""
+    """To clients it is told of as a service is."""
 
     secret = SECRET
 
     def __init__(self, address: str | None, dialect: str):
-        self.requests: list[bytes] = []
-        self._dialect = dialect
+        self.exchanges: list[tuple[bytes, bytes]] = []
         self._tls = server_tls() if dialect == "service-fabric" else None
-        self._socket = socket.create_server((address, 80) if address else ("127.0.0.1", 0))
+        self._socket = socket.create_server((address, 80) if address else (HOST, 0))
         self.host = ":".join(map(str, self._socket.getsockname()))
-        self.tokens, self.fabric = f"http://{self.host}", f"https://{self.host}"
+        self.listens = [f"https://{self.host}" if self._tls else self.host]
         self.certificate = certificate()
-        der = ssl.PEM_cert_to_DER_cert(self.certificate.read_text())
-        self.thumbprint = hashlib.sha1(der).hexdigest().upper()
         threading.Thread(target=self.accept, daemon=True).start()
 
     @staticmethod
     def is_probe(request: bytes) -> bool:
-        """Whether it only looks for IMDS: without a resource, or without the header that every token needs."""
-        is_imds = b"/metadata/identity/oauth2/token" in request
-        return b"resource=" not in request or is_imds and b"metadata: true" not in request.lower()
+        """Whether it only looks for IMDS: without the header that every token needs."""
+        return b" /metadata/identity/oauth2/token" in request and b"metadata: true" not in request.lower()
 
     def accept(self):
         while True:
@@ -50,49 +48,64 @@ class Listener:
     def serve(self, connection):
         if self._tls:
             connection = self._tls.wrap_socket(connection, server_side=True)
-        while True:
-            received = b""
-            while b"\r\n\r\n" not in received:
-                more = connection.recv(65536)
-                if not more:
-                    return
-                received += more
-            head, _, rest = received.partition(b"\r\n\r\n")
-            length = re.search(rb"(?im)^content-length: *(\d+)", head)
-            while len(rest) < int(length[1] if length else 0):
-                rest += connection.recv(65536)
-            self.requests.append(head + b"\r\n\r\n" + rest)
-            connection.sendall(self.answer(head.decode("latin-1"), rest.decode("latin-1")))
+        while request := message(connection):
+            answer = self.pass_on(request)
+            self.exchanges.append((request, answer))
+            connection.sendall(answer)
 
-    def answer(self, head, body):
-        asked = {name: values[-1] for name, values in parse_qs(f"{urlsplit(head.split()[1]).query}&{body}").items()}
-        if self.is_probe(f"{head}\r\n\r\n{body}".encode("latin-1")):
-            return answer("400 Bad Request", {"error": "invalid_request"})
-        if self._dialect == "arc" and "authorization: basic" not in head.lower():
-            Path(ARC_KEYS, "one.key").write_text(SECRET)
-            challenge = f"WWW-Authenticate: Basic realm={ARC_KEYS}/one.key\r\n"
-            return answer("401 Unauthorized", {"error": "unauthorized"}, challenge)
-        now = int(time.time())
-        token = {
-            "access_token": "opaque",
-            "expires_in": "3599",
-            "expires_on": str(now + 3599),
-            "resource": asked["resource"],
-            "token_type": "Bearer",
-        }
-        echo = {name: asked[name] for name in ("client_id", "object_id", "msi_res_id") if name in asked}
-        return answer("200 OK", token | echo)
+    def pass_on(self, request: bytes) -> bytes:
+        with socket.create_connection((HOST, TLS if self._tls else PLAIN)) as bursar:
+            if self._tls:
+                bursar = anybody().wrap_socket(bursar)
+            bursar.sendall(request)
+            return message(bursar)
 
 
-def answer(status, content, header=""):
-    content = json.dumps(content)
-    length = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
-    return f"HTTP/1.1 {status}\r\n{header}{length}\r\n{content}".encode()
+def message(connection) -> bytes:
+    """The next request or answer, whole; nothing at the end."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        more = connection.recv(65536)
+        if not more:
+            return b""
+        received += more
+    head, _, rest = received.partition(b"\r\n\r\n")
+    length = re.search(rb"(?im)^content-length: *(\d+)", head)
+    is_chunked = re.search(rb"(?im)^transfer-encoding: *chunked", head)
+    while len(rest) < int(length[1] if length else 0) or is_chunked and not rest.endswith(b"0\r\n\r\n"):
+        if not (more := connection.recv(65536)):
+            return b""
+        rest += more
+    return head + b"\r\n\r\n" + rest
+
+
+@contextmanager
+def bursar():
+    """`bursar dev` on its usual addresses, for as long as the block lasts."""
+    listen = ["--listen", f"{HOST}:{PLAIN}", "--listen", f"https://{HOST}:{TLS}"]
+    command = [os.environ["BURSAR"], "dev", *listen, "--header-secret", SECRET]
+    process = subprocess.Popen(command, env={}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + READY_WITHIN
+        while "Get a token:" not in process.stdout.readline():
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise SystemExit("bursar dev does not start")
+        yield
+    finally:
+        process.terminate()
+        process.wait(LEAVES_WITHIN)
 
 
 def server_tls():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate(), certificate().with_name("key.pem"))
+    return context
+
+
+def anybody():
+    """Bursar's own certificate is made anew with every start."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 

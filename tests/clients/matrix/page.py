@@ -8,6 +8,7 @@ from itertools import groupby
 from .case import CASES, DOWN
 from .cell import NO, YES, Outcome
 from .client import Client, Patience
+from .version import without_own
 
 GUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 LONGEST = 100
@@ -17,6 +18,10 @@ INTRODUCTION = """\
 
 Which client speaks to Bursar in which dialect, and what it does there. Each cell is a run of the unmodified client against `bursar dev`, in a
 network of its own; `tests/clients/run matrix --write` writes this page, and `tests/clients/run matrix` fails when a run gives anything else.
+
+What leads a client to Bursar is what `bursar env --client NAME --dialect NAME` prints, set and unset in an environment full of variables that lead elsewhere, a proxy among them;
+a client that does not speak a dialect gets what `bursar env --dialect NAME` prints, and at 169.254.169.254, where no variable leads, the address does.
+The other clients that `bursar env` knows (those for .NET and C++, az, azcopy, kubelogin, go-autorest, Packer, Vault, Google's) stand there by their sources and documentation: they were not run, and Terraform's variables were tried with curl.
 
 A token counts if it is a JWT for the resource that was asked for and of the identity that was asked for.
 `yes` is a run that did what its column says, `yes, mute` one whose error is of the client's own words and keeps Bursar's reason to itself. `no` has its reason below the table; where a failure can show it, a run failed in just this way. `–` has nothing to ask.
@@ -32,8 +37,8 @@ def page(outcomes: list[Outcome], clients: list[Client]) -> str:
 
 
 def _versions(clients: list[Client]) -> str:
-    rows = [(client.name, f"`{client.package}`", client.version) for client in clients]
-    return table("## Versions\n", ("client", "package", "version"), rows)
+    rows = [(client.name, f"`{client.env}`", f"`{client.package}`", client.version) for client in clients]
+    return table("## Versions\n", ("client", "to `bursar env`", "package", "version"), rows)
 
 
 def _columns() -> str:
@@ -99,6 +104,6 @@ def _cell(text: str) -> str:
 
 
 def difference(written: str, found: str) -> list[str]:
-    """The lines in which two pages differ, as a person compares them."""
-    lines = written.splitlines(), found.splitlines()
+    """The lines in which two pages differ, as a person compares them. A machine's own programs may be others."""
+    lines = without_own(written).splitlines(), without_own(found).splitlines()
     return list(difflib.unified_diff(*lines, "docs/clients.md", "this run", n=0, lineterm=""))

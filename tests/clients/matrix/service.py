@@ -1,16 +1,16 @@
 """`bursar dev`, as clients and the matrix see it."""
 
-import hashlib
 import json
 import os
 import re
-import ssl
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
+from . import env
 from .place import Place
 
 LOOPBACK, LINK_LOCAL = "loopback", "link-local"
@@ -29,15 +29,15 @@ class Service:
     """One `bursar dev` in a place of its own, with its one identity."""
 
     secret = SECRET
-    fabric = f"https://{TLS}"
-    certificate = thumbprint = ""
+    certificate = ""
 
     def __init__(self, kind: str, directory: Path):
+        self.listens = LISTEN[kind]
         self._kind = kind
         self._certificate = directory / f"{kind}.pem"
         self._said = directory / f"{kind}.stdout"
         self._logged = directory / f"{kind}.stderr"
-        listen = [word for address in LISTEN[kind] for word in ("--listen", address)]
+        listen = [word for address in self.listens for word in ("--listen", address)]
         command = [os.environ["BURSAR"], "dev", *listen, "--header-secret", SECRET]
         with self._said.open("wb") as said, self._logged.open("wb") as logged:
             self.place, self._process = Place.open(
@@ -62,7 +62,6 @@ class Service:
         def told(pattern: str) -> str:
             return re.search(pattern, said).group(1)
 
-        self.tokens = told(r"tokens +(\S+)")
         self.authority = told(r"authority +(\S+)")
         self.ids = {name: told(rf"{name} (\S+)") for name in ("client_id", "object_id", "resource_id")}
 
@@ -70,7 +69,7 @@ class Service:
             self._read_certificate()
 
     def _read_certificate(self) -> None:
-        """What the https listener shows: made anew for each start, and known by its thumbprint."""
+        """What the https listener shows, made anew for each start: some clients have to be told to trust it."""
         host, _, port = TLS.partition(":")
         read = f"import ssl; print(ssl.get_server_certificate(({host!r}, {port})))"
         shown = subprocess.run(
@@ -78,7 +77,11 @@ class Service:
         ).stdout
         self._certificate.write_text(shown)
         self.certificate = str(self._certificate)
-        self.thumbprint = hashlib.sha1(ssl.PEM_cert_to_DER_cert(shown)).hexdigest().upper()
+
+    @cache
+    def lines(self, client, dialect: str, secret: str) -> env.Lines:
+        """What points a client at this service, as `bursar env` tells whoever was told the same as `bursar dev`."""
+        return env.lines(self.place.within(env.command(client, dialect, self.listens, secret)))
 
     def fault(self, resource: str, **rule) -> None:
         """What befalls every exchange for this resource."""

@@ -2,10 +2,12 @@
 
 import base64
 import json
+import os
+import subprocess
 import time
 import unittest
 
-from . import page, version
+from . import env, page, version
 from .ask import Answer, Broken, running
 from .case import CASES
 from .cell import MUTE, NO, RED, YES, Outcome, Trial, cells
@@ -33,13 +35,15 @@ class Place:
 
 
 class Service:
-    tokens = fabric = "http://h"
-    thumbprint = certificate = ""
+    certificate = ""
     secret = "s"
     ids = IDS
 
     def __init__(self, script: str):
         self.place = Place(script)
+
+    def lines(self, client, dialect: str, secret: str) -> env.Lines:
+        return env.Lines({}, frozenset())
 
     def fault(self, resource: str, **rule) -> None:
         pass
@@ -125,6 +129,30 @@ class Cells(unittest.TestCase):
         self.assertEqual(outcome(f"{line}; read x; {line}", *of).mark, RED)
 
 
+class Lines(unittest.TestCase):
+    def test_what_is_printed_is_set_and_unset(self):
+        lines = env.Lines.read("# a client\n# unset B\nA=x=y\n# then: C=z\n")
+        self.assertEqual(lines.applied_to({"A": "old", "B": "old", "D": "d"}), {"A": "x=y", "D": "d"})
+
+    def test_a_command_that_refuses_breaks_the_cell(self):
+        with self.assertRaises(Broken):
+            env.lines([os.environ["BURSAR"], "env", "--client", "nobody"])
+
+    def test_bursar_env_says_the_same_of_what_clients_speak(self):
+        for client in read_all():
+            for dialect in DIALECTS:
+                if dialect.has_variables and not client.speaks(dialect.name):
+                    words = [os.environ["BURSAR"], "env", "--client", client.env, "--dialect", dialect.name]
+                    said = subprocess.run(words, capture_output=True, text=True)
+                    self.assertIn(f"{client.env} does not speak {dialect.name}", said.stderr)
+
+    def test_all_that_is_taken_away_is_there_to_be_taken(self):
+        for client in read_all():
+            lines = env.lines(env.command(client, "app-service", ["127.0.0.1:1"], "s"))
+            self.assertLessEqual(lines.unset | lines.set.keys(), env.STRAYS.keys() | {"NO_PROXY"}, client.name)
+            self.assertEqual(lines.set["IDENTITY_ENDPOINT"], "http://127.0.0.1:1/msi/token")
+
+
 class Descriptions(unittest.TestCase):
     def test_every_client_is_whole(self):
         for client in read_all():
@@ -132,6 +160,12 @@ class Descriptions(unittest.TestCase):
             for word in (client.install[0], *client.command):
                 if word.startswith("tests/"):
                     self.assertTrue((ROOT / word).exists(), word)
+
+    def test_another_version_of_what_is_not_pinned_is_no_difference(self):
+        self.assertRegex(version.of_the_system("curl"), r"^\d+\.\d+\.\d+, the system's own$")
+        rows = [f"| curl | `curl` | {number}, {version.OF_THE_SYSTEM} |" for number in ("7.88.1", "8.14.0")]
+        self.assertEqual(page.difference(*rows), [])
+        self.assertTrue(page.difference("| msal | 1.39.0 |", "| msal | 1.40.0 |"))
 
     def test_versions_are_found_where_they_are_pinned(self):
         self.assertRegex(version.pinned("azure_identity", ROOT / "Cargo.lock"), r"^\d+\.\d+")
