@@ -193,10 +193,9 @@ impl Callers {
     }
 
     fn by_secret(&self, shown: &[u8]) -> Option<Caller> {
-        let imprint = Imprint::of(shown);
-        let secrets = self.known.iter().flat_map(|known| known.secrets().iter().map(|held| (known.caller, held)));
-        let matching = |found, (caller, held): (Caller, &Imprint)| held.matches(&imprint).then_some(caller).or(found);
-        secrets.fold(None, matching).filter(|_| !shown.is_empty())
+        let held = || self.known.iter().flat_map(|known| known.secrets().iter().map(|held| (known.caller, held)));
+        let place = Imprint::position(held().map(|(_, held)| held), shown).filter(|_| !shown.is_empty())?;
+        held().nth(place).map(|(caller, _)| caller)
     }
 
     fn by_token<'a>(&self, peer: &Peer<'a>) -> Result<Finding<'a>, Fault> {

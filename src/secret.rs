@@ -2,6 +2,7 @@
 //!
 //! A [`Secret`] has no `Display`, no `Serialize` and no derived `Debug`; it is erased when dropped.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -53,10 +54,9 @@ impl Secret {
         Imprint::of(self.expose().as_bytes())
     }
 
-    /// The last of `held` that `shown` is. Every one is looked at, so that time does not tell which it was.
+    /// The last of `held` that `shown` is, as [`Imprint::position`] has it.
     pub fn position<'a>(held: impl IntoIterator<Item = &'a Self>, shown: &[u8]) -> Option<usize> {
-        let looked_at = held.into_iter().enumerate();
-        looked_at.fold(None, |found, (n, secret)| secret.matches(shown).then_some(n).or(found))
+        Imprint::position(held.into_iter().map(Self::imprint), shown)
     }
 
     /// Whether words that come from elsewhere repeat this secret: as it is, in a form, percent-encoded however
@@ -114,6 +114,13 @@ impl Imprint {
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
+    }
+
+    /// The last of `held` that `shown` is of. Every one is looked at, so that time does not tell which it was.
+    pub fn position(held: impl IntoIterator<Item = impl Borrow<Self>>, shown: &[u8]) -> Option<usize> {
+        let shown = Self::of(shown);
+        let looked_at = held.into_iter().enumerate();
+        looked_at.fold(None, |found, (n, held)| held.borrow().matches(&shown).then_some(n).or(found))
     }
 }
 

@@ -17,9 +17,9 @@ impl Glob {
     /// # Errors
     /// It is empty, longer, or holds control characters or what other tools take for a pattern.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        if !(1..=LONGEST).contains(&text.len()) || text.chars().any(char::is_control) {
+        if !(1..=LONGEST).contains(&text.len()) || text.chars().any(|c| c.is_control() || "?[]{}".contains(c)) {
             return Err(Malformed(
-                "a name has 1 to 1024 bytes, without control characters; '*' stands for any of them",
+                "a name has 1 to 1024 bytes, and '*' for any; ?, brackets and braces are no pattern",
             ));
         }
         let mut parts = text.split('*').map(str::to_owned);
