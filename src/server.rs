@@ -158,10 +158,10 @@ impl Server {
         let service = web::Data::new(service(&token_addresses, &admin_addresses));
         let phase = Arc::clone(&service.phase);
         let data = service.clone();
-        let tokens = launch(tokens, settings.tls.as_ref(), settings.workers, settings.grace, move |config| {
+        let tokens = launch(tokens, settings.tls.as_ref(), settings.workers, settings.grace, &phase, move |config| {
             config.app_data(data.clone()).default_service(web::to(token::serve));
         })?;
-        let admin = launch(admin, None, 1, settings.grace, move |config| {
+        let admin = launch(admin, None, 1, settings.grace, &phase, move |config| {
             config.app_data(service.clone()).default_service(web::to(admin::serve));
         })?;
         phase.begin();
@@ -189,21 +189,26 @@ impl Server {
 
     /// Ends without cutting anybody off: readiness is denied at once, so that load balancers look
     /// elsewhere; requests are accepted for the drain period, each answer closing its connection. Then the
-    /// doors close: no new connection is made, and those that were are served until it is quiet, because
-    /// closing a listener resets what waits in its queue. At last what is being answered is answered.
+    /// doors close: no new connection is made, and those that were are served until it is quiet and each has
+    /// asked something, because closing a listener resets what waits in its queue. At last what is being answered is answered.
     pub async fn shutdown(mut self) {
         self.phase.drain();
         tokio::time::sleep(self.drain).await;
         self.tokens.doors.iter_mut().for_each(Door::close);
         let quiet = async {
             let mut answered = None;
-            while answered.replace(self.phase.answered()) != Some(self.phase.answered()) {
+            while answered.replace(self.phase.answered()) != Some(self.phase.answered()) || self.is_awaited() {
                 tokio::time::sleep(QUIET).await;
             }
         };
         tokio::time::timeout(self.grace, quiet).await.ok();
         self.tokens.stop().await;
         self.admin.stop().await;
+    }
+
+    /// Whether somebody has connected and is about to ask.
+    fn is_awaited(&self) -> bool {
+        self.phase.unasked() > 0 || self.tokens.doors.iter().any(Door::has_queue)
     }
 }
 
@@ -231,6 +236,7 @@ fn launch(
     tls: Option<&Tls>,
     workers: usize,
     grace: Duration,
+    phase: &Arc<Phase>,
     routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> Result<Listener, Fault> {
     let mut server = dev::Server::build()
@@ -245,14 +251,14 @@ fn launch(
     };
     for door in &doors {
         let tls = tls.filter(|_| door.listen.is_tls()).map(Tls::acceptor);
-        let (ending, routes) = (ending.clone(), routes.clone());
+        let (ending, routes, phase) = (ending.clone(), routes.clone(), Arc::clone(phase));
         let listening = match door.accepting()? {
             Accepting::Tcp(tcp) => {
-                let serve = move || connection::tcp(tls.clone(), ending.clone(), routes.clone());
+                let serve = move || connection::tcp(tls.clone(), Arc::clone(&phase), ending.clone(), routes.clone());
                 server.listen("bursar", tcp, serve)
             }
             Accepting::Unix(unix) => {
-                let serve = move || connection::unix(ending.clone(), routes.clone());
+                let serve = move || connection::unix(Arc::clone(&phase), ending.clone(), routes.clone());
                 server.listen_uds("bursar", unix, serve)
             }
         };

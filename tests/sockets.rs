@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use bursar::clock::Stopwatch;
 use serde_json::json;
-use support::door::{ended_within, statuses};
+use support::door::{Line, ended_within, statuses};
 use support::{APP, NATIVE, OTHER_APP, Process, TWO_IDENTITIES, World, bursar, on_token, start_sts, write_config};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 
 /// A user and a group that own nothing.
 const BILLING: u32 = 65_501;
@@ -253,6 +253,32 @@ async fn an_end_under_load_cuts_nobody_off() {
     assert!(answered.load(Ordering::Relaxed) > before, "and so does answering");
     assert!(!path.exists(), "the file goes first");
     assert_eq!(slow.await.unwrap().unwrap().status(), 200, "what was being answered is answered");
+    assert_eq!(serve.ended().await.0, Some(0));
+}
+
+/// Connections that were made in time, of which one asks late and one never.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_connected_is_answered_though_the_file_is_gone() {
+    let directory = directory();
+    let path = socket(&directory);
+    let text = config("0600", "").replace("\"2s\"", "\"9s\"");
+    let serve = serve(&write_config(directory.path(), &text, "http://127.0.0.1:1"));
+    let line = serve.logged("serving").await;
+    let address = line.split([' ', '"', '=', '[']).find(|part| part.starts_with("127.0.0.1:")).unwrap();
+    let (mut near, mut far) = (UnixStream::connect(&path).await.unwrap(), TcpStream::connect(address).await.unwrap());
+    let mut silent = UnixStream::connect(&path).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    serve.terminate();
+    serve.logged("draining").await;
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    assert!(!path.exists());
+    for line in [&mut near as &mut dyn Line, &mut far] {
+        line.write_all(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let mut answer = [0; 12];
+        line.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 404");
+    }
+    assert!(ended_within(&mut silent, Duration::from_secs(10)).await, "who asks nothing holds up nobody for long");
     assert_eq!(serve.ended().await.0, Some(0));
 }
 

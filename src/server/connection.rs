@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
+use super::phase::{Phase, Unasked};
 use super::tls::client::Client;
 use crate::caller::peer::User;
 use crate::clock::Deadline;
@@ -44,14 +46,15 @@ pub(super) fn ledger(request: &HttpRequest) -> &Ledger {
 /// What serves the connections of an address. `ending` is done when idle ones have to be closed.
 pub(super) fn tcp<E: Future<Output = ()> + 'static>(
     tls: Option<TlsAcceptor>,
+    phase: Arc<Phase>,
     ending: impl Fn() -> E + 'static,
     routes: impl Fn(&mut web::ServiceConfig),
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> {
     let open = move |socket: TcpStream| {
-        let tls = tls.clone();
+        let (tls, unasked) = (tls.clone(), phase.opened());
         async move {
             let peer = socket.peer_addr().ok();
-            Ok((open(socket, tls).await?, Protocol::Http1, peer))
+            Ok((open(socket, tls, unasked).await?, Protocol::Http1, peer))
         }
     };
     fn_service(open).and_then(http(ending, routes))
@@ -59,13 +62,17 @@ pub(super) fn tcp<E: Future<Output = ()> + 'static>(
 
 /// The same of a unix socket.
 pub(super) fn unix<E: Future<Output = ()> + 'static>(
+    phase: Arc<Phase>,
     ending: impl Fn() -> E + 'static,
     routes: impl Fn(&mut web::ServiceConfig),
 ) -> impl ServiceFactory<UnixStream, Config = (), Response = (), Error = DispatchError, InitError = ()> {
-    let open = |socket: UnixStream| async move {
-        let shown = socket.peer_cred()?;
-        let link = Link::Unix(User { uid: shown.uid(), gid: shown.gid() });
-        Ok((Connection::new(Either::Right(Either::Right(socket)), link), Protocol::Http1, None))
+    let open = move |socket: UnixStream| {
+        let unasked = phase.opened();
+        async move {
+            let shown = socket.peer_cred()?;
+            let link = Link::Unix(User { uid: shown.uid(), gid: shown.gid() });
+            Ok((Connection::new(Either::Right(Either::Right(socket)), link, unasked), Protocol::Http1, None))
+        }
     };
     fn_service(open).and_then(http(ending, routes))
 }
@@ -87,16 +94,16 @@ fn http<E: Future<Output = ()> + 'static>(
 
 /// Shakes hands where that is done. However many do not finish, others are not held up by it: the framework's
 /// own acceptor takes no more than a few hundred at a time.
-async fn open(socket: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Connection> {
+async fn open(socket: TcpStream, tls: Option<TlsAcceptor>, unasked: Unasked) -> io::Result<Connection> {
     socket.set_nodelay(true)?;
-    let Some(tls) = tls else { return Ok(Connection::new(Either::Left(socket), Link::Plain)) };
+    let Some(tls) = tls else { return Ok(Connection::new(Either::Left(socket), Link::Plain, unasked)) };
     let (stream, client) = shake_hands(socket, &tls).await.inspect_err(|error| {
         tracing::debug!(%error, "a connection without a fitting handshake is closed");
     })?;
     if let Some(client) = &client {
         tracing::debug!(subject = ?client.subject, "a client certificate that the CA vouches for");
     }
-    Ok(Connection::new(Either::Right(Either::Left(Box::new(stream))), Link::Tls(client)))
+    Ok(Connection::new(Either::Right(Either::Left(Box::new(stream))), Link::Tls(client), unasked))
 }
 
 /// One certificate is read once for all requests of its connection.
@@ -123,8 +130,8 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(stream: Stream, link: Link) -> Self {
-        Self { stream, ledger: Rc::new(Ledger::new(link)), stalled: None, timer: None }
+    fn new(stream: Stream, link: Link, unasked: Unasked) -> Self {
+        Self { stream, ledger: Rc::new(Ledger::new(link, unasked)), stalled: None, timer: None }
     }
 
     /// Hands on how far a write came, and whether the connection has outlived its welcome.

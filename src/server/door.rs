@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
 use super::listen::Listen;
@@ -53,6 +55,16 @@ impl Door {
             Way::Unix(unix, _) => unix.try_clone().map(Accepting::Unix),
         };
         again.map_err(|error| Fault::new(Kind::Internal, format!("a listener cannot be used: {error}"), "report this"))
+    }
+
+    /// Whether somebody has connected whom nobody has accepted yet.
+    pub(super) fn has_queue(&self) -> bool {
+        let door = match &self.way {
+            Way::Tcp(tcp) => tcp.as_fd(),
+            Way::Unix(unix, _) => unix.as_fd(),
+        };
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::from_borrowed_fd(door, PollFlags::IN)], Some(&at_once)).is_ok_and(|ready| ready > 0)
     }
 
     /// Nobody opens a connection from now on. Those that are open, or wait to be accepted, are not touched.
