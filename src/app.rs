@@ -25,6 +25,7 @@ use crate::server::rates::Rates;
 use crate::server::tls::Tls;
 use crate::server::{Listen, Server, Service, Settings};
 use crate::token::Token;
+use crate::vend::stake::Stakes;
 use crate::vend::{self, Vend};
 
 mod callers;
@@ -61,10 +62,12 @@ impl App {
         let settings = settings(&config)?;
         let mark: Arc<str> = uuid::Uuid::new_v4().to_string().into();
         let sources = sources::build(&config, &clock, &mark)?;
+        let stakes = |share| Stakes::new(config.callers.len(), share, config.bounds);
         let known = config.kubernetes.map(|known| known.settings);
         let cluster = known.map(|settings| Arc::new(Cluster::new(settings, clock.clone(), runtime.clone())));
         let vend = Vend::new(vend::Settings {
             sources,
+            stakes: config.caller_share.map(stakes).unwrap_or_default(),
             bounds: config.bounds,
             windows: config.windows,
             clock: clock.clone(),

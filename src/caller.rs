@@ -9,6 +9,7 @@ pub mod account;
 pub mod glob;
 pub mod peer;
 pub mod proof;
+pub mod share;
 pub mod specificity;
 pub mod subject;
 

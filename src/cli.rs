@@ -13,6 +13,7 @@ use crate::fault::{EX_SOFTWARE, EX_UNAVAILABLE, EX_USAGE, Fault};
 pub mod check;
 pub mod dev;
 pub mod env;
+pub mod explain;
 pub mod http;
 pub mod named;
 pub mod probe;
@@ -33,6 +34,7 @@ enum Command {
     Check(check::Check),
     Dev(dev::Dev),
     Env(env::Env),
+    Explain(explain::Explain),
     Probe(probe::Probe),
     Serve(serve::Serve),
     Sts(sts::Sts),
@@ -77,6 +79,7 @@ fn run() -> Result<(), Failure> {
         Command::Check(check) => check.run(),
         Command::Dev(dev) => on_runtime(dev.run()),
         Command::Env(env) => on_runtime(env.run()),
+        Command::Explain(explain) => explain.run(),
         Command::Probe(probe) => on_runtime(probe.run()),
         Command::Serve(serve) => on_runtime(serve.run()),
         Command::Sts(sts) => on_runtime(sts.run()),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::audit::Destination;
 use crate::caller::Means;
+use crate::caller::share::Share;
 use crate::clock::Timestamp;
 use crate::dialect::Guard;
 use crate::dialect::instance::Instance;
@@ -46,7 +47,7 @@ use identity::Identity;
 use kubernetes::{Kubernetes, POD};
 use mistake::{Mistake, Mistakes, Report};
 use secret::Surroundings;
-use section::{Section, count, duration, parsed, size, text};
+use section::{Section, count, duration, parsed, share, size, text};
 use server::Server;
 use tenant::Tenant;
 
@@ -73,6 +74,8 @@ pub struct Config {
     pub refresh_rate: NonZeroU32,
     /// The bounds of the cache.
     pub bounds: Bounds,
+    /// How much of slots and exchanges each caller may have, where callers are told apart.
+    pub caller_share: Option<Share>,
     /// How to log.
     pub log: Log,
     /// Where it is written who got what.
@@ -143,8 +146,9 @@ impl Config {
         if root.is_empty("callers") {
             root.note("callers", "there is none", "add a section [callers.NAME], or leave it out to tell none apart");
         }
-        let callers: Vec<Caller> = root.sections("callers").into_iter().filter_map(read).collect();
-        let shown: Vec<Means> = callers.iter().map(|caller| caller.proof.means()).collect();
+        let read: Vec<(Means, Option<Caller>)> = root.sections("callers").into_iter().filter_map(read).collect();
+        let shown: Vec<Means> = read.iter().map(|(means, _)| *means).collect();
+        let callers: Vec<Caller> = read.into_iter().filter_map(|(_, caller)| caller).collect();
         let server = server::read(root.section("server"), surroundings, &shown);
         let serves_arc = server.dialects.iter().any(|dialect| dialect.guard == Guard::KeyFile);
         let mut dialects = root.section("dialects");
@@ -155,6 +159,7 @@ impl Config {
         let own: Vec<SocketAddr> =
             server.listen.iter().filter_map(Listen::address).chain([server.admin_listen]).collect();
         let tenants = tenants(&mut root, surroundings, &own);
+        tenant::check_distinct(&tenants, report);
         let read = |(name, section): (String, Option<_>)| identity::read(&name, section?, &tenants, surroundings);
         let named = root.sections("identities");
         if named.is_empty() {
@@ -172,7 +177,8 @@ impl Config {
         let kubernetes = in_cluster.then(|| kubernetes::read(section, surroundings, Path::new(POD))).flatten();
         check_cluster(&root, in_cluster, shown.contains(&Means::ServiceAccount));
         let (windows, refresh_rate) = freshness(root.section("freshness"));
-        let bounds = cache(root.section("cache"));
+        let (bounds, share) = cache(root.section("cache"));
+        let caller_share = (!callers.is_empty()).then_some(share);
         let (log, audit) = log(root.section("log"), surroundings);
         root.end();
         Self {
@@ -186,6 +192,7 @@ impl Config {
             windows,
             refresh_rate,
             bounds,
+            caller_share,
             log,
             audit,
             warnings: Vec::new(),
@@ -234,14 +241,15 @@ fn freshness(mut section: Section<'_>) -> (Windows, NonZeroU32) {
     (windows, NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN))
 }
 
-fn cache(mut section: Section<'_>) -> Bounds {
+fn cache(mut section: Section<'_>) -> (Bounds, Share) {
     let default = Bounds::default();
     let bounds = Bounds {
         entries: section.optional("entries", count(1..=100_000_000)).map_or(default.entries, u64::from),
         bytes: section.or("bytes", default.bytes, size),
     };
+    let share = section.or("caller_share", Share::default(), share);
     section.end();
-    bounds
+    (bounds, share)
 }
 
 fn log(mut section: Section<'_>, surroundings: Surroundings<'_>) -> (Log, Option<Destination>) {

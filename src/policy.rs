@@ -9,10 +9,12 @@ use crate::fault::{Fault, Kind};
 use crate::name::{Name, Resource, Selector, TenantId};
 use crate::token::Extras;
 
+pub mod admission;
 pub mod grant;
 pub mod identity;
 pub mod refusal;
 
+pub use admission::Admission;
 pub use grant::{Grant, Mode};
 pub use identity::{Identity, Resources, Tenant, Tenants};
 pub use refusal::{Reason, Refusal};
@@ -108,7 +110,33 @@ impl Policy {
     /// The first rule that does not admit it: the caller's own before the identity's, so that nobody learns of
     /// what is not its own.
     pub fn admit(&self, caller: Caller, ask: &Ask) -> Result<Permit, Refusal> {
-        let grant = self.grant(caller)?;
+        let Admission { identity, tenant, overruled, .. } = self.judge(self.grant(caller)?, ask)?;
+        Ok(Permit {
+            caller,
+            identity: Arc::clone(identity),
+            tenant,
+            resource: ask.resource.clone(),
+            extras: ask.extras.clone(),
+            challenge: ask.challenge.clone(),
+            overruled,
+        })
+    }
+
+    /// What [`admit`](Self::admit) would say to the caller of that name, or where it is none to whoever is not
+    /// told apart. It is for whoever holds the configuration: no [`Caller`] is made for it, and no [`Permit`].
+    ///
+    /// # Errors
+    /// The refusal that the caller would meet, which nobody else may read.
+    pub fn explain(&self, caller: Option<&Name>, ask: &Ask) -> Result<Admission<'_>, Refusal> {
+        let grant = self.grants.iter().find(|grant| Some(&grant.caller) == caller);
+        if grant.is_none() && !self.grants.is_empty() {
+            return Err(stranger());
+        }
+        self.judge(grant, ask)
+    }
+
+    /// The one evaluation of the rules.
+    fn judge<'p>(&'p self, grant: Option<&'p Grant>, ask: &Ask) -> Result<Admission<'p>, Refusal> {
         let mut overruled = None;
         let mut hold = |refused: Option<Refusal>| match (refused, grant.map(|grant| grant.mode)) {
             (Some(refusal), Some(Mode::Audit)) => {
@@ -132,15 +160,7 @@ impl Policy {
         if !fmi_path.is_none_or(|path| identity.fmi_paths.contains(path)) {
             return Err(Refusal::of_identity(Reason::IdentityFmiPath, &identity.name, "fmi_paths"));
         }
-        Ok(Permit {
-            caller,
-            identity: Arc::clone(identity),
-            tenant,
-            resource: ask.resource.clone(),
-            extras: ask.extras.clone(),
-            challenge: ask.challenge.clone(),
-            overruled,
-        })
+        Ok(Admission { grant, identity, tenant, overruled })
     }
 
     /// The rules about `caller`; none where callers are not told apart.
@@ -149,7 +169,7 @@ impl Policy {
             return Ok(None);
         }
         let grant = caller.place().and_then(|place| self.grants.get(place));
-        grant.map(Some).ok_or_else(|| Refusal { reason: Reason::Stranger, rule: "callers".to_owned() })
+        grant.map(Some).ok_or_else(stranger)
     }
 
     /// Whoever may use some identities alone is not told which others there are.
@@ -187,7 +207,9 @@ impl Policy {
         let own = grant.and_then(Grant::default_identity);
         let own = own.and_then(|name| self.identities.iter().find(|identity| identity.name == *name));
         let only = || if let [only] = &self.identities[..] { Some(only) } else { None };
-        let is_granted = |identity: &&Arc<Identity>| grant.is_none_or(|grant| grant.allows_identity(identity));
+        // In audit mode it is meant all the same, and its own rule tells that it is not granted.
+        let holds = |grant: &Grant, identity: &Identity| grant.mode == Mode::Audit || grant.allows_identity(identity);
+        let is_granted = |identity: &&Arc<Identity>| grant.is_none_or(|grant| holds(grant, identity));
         let marked = || self.identities.iter().find(|identity| identity.default).filter(is_granted);
         own.or_else(marked).or_else(only).ok_or_else(|| match grant {
             Some(grant) => Refusal::of_caller(Reason::NoDefaultIdentity, &grant.caller, "default_identity"),
@@ -204,6 +226,11 @@ impl Policy {
 /// The refusal by a rule of the caller that does not hold.
 fn refusal(grant: Option<&Grant>, reason: Reason, key: &str, holds: impl Fn(&Grant) -> bool) -> Option<Refusal> {
     grant.filter(|grant| !holds(grant)).map(|grant| Refusal::of_caller(reason, &grant.caller, key))
+}
+
+/// The refusal of whoever is none of the callers that are told apart.
+fn stranger() -> Refusal {
+    Refusal { reason: Reason::Stranger, rule: "callers".to_owned() }
 }
 
 fn of_tenants(reason: Reason, identity: &Identity) -> Refusal {

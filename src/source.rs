@@ -18,6 +18,7 @@ use crate::token::{Extras, Token, TokenKey};
 use crate::wire::late;
 
 pub mod application;
+pub mod budget;
 pub mod host;
 pub mod roster;
 pub mod standing;
@@ -47,6 +48,8 @@ pub struct Wish<'a> {
     pub request_id: &'a str,
     /// Drawn from `0.0..1.0`; spreads retries and cooling.
     pub jitter: f64,
+    /// When nobody waits any more.
+    pub deadline: Deadline,
     /// Has the tokens that vouch for an application.
     pub vouch: &'a dyn Vouch,
 }
@@ -140,22 +143,31 @@ impl Source {
         }
     }
 
-    /// Takes one renewal from the budget, if there is one.
+    /// Takes one renewal from the budget, if there is one for the caller in this place.
     #[must_use]
-    pub fn may_renew(&self) -> bool {
+    pub fn may_renew(&self, caller: Option<usize>) -> bool {
         match self {
-            Self::Application(application) => application.may_renew(),
-            Self::Host(host) => host.may_renew(),
+            Self::Application(application) => application.may_renew(caller),
+            Self::Host(host) => host.may_renew(caller),
         }
     }
 
-    /// Takes one answer to a challenge from their budget, if there is one. It is not that of renewals: whoever
-    /// can reach a listener can write challenges. A host takes none.
+    /// Takes one answer to a challenge from their budget, if there is one for the caller in this place. It is not
+    /// that of renewals: whoever can reach a listener can write challenges. A host takes none.
     #[must_use]
-    pub fn may_answer(&self) -> bool {
+    pub fn may_answer(&self, caller: Option<usize>) -> bool {
         match self {
-            Self::Application(application) => application.may_answer(),
+            Self::Application(application) => application.may_answer(caller),
             Self::Host(_) => true,
+        }
+    }
+
+    /// How long a whole fetch may take, with what comes before it.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        match self {
+            Self::Application(application) => application.timeout(),
+            Self::Host(host) => host.timeout(),
         }
     }
 
@@ -168,7 +180,7 @@ impl Source {
         }
     }
 
-    /// Fetches a token within the source's deadline.
+    /// Fetches a token within the wish's deadline.
     ///
     /// # Errors
     /// The last fault that was met on the way.

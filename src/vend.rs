@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::claims::ClaimsRequest;
-use crate::clock::Clock;
+use crate::clock::{Clock, Deadline};
 use crate::credential::Delegate;
 use crate::credential::calendar::Calendar;
 use crate::credential::watch::Watch;
@@ -20,15 +20,23 @@ use crate::metrics::Metrics;
 use crate::policy::Permit;
 use crate::source::{Handover, Source, Vouch, Wish};
 
+mod any_tenant;
 pub mod cache;
 pub mod flight;
+pub mod gate;
+pub mod holding;
+pub mod line;
 pub mod slot;
 pub mod sources;
+pub mod stake;
 
 use cache::{Bounds, Cache};
 use flight::{Flight, Landing};
+use gate::Gate;
+use line::Line;
 use slot::{Departure, Moment, Slot, Step};
 use sources::Sources;
+use stake::{Stake, Stakes};
 
 /// The core: sources, cache and the rules of freshness.
 #[derive(Clone)]
@@ -37,6 +45,7 @@ pub struct Vend(Arc<Parts>);
 struct Parts {
     cache: Cache,
     sources: Sources,
+    stakes: Stakes,
     windows: Windows,
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -47,6 +56,8 @@ struct Parts {
 pub struct Settings {
     /// The source of each identity in each of its tenants.
     pub sources: Sources,
+    /// What each caller has of the rest, where callers are told apart.
+    pub stakes: Stakes,
     /// The bounds of the cache.
     pub bounds: Bounds,
     /// The windows of freshness.
@@ -66,6 +77,7 @@ impl Vend {
         Self(Arc::new(Parts {
             cache: Cache::new(settings.bounds),
             sources: settings.sources,
+            stakes: settings.stakes,
             windows: settings.windows,
             clock: settings.clock,
             metrics: settings.metrics,
@@ -76,40 +88,40 @@ impl Vend {
     /// A token for what was permitted. `request_id` names the request in the log and to the authority.
     ///
     /// # Errors
-    /// The fault of the flight, when there is no live token to serve instead.
+    /// The fault of the flight, when there is no live token to serve instead; or the caller has its share.
     pub async fn vend(&self, permit: &Permit, request_id: &str) -> Landing {
-        let source = self.0.sources.find(&permit.identity().name, permit.tenant()).await?;
-        let slot = self.0.cache.slot(&source.key(permit.resource(), permit.extras())).await;
-        self.obtain(&source, &slot, permit.challenge(), request_id).await
+        let stake = self.0.stakes.of(permit.caller());
+        let source = self.0.sources.find(&permit.identity().name, permit.tenant(), stake.map(Arc::as_ref)).await?;
+        let lease = || stake.map(|stake| stake.lease(&source)).transpose();
+        let slot = self.0.cache.slot(&source.key(permit.resource(), permit.extras()), lease).await?;
+        let mission = Mission { source, request_id, stake, is_own: true };
+        self.obtain(&mission, &slot, permit.challenge()).await
     }
 
     /// Takes steps until there is an answer: one, unless a flight was somebody else's errand.
-    async fn obtain(
-        &self,
-        source: &Arc<Source>,
-        slot: &Arc<Slot>,
-        challenge: Option<&ClaimsRequest>,
-        request_id: &str,
-    ) -> Landing {
+    async fn obtain(&self, mission: &Mission<'_>, slot: &Arc<Slot>, challenge: Option<&ClaimsRequest>) -> Landing {
+        let source = &mission.source;
         loop {
             let moment = self.moment();
             let resting = source.resting(&slot.key().scope, moment.now);
+            let board = |gate: &Arc<Gate>| gate.board(mission.line(), source);
+            let caller = mission.stake.map(|stake| stake.place);
             let step = match challenge {
-                None => slot.step(moment, resting, || source.may_renew()),
-                Some(challenge) => slot.answer(challenge, moment.now, resting, || source.may_answer()),
+                None => slot.step(moment, resting, || source.may_renew(caller), board),
+                Some(challenge) => slot.answer(challenge, moment.now, resting, || source.may_answer(caller), board),
             };
             let (patience, flight) = match step {
                 Step::Refuse(fault) => return Err(fault),
                 Step::Serve(token) => return Ok(token),
                 Step::ServeAndRefresh(token, departure) => {
                     if let Some(departure) = departure {
-                        self.fly(departure, Arc::clone(source), Uuid::new_v4().to_string(), Purpose::Renewal);
+                        self.fly(departure, mission, &Uuid::new_v4().to_string(), Purpose::Renewal);
                     }
                     return Ok(token);
                 }
                 Step::Wait(patience, flight, departure) => {
                     if let Some(departure) = departure {
-                        self.fly(departure, Arc::clone(source), request_id.to_owned(), Purpose::Caller);
+                        self.fly(departure, mission, mission.request_id, Purpose::Caller);
                     }
                     (patience, flight)
                 }
@@ -181,15 +193,27 @@ impl Vend {
         Moment { now: self.0.clock.now(), windows: &self.0.windows }
     }
 
-    /// Starts the flight of `departure`, and the one that has to follow it.
-    fn fly(&self, departure: Departure, source: Arc<Source>, request_id: String, purpose: Purpose) {
-        let vend = self.clone();
+    /// Starts the flight of `departure` when it is somebody's turn, and the one that has to follow it.
+    fn fly(&self, departure: Departure, mission: &Mission<'_>, request_id: &str, purpose: Purpose) {
+        let (vend, request_id) = (self.clone(), request_id.to_owned());
+        let (source, stake) = (Arc::clone(&mission.source), mission.stake.cloned());
         let slot: Arc<Slot> = Arc::clone(departure.slot());
         let hold = self.0.cache.hold(&slot);
         self.0.runtime.spawn(async move {
-            let mut next = vend.pilot(departure, &source, &request_id, purpose).await;
-            while let Some(departure) = next {
-                next = vend.pilot(departure, &source, &Uuid::new_v4().to_string(), Purpose::Caller).await;
+            let mission = Mission { source, request_id: &request_id, stake: stake.as_ref(), is_own: false };
+            let timeout = mission.source.timeout();
+            let deadline = Deadline::after(timeout);
+            // What waits for longer would have too little time left to fly.
+            match departure.gate().passed(timeout / 2).await {
+                // The turn lasts for as long as exchanges follow one another.
+                Ok(_turn) => {
+                    let mut next = vend.pilot(departure, &mission, deadline, purpose).await;
+                    while let Some(departure) = next {
+                        let mission = Mission { request_id: &Uuid::new_v4().to_string(), ..mission.clone() };
+                        next = vend.pilot(departure, &mission, Deadline::after(timeout), Purpose::Caller).await;
+                    }
+                }
+                Err(fault) => drop(departure.land(Err(fault), vend.moment(), 0.0)),
             }
             vend.0.cache.weigh(slot).await;
             drop(hold);
@@ -200,15 +224,16 @@ impl Vend {
     async fn pilot(
         &self,
         departure: Departure,
-        source: &Source,
-        request_id: &str,
+        mission: &Mission<'_>,
+        deadline: Deadline,
         purpose: Purpose,
     ) -> Option<Departure> {
         let jitter = fastrand::f64();
         let slot = Arc::clone(departure.slot());
         let (key, challenge) = (slot.key(), departure.challenge());
-        let vouch = &Vouching { vend: self, source, request_id };
-        let wish = Wish { scope: &key.scope, extras: &key.extras, challenge, request_id, jitter, vouch };
+        let (source, request_id) = (&mission.source, mission.request_id);
+        let vouch = &Vouching { vend: self, mission };
+        let wish = Wish { scope: &key.scope, extras: &key.extras, challenge, request_id, jitter, deadline, vouch };
         let result = source.fetch(wish, &self.0.metrics).await;
         if purpose == Purpose::Renewal {
             self.0.metrics.refreshed(source.identity(), &result);
@@ -217,20 +242,42 @@ impl Vend {
     }
 }
 
+/// Where a token is to come from, for whom.
+#[derive(Clone)]
+struct Mission<'a> {
+    source: Arc<Source>,
+    request_id: &'a str,
+    /// What the caller has of what all share, if it is told apart.
+    stake: Option<&'a Arc<Stake>>,
+    /// Whether a caller asks for just this. What an exchange of its own needs beside goes in the same turn, and
+    /// must not wait for another one: those that have a turn would wait for those that have none.
+    is_own: bool,
+}
+
+impl Mission<'_> {
+    /// The line in which flights for it wait.
+    fn line(&self) -> Option<&Arc<Line>> {
+        self.stake.filter(|_| self.is_own).map(|stake| &stake.line)
+    }
+}
+
 /// Hands over the tokens that prove an application. They leave for its authority alone, so no policy is asked.
 struct Vouching<'a> {
     vend: &'a Vend,
-    source: &'a Source,
-    request_id: &'a str,
+    mission: &'a Mission<'a>,
 }
 
 impl Vouch for Vouching<'_> {
     fn token<'a>(&'a self, delegate: &'a Delegate) -> Handover<'a> {
         Box::pin(async {
-            let parts = &self.vend.0;
-            let source = parts.sources.vouching(&delegate.identity, self.source).await?;
-            let slot = parts.cache.slot(&source.key(&delegate.resource, &delegate.extras)).await;
-            self.vend.obtain(&source, &slot, None, self.request_id).await
+            let (parts, outer) = (&self.vend.0, self.mission);
+            let owner = outer.stake.map(Arc::as_ref);
+            let source = parts.sources.vouching(&delegate.identity, &outer.source, owner).await?;
+            // Never refused: that a caller has its share would be taken for a failure of the credential.
+            let lease = || Ok(owner.map(Stake::charge));
+            let slot = parts.cache.slot(&source.key(&delegate.resource, &delegate.extras), lease).await?;
+            let mission = Mission { source, is_own: false, ..outer.clone() };
+            self.vend.obtain(&mission, &slot, None).await
         })
     }
 }

@@ -124,7 +124,7 @@ fn dev_says_how_to_choose_another_address() {
 
 #[test]
 fn help_is_plain_text() {
-    for command in ["check", "dev", "env", "probe", "serve", "sts", "token"] {
+    for command in ["check", "dev", "env", "explain", "probe", "serve", "sts", "token"] {
         let (code, stdout, _) = out(&run(&[command, "--help"]));
         assert!(code == 0 && !stdout.contains('`'), "{stdout}");
     }

@@ -31,6 +31,46 @@ fn env_prints_lines_that_a_shell_understands() {
     assert!(dev.contains("export IDENTITY_ENDPOINT=http://127.0.0.1:4141/msi/token"), "{dev}");
 }
 
+#[test]
+fn env_has_the_lines_of_one_caller_where_callers_are_told_apart() {
+    let directory = directory();
+    for name in ["billing", "shop"] {
+        std::fs::write(directory.path().join(name), format!("secret-of-{name}")).unwrap();
+    }
+    let caller = |name: &str, proof: &str| {
+        format!("[callers.{name}]\nproof = {proof}\nidentities = [\"first\"]\nresources = [\"*\"]\n")
+    };
+    let callers = [
+        caller("billing", "{ kind = \"header-secret\", file = \"billing\" }"),
+        caller("shop", "{ kind = \"header-secret\", secrets = [{ file = \"shop\" }] }"),
+        caller("pod", "{ kind = \"service-account\", namespace = \"a\", service_account = \"b\" }"),
+        "[kubernetes]\nissuer = \"https://cluster\"\naudience = [\"bursar\"]\njwks_file = \"jwks.json\"\n".to_owned(),
+    ];
+    let jwks = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"k","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
+    std::fs::write(directory.path().join("jwks.json"), jwks).unwrap();
+    let config = TWO_IDENTITIES.replacen("header_secret = [{ file = \"header\" }]\n", "", 1);
+    let config = config.replace("\"127.0.0.1:0\"]", "\"127.0.0.1:5151\"]") + &callers.concat();
+    let config = write_config(directory.path(), &config, "https://login.microsoftonline.com");
+    let env = |more: &[&str]| {
+        let args = [&["env", "--shell", "dotenv", "--config", config.to_str().unwrap()], more].concat();
+        out(&run(&args))
+    };
+    for name in ["billing", "shop"] {
+        let (code, said, _) = env(&["--caller", name]);
+        assert!(code == 0 && said.contains(&format!("IDENTITY_HEADER=secret-of-{name}\n")), "{said}");
+    }
+    for (more, told) in [
+        (&[][..], "say whose lines with --caller: billing, pod, shop"),
+        (&["--caller", "nobody"], "choose from billing, pod, shop"),
+        (&["--caller", "pod"], "put the content of its projected token into IDENTITY_HEADER"),
+    ] {
+        let (code, _, said) = env(more);
+        assert!(code == 64 && said.contains(told), "{said}");
+    }
+    let (code, _, said) = out(&run(&["env", "--caller", "billing"]));
+    assert!(code == 64 && said.contains("name it with --config"), "{said}");
+}
+
 /// All that `bursar dev` prints.
 fn said_by(dev: &mut Process) -> String {
     let mut text = String::new();

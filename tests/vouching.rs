@@ -60,6 +60,20 @@ async fn a_blueprint_vouches_for_its_agent() {
     assert_eq!(reply.status, 403, "and it is no caller's: {reply:?}");
 }
 
+/// What vouches goes in the turn, and into the room, of what it vouches for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_with_one_turn_and_one_place_gets_what_another_identity_vouches_for() {
+    let config = config(VOUCHED).replacen("header_secret = [{ file = \"header\" }]\n", "", 1);
+    let caller = "[callers.only]\nproof = { kind = \"loopback\" }\nidentities = [\"*\"]\nresources = [\"*\"]\n";
+    let narrow = format!("{config}{caller}[cache]\nentries = 10\ncaller_share = 0.001\n");
+    let world = World::within(directory(&agent_subject()), &narrow).await;
+    world.ask(AGENT).await.token();
+    assert_eq!(world.exchanges().await, 2);
+    let next = world.ask("/token?resource=https://vault.azure.net/&identity=second").await;
+    assert_eq!((next.status, next.retry_after()), (429, Some(5)), "{next:?}");
+    world.ask(AGENT).await.token();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_cannot_vouch_gives_way_and_is_told_of() {
     let wrong = config(VOUCHED).replacen("file = \"secret\"", "file = \"other-secret\"", 1);

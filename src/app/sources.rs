@@ -82,6 +82,7 @@ impl Builder<'_> {
             extra_body: Arc::clone(&tenant.extra_body),
             timeout: tenant.timeout,
             refresh_rate: self.config.refresh_rate,
+            caller_share: self.config.caller_share,
             clock: self.clock.clone(),
         }
     }
@@ -95,6 +96,7 @@ impl Builder<'_> {
                 endpoint: Arc::clone(endpoint),
                 timeout: HOST_TIMEOUT,
                 refresh_rate: self.config.refresh_rate,
+                caller_share: self.config.caller_share,
                 clock: self.clock.clone(),
             };
             (host::place(), Source::Host(Box::new(Host::new(parts))))

@@ -9,6 +9,7 @@ use super::dev::stage::Stage;
 use super::dev::{self, HEADER_SECRET};
 use super::named::{ConfigFile, listen};
 use super::{Failure, print, variables};
+use crate::caller::Means;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::arc::KEY_DIR;
@@ -49,6 +50,9 @@ pub struct Env {
     /// All that this client needs, also what has to be unset; 'list' shows who is known
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
+    /// Whose header secret it is, where the configuration tells callers apart
+    #[arg(long, value_name = "NAME")]
+    caller: Option<String>,
     /// Where 'bursar dev' listens, if it was told
     #[arg(long, value_name = "ADDR", default_values = dev::LISTEN, value_parser = listen, conflicts_with_all = ["config", "file"])]
     listen: Vec<Listen>,
@@ -92,13 +96,38 @@ impl Env {
 
     fn service(&self) -> Result<Service, Failure> {
         let Some(path) = self.file.path() else {
+            if self.caller.is_some() {
+                let told = "callers are told apart by a configuration; name it with --config";
+                return Err(Failure::new(EX_USAGE, told));
+            }
             let stage = Stage { listen: &self.listen, arc_key_dir: &self.arc_key_dir };
             return Ok(Service::of_dev(stage, Setting::Text(self.header_secret.clone())));
         };
-        let server = Config::read(Some(path), variables(), Clock::System.now())?.server;
-        let secret = server.header_secret_origins.first().cloned().map(Setting::From);
+        let config = Config::read(Some(path), variables(), Clock::System.now())?;
+        let secret = self.origin(&config)?.cloned().map(Setting::From);
         let secret = secret.map(|secret| self.shown(secret)).transpose()?;
-        Ok(Service::configured(&server, secret))
+        Ok(Service::configured(&config.server, secret))
+    }
+
+    /// Where the header secret lies: the service's, or, where callers are told apart, that of the one that is named.
+    fn origin<'a>(&self, config: &'a Config) -> Result<Option<&'a Origin>, Failure> {
+        let names = || config.callers.iter().map(|caller| caller.grant.caller.as_str()).collect::<Vec<_>>().join(", ");
+        let failure = |text| Err(Failure::new(EX_USAGE, text));
+        let Some(name) = &self.caller else {
+            let is_wanted = config.server.dialects.iter().any(|dialect| dialect.guard.needs_secret());
+            return if config.callers.is_empty() || !is_wanted {
+                Ok(config.server.header_secret_origins.first())
+            } else {
+                failure(format!("callers are told apart here; say whose lines with --caller: {}", names()))
+            };
+        };
+        match config.callers.iter().find(|caller| caller.grant.caller.as_str() == name) {
+            None => failure(format!("no caller has this name; choose from {}", names())),
+            Some(caller) if caller.proof.means() == Means::ServiceAccount => failure(format!(
+                "{name} is known by its service account: put the content of its projected token into IDENTITY_HEADER, as docs/configuration.md tells"
+            )),
+            Some(caller) => Ok(caller.origins.first()),
+        }
     }
 
     /// Whose lines to print when no client is named: those of one dialect, or, as none, of the usual ones.

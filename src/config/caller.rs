@@ -35,38 +35,59 @@ pub struct Caller {
 /// What proves a caller, with its secrets and where they lie.
 type Proven = (Proof, Vec<ClientSecret>, Vec<Origin>);
 
-/// Reads one caller. What it names is looked for later, by [`check`].
-pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<Caller> {
+/// Reads one caller, and by what means it is known, also where something else about it is wrong. What it names is
+/// looked for later, by [`check`].
+pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<(Means, Option<Caller>)> {
     let note = |malformed: Malformed| section.note("", malformed.to_string(), "rename the caller");
     let name = Name::parse(name).map_err(note).ok();
     let proven = proof(&mut section, surroundings);
     let identities = identities(&mut section);
     let resources = identity::read_resources(&mut section);
-    let tenants = section.some_items("tenants", None, "name a tenant or its id", tenant);
-    let fmi_paths = section.items("fmi_paths", "correct the path", FmiPath::parse).unwrap_or_default();
+    let tenants = tenants(&mut section);
+    let fmi_paths = section.items("fmi_paths", "write each path by itself", fmi_path).unwrap_or_default();
     let default_identity = section.optional("default_identity", parsed(Name::parse));
     let mode = section.or("mode", Mode::Enforce, parsed(mode));
     let rate = section.optional("rate", count(1..=1_000_000)).and_then(NonZeroU32::new);
     section.end();
-    let (proof, secrets, origins) = proven?;
-    let tenants = tenants.filter(|tenants| tenants.iter().all(|tenant| tenant != ANY));
-    let (caller, identities, resources) = (name?, identities?, resources?);
-    let grant = Grant { caller, identities, default_identity, tenants, resources, fmi_paths, mode };
-    Some(Caller { grant, proof, secrets, origins, rate })
+    let (means, proven) = proven?;
+    let caller = || {
+        let ((proof, secrets, origins), caller) = (proven?, name?);
+        let (identities, resources) = (identities?, resources?);
+        let grant = Grant { caller, identities, default_identity, tenants, resources, fmi_paths, mode };
+        Some(Caller { grant, proof, secrets, origins, rate })
+    };
+    Some((means, caller()))
 }
 
 fn identities(section: &mut Section<'_>) -> Option<Identities> {
     let missing = "list the identities that it may use, or [\"*\"]";
     let name = |text: &str| if text == ANY { Ok(None) } else { Name::parse(text).map(Some) };
     let listed = section.some_items("identities", Some(missing), "name an identity of the configuration", name)?;
-    match &listed[..] {
-        [None] => return Some(Identities::Any),
-        listed if listed.contains(&None) => {
-            section.note("identities", "\"*\" stands beside others", "write it alone, or not at all");
-        }
-        _ => {}
+    if is_any(section, "identities", &listed, Option::is_none) {
+        return Some(Identities::Any);
     }
     Some(Identities::Listed(listed.into_iter().flatten().collect()))
+}
+
+/// Those that are listed; none where any is meant.
+fn tenants(section: &mut Section<'_>) -> Option<Vec<String>> {
+    let listed = section.some_items("tenants", None, "name a tenant or its id", tenant)?;
+    let is_any = is_any(section, "tenants", &listed, |tenant| tenant == ANY);
+    (!is_any).then_some(listed)
+}
+
+/// Whether `"*"` is in the list, where it must stand alone.
+fn is_any<T>(section: &Section<'_>, key: &str, listed: &[T], is_star: impl Fn(&T) -> bool) -> bool {
+    let has_star = listed.iter().any(is_star);
+    if has_star && listed.len() > 1 {
+        section.note(key, "\"*\" stands beside others", "write it alone, or not at all");
+    }
+    has_star
+}
+
+/// Each place in an application's tree is granted by itself; a pattern would look like more than it is.
+fn fmi_path(text: &str) -> Result<FmiPath, Malformed> {
+    if text == ANY { Err(Malformed("\"*\" means no path")) } else { FmiPath::parse(text) }
 }
 
 fn tenant(text: &str) -> Result<String, Malformed> {
@@ -82,35 +103,35 @@ fn mode(text: &str) -> Result<Mode, Malformed> {
     }
 }
 
-fn proof(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Proven> {
-    if !section.has("proof") {
-        return section.required("proof", KINDS, |_| Err(Malformed("")));
-    }
-    let mut section = section.section("proof");
+/// By what means it is proved, and with what, if that is well-formed.
+fn proof(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<(Means, Option<Proven>)> {
+    let mut section = section.required_section("proof", KINDS)?;
+    let kind = section.required("kind", KINDS, text)?;
+    let unknown = |_| section.note("kind", "the kind is unknown", KINDS);
+    let means = means(&kind).map_err(unknown).ok()?;
     let bare = |proof| (proof, Vec::new(), Vec::new());
-    let proof = match section.required("kind", KINDS, text).as_deref() {
-        Some("header-secret") => by_secret(&mut section, surroundings),
-        Some("loopback") => Some(bare(Proof::Loopback)),
-        Some("mtls") => by_certificate(&mut section).map(Proof::Mtls).map(bare),
-        Some("service-account") => by_account(&mut section).map(Proof::ServiceAccount).map(bare),
-        Some("unix") => by_user(&mut section).map(Proof::Unix).map(bare),
-        Some(_) => {
-            section.note("kind", "the kind is unknown", KINDS);
-            return None;
-        }
-        None => return None,
+    let proven = match means {
+        Means::HeaderSecret => by_secret(&mut section, surroundings),
+        Means::Loopback => Some(bare(Proof::Loopback)),
+        Means::Mtls => by_certificate(&mut section).map(Proof::Mtls).map(bare),
+        Means::ServiceAccount => by_account(&mut section).map(Proof::ServiceAccount).map(bare),
+        Means::Unix => by_user(&mut section).map(Proof::Unix).map(bare),
     };
     section.end();
-    proof
+    Some((means, proven))
 }
 
 /// One secret, or a list of them for rotation.
 fn by_secret(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Proven> {
-    let (values, origins) = if section.has("secrets") {
-        if section.has("file") || section.has("env") {
-            section.note("secrets", "one is given beside the list", "write it into the list");
+    let is_list = section.has("secrets");
+    let listed = section.list("secrets");
+    let (values, origins) = if is_list {
+        for key in ["file", "env"] {
+            if section.optional(key, Ok).is_some() {
+                section.note(key, "it stands beside the list 'secrets'", "write it into the list");
+            }
         }
-        header_secrets(section.list("secrets"), surroundings)
+        header_secrets(listed, surroundings)
     } else {
         let origin = Origin::peek(section, surroundings);
         let value = surroundings.secret(section)?;
@@ -126,25 +147,29 @@ fn by_secret(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Optio
 }
 
 fn by_account(section: &mut Section<'_>) -> Option<AccountRule> {
+    let is_named = section.has("namespace") || section.has("service_account");
     let mut glob = |key| section.optional(key, parsed(Glob::parse));
     let (namespace, service_account, pod, node) =
         (glob("namespace"), glob("service_account"), glob("pod"), glob("node"));
     let unfit = |malformed: Malformed| {
-        section.note_none("", &malformed.to_string(), "write 'namespace' and 'service_account'");
+        if !is_named {
+            section.note_none("", &malformed.to_string(), "write 'namespace' and 'service_account'");
+        }
     };
     AccountRule::new(namespace, service_account, pod, node).map_err(unfit).ok()
 }
 
 fn by_certificate(section: &mut Section<'_>) -> Option<SubjectRule> {
+    let is_named = ["spiffe_id", "dns_name", "subject"].iter().any(|key| section.has(key));
     let spiffe_id = section.optional("spiffe_id", parsed(spiffe_id));
     let dns_name = section.optional("dns_name", parsed(|text| Glob::parse(&text.to_ascii_lowercase())));
     let subject = section.optional("subject", parsed(Glob::parse));
-    if spiffe_id.is_none() && dns_name.is_none() && subject.is_none() {
+    if !is_named {
         let remedy = "write 'spiffe_id', 'dns_name' or 'subject'; \"*\" in it stands for anything";
         section.note_none("", "any certificate would do", remedy);
-        return None;
     }
-    Some(SubjectRule { spiffe_id, dns_name, subject })
+    let is_rule = spiffe_id.is_some() || dns_name.is_some() || subject.is_some();
+    is_rule.then_some(SubjectRule { spiffe_id, dns_name, subject })
 }
 
 fn spiffe_id(text: &str) -> Result<Glob, Malformed> {
@@ -152,13 +177,13 @@ fn spiffe_id(text: &str) -> Result<Glob, Malformed> {
 }
 
 fn by_user(section: &mut Section<'_>) -> Option<UserRule> {
+    let is_named = section.has("uid") || section.has("gid");
     let uid = section.optional("uid", count(0..=u32::MAX));
     let gid = section.optional("gid", count(0..=u32::MAX));
-    if uid.is_none() && gid.is_none() {
+    if !is_named {
         section.note_none("", "any user would do", "write 'uid', 'gid' or both");
-        return None;
     }
-    Some(UserRule { uid, gid })
+    (uid.is_some() || gid.is_some()).then_some(UserRule { uid, gid })
 }
 
 /// Notes callers that name what is not there, and those that nobody could tell apart.

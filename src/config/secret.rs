@@ -44,6 +44,7 @@ impl Surroundings<'_> {
     pub fn secret(&self, section: &mut Section<'_>) -> Option<Secret> {
         if section.has("file") && section.has("env") {
             section.note("env", "both 'file' and 'env' are given", "keep one of them");
+            section.optional("file", Ok);
         }
         if section.has("env") {
             let name = section.optional("env", text)?;

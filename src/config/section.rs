@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use config::{Map, Value, ValueKind};
 
 use super::mistake::Report;
+use crate::caller::share::Share;
 use crate::name::Malformed;
 
 mod inline;
@@ -139,6 +140,13 @@ impl<'a> Section<'a> {
         Self::new(self.path(key), keys, self.report)
     }
 
+    /// The section under `key`, which must be written; `remedy` says with what.
+    pub fn required_section(&mut self, key: &'static str, remedy: &str) -> Option<Self> {
+        let value = self.required(key, remedy, Ok)?;
+        let keys = plain_table(value).map_err(|malformed| self.note(key, malformed.to_string(), remedy));
+        Some(Self::new(self.path(key), keys.ok()?, self.report))
+    }
+
     /// The values under `key` by their names, in alphabetical order.
     pub fn table(&mut self, key: &'static str) -> Vec<(String, Value)> {
         let mut named: Vec<(String, Value)> = self.or(key, Map::new(), plain_table).into_iter().collect();
@@ -262,6 +270,20 @@ pub fn size(value: Value) -> Result<u64, Malformed> {
     size.map(|size| size.as_u64())
         .filter(|size| *size >= 1 << 20)
         .ok_or(Malformed("this must be a size such as \"256MiB\", of at least 1MiB"))
+}
+
+/// A part of one, such as `0.25`.
+///
+/// # Errors
+/// Anything else, also nothing and more than all.
+pub fn share(value: Value) -> Result<Share, Malformed> {
+    let part = match value.kind {
+        ValueKind::Float(part) => Some(part),
+        ValueKind::I64(1) | ValueKind::U64(1) => Some(1.0),
+        ValueKind::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    part.ok_or(Malformed("this must be a part of one such as 0.25")).and_then(Share::parse)
 }
 
 /// An address and a port.

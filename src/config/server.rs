@@ -112,9 +112,16 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
 fn proofs(section: &mut Section<'_>, shown: &[Means]) -> Vec<Means> {
     let choice = "choose from mtls, service-account, header-secret, unix, loopback";
     let Some(order) = section.some_items("proofs", None, choice, means) else { return Means::ALL.to_vec() };
+    if shown.is_empty() {
+        let remedy = "add a section [callers.NAME], or leave it out";
+        section.note_none("proofs", "there are no callers to prove themselves", remedy);
+    }
+    if let Some(n) = (1..order.len()).find(|n| order[..*n].contains(&order[*n])) {
+        section.note(&format!("proofs[{n}]"), "this proof is listed already", "leave it out");
+    }
     if let Some(missing) = shown.iter().find(|means| !order.contains(means)) {
         let problem = format!("a caller is proved by {}, which is not in the list", missing.as_str());
-        section.note("proofs", problem, "add it, in the place in which it is to be looked at");
+        section.note_none("proofs", &problem, "add it, in the place in which it is to be looked at");
     }
     order
 }

@@ -1,5 +1,6 @@
 //! Reads the tenants: directories and the authorities that issue for them.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 use url::Url;
 
+use super::mistake::Report;
 use super::region;
 use super::secret::Surroundings;
 use super::section::{Section, duration, parsed, text};
@@ -34,6 +36,22 @@ pub struct Tenant {
     pub extra_body: Arc<[(String, String)]>,
     /// The deadline of a whole flight.
     pub timeout: Duration,
+}
+
+/// Notes tenants that are called as another one's id: who asks for that could mean either, and a caller that may
+/// ask in one of them would be let into the other.
+pub fn check_distinct(tenants: &HashMap<String, Option<Arc<Tenant>>>, report: &Report) {
+    let known = tenants.values().flatten().filter_map(|one| Some((one.tenant.name.as_ref()?, &one.tenant.id)));
+    let mut known: Vec<(&Name, &TenantId)> = known.collect();
+    known.sort_by_key(|(name, _)| *name);
+    for (name, _) in &known {
+        let is_id =
+            |(other, id): &&(&Name, &TenantId)| other != name && id.as_str().eq_ignore_ascii_case(name.as_str());
+        if let Some((other, _)) = known.iter().find(is_id) {
+            let problem = format!("its name is the id of tenants.{other}");
+            report.note(format!("tenants.{name}"), problem, "give it another name");
+        }
+    }
 }
 
 /// Reads one tenant. `own` are our own listeners, which are not asked for anything.

@@ -10,6 +10,7 @@ use crate::policy;
 use application::Application;
 use identity::Origin;
 
+mod callers;
 mod kubernetes;
 mod listeners;
 mod mistakes;
@@ -103,6 +104,7 @@ refresh_rate = 5
 [cache]
 entries = 7
 bytes = "2MiB"
+caller_share = 0.5
 [log]
 format = "json"
 level = "trace"
@@ -271,6 +273,18 @@ fn every_key_is_read() {
     assert_eq!((config.refresh_rate.get(), config.bounds), (5, Bounds { entries: 7, bytes: 2 << 20 }));
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::TRACE });
     assert!(config.kubernetes.is_some_and(|known| known.settings.rules.legacy));
+}
+
+#[test]
+fn a_share_is_one_of_each_caller_where_they_are_told_apart() {
+    let caller = "[callers.a]\nproof = { kind = 'loopback' }\nidentities = ['*']\nresources = ['*']\n";
+    let share = |text: &str| read(&format!("{GOOD}{text}")).unwrap().caller_share;
+    assert_eq!(share("[cache]\ncaller_share = 0.5"), None);
+    assert_eq!(share(caller), Some(Share::default()));
+    for (written, part) in [("0.5", 0.5), ("1", 1.0), ("1.0", 1.0), ("'0.125'", 0.125)] {
+        let read = share(&format!("{caller}[cache]\ncaller_share = {written}"));
+        assert_eq!(read, Share::parse(part).ok(), "{written}");
+    }
 }
 
 #[test]

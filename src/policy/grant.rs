@@ -81,3 +81,6 @@ impl Grant {
         path.is_none_or(|path| self.fmi_paths.contains(path))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use url::Url;
 
+use super::budget::Budget;
 use super::roster::{Held, Roster};
 use super::throttle::Throttle;
 use super::{Wish, retried, within};
 use crate::authority::Authority;
-use crate::clock::{Clock, Deadline, Timestamp};
+use crate::caller::share::Share;
+use crate::clock::{Clock, Timestamp};
 use crate::credential::Credential;
 use crate::credential::calendar::Calendar;
 use crate::fault::{Fault, Kind};
@@ -37,8 +38,9 @@ pub struct Application {
     timeout: Duration,
     throttle: Throttle,
     refresh_rate: NonZeroU32,
-    renewals: DefaultDirectRateLimiter,
-    challenges: DefaultDirectRateLimiter,
+    caller_share: Option<Share>,
+    renewals: Budget,
+    challenges: Budget,
     clock: Clock,
 }
 
@@ -60,6 +62,8 @@ pub struct Parts {
     pub timeout: Duration,
     /// Renewals a second, and as many answers to challenges; callers that wait for anything else are not counted.
     pub refresh_rate: NonZeroU32,
+    /// How many of them one caller may take, where callers are told apart.
+    pub caller_share: Option<Share>,
     /// The time.
     pub clock: Clock,
 }
@@ -79,8 +83,9 @@ impl Application {
             timeout: parts.timeout,
             throttle: Throttle::default(),
             refresh_rate: parts.refresh_rate,
-            renewals: RateLimiter::direct(Quota::per_second(parts.refresh_rate)),
-            challenges: RateLimiter::direct(Quota::per_second(parts.refresh_rate)),
+            caller_share: parts.caller_share,
+            renewals: Budget::new(parts.refresh_rate, parts.caller_share),
+            challenges: Budget::new(parts.refresh_rate, parts.caller_share),
             clock: parts.clock,
         }
     }
@@ -101,6 +106,7 @@ impl Application {
             extra_body: Arc::clone(&self.extra_body),
             timeout: self.timeout,
             refresh_rate: self.refresh_rate,
+            caller_share: self.caller_share,
             clock: self.clock.clone(),
         }
     }
@@ -158,16 +164,22 @@ impl Application {
         self.roster.iter().for_each(Held::follow);
     }
 
-    /// Takes one renewal from the budget, if there is one.
+    /// Takes one renewal from the budget, if there is one for the caller in this place.
     #[must_use]
-    pub fn may_renew(&self) -> bool {
-        self.renewals.check().is_ok()
+    pub fn may_renew(&self, caller: Option<usize>) -> bool {
+        self.renewals.take(caller)
     }
 
-    /// Takes one answer to a challenge from their own budget, if there is one.
+    /// Takes one answer to a challenge from their own budget, if there is one for the caller in this place.
     #[must_use]
-    pub fn may_answer(&self) -> bool {
-        self.challenges.check().is_ok()
+    pub fn may_answer(&self, caller: Option<usize>) -> bool {
+        self.challenges.take(caller)
+    }
+
+    /// How long a whole fetch may take.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Until when there is no use in asking for `scope`, and why: the authority wants to be left alone, or no
@@ -183,7 +195,7 @@ impl Application {
     /// # Errors
     /// The last fault; a deadline that passed is the authority's.
     pub async fn fetch(&self, wish: Wish<'_>, metrics: &Metrics) -> Result<Token, Fault> {
-        let deadline = Deadline::after(self.timeout);
+        let deadline = wish.deadline;
         // Before any credential's turn, so that all who wait share one discovery.
         let find = || within(deadline, self.authority.token_endpoint(wish.request_id, deadline));
         let endpoint = retried(find, wish.jitter, deadline).await;

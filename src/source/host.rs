@@ -7,11 +7,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use url::Url;
 
+use super::budget::Budget;
 use super::throttle::Throttle;
 use super::{Wish, retried, within};
+use crate::caller::share::Share;
 use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
@@ -24,7 +25,7 @@ use crate::wire::{Outgoing, Wire, answer};
 pub struct Host {
     parts: Parts,
     throttle: Throttle,
-    renewals: DefaultDirectRateLimiter,
+    renewals: Budget,
 }
 
 /// What it is made of.
@@ -40,6 +41,8 @@ pub struct Parts {
     pub timeout: Duration,
     /// Renewals a second.
     pub refresh_rate: NonZeroU32,
+    /// How many of them one caller may take, where callers are told apart.
+    pub caller_share: Option<Share>,
     /// The time.
     pub clock: Clock,
 }
@@ -136,7 +139,7 @@ impl Host {
     /// A source of these parts, with nothing remembered.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let renewals = RateLimiter::direct(Quota::per_second(parts.refresh_rate));
+        let renewals = Budget::new(parts.refresh_rate, parts.caller_share);
         Self { parts, throttle: Throttle::default(), renewals }
     }
 
@@ -173,10 +176,16 @@ impl Host {
         }
     }
 
-    /// Takes one renewal from the budget, if there is one.
+    /// Takes one renewal from the budget, if there is one for the caller in this place.
     #[must_use]
-    pub fn may_renew(&self) -> bool {
-        self.renewals.check().is_ok()
+    pub fn may_renew(&self, caller: Option<usize>) -> bool {
+        self.renewals.take(caller)
+    }
+
+    /// How long a whole fetch may take.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        self.parts.timeout
     }
 
     /// Until when the host wants to be left alone about `scope`, and what it said.
@@ -191,7 +200,7 @@ impl Host {
     /// The host's fault.
     pub async fn fetch(&self, wish: Wish<'_>, metrics: &Metrics) -> Result<Token, Fault> {
         refuse_extras(wish)?;
-        let deadline = Deadline::after(self.parts.timeout);
+        let deadline = wish.deadline;
         retried(|| self.exchange(wish, deadline, metrics), wish.jitter, deadline).await
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::clock::{Span, Timestamp};
 use crate::fault::{Fault, Kind};
@@ -19,6 +19,8 @@ pub struct Standing {
     /// A trusted credential may be in several exchanges at a time. Until it is trusted they go one by one,
     /// so that a bad one is shown to the authority once, and not by every cold key at the same time.
     lanes: Lanes,
+    /// Tells those who wait to go alone that they need not.
+    proven: Notify,
 }
 
 #[derive(Debug)]
@@ -143,6 +145,7 @@ impl Standing {
         if known.generation == generation {
             known.setback = None;
             self.trusted.store(true, Ordering::Release);
+            self.proven.notify_waiters();
         }
     }
 
@@ -155,10 +158,21 @@ impl Standing {
 
     /// Waits for a turn, which ends when the answer is dropped.
     pub async fn enter(&self) -> Option<SemaphorePermit<'_>> {
-        let wanted = if self.trusted.load(Ordering::Acquire) { 1 } else { LANES };
+        let proven = self.proven.notified();
+        if !self.trusted.load(Ordering::Acquire) {
+            tokio::select! {
+                biased;
+                () = proven => {}
+                turn = self.enter_alone() => return turn,
+            }
+        }
         // Nobody closes the semaphore, so there always is a turn.
-        let mut turn = self.lanes.0.acquire_many(wanted).await.ok()?;
-        if wanted > 1 && self.trusted.load(Ordering::Acquire) {
+        self.lanes.0.acquire().await.ok()
+    }
+
+    async fn enter_alone(&self) -> Option<SemaphorePermit<'_>> {
+        let mut turn = self.lanes.0.acquire_many(LANES).await.ok()?;
+        if self.trusted.load(Ordering::Acquire) {
             drop(turn.split(LANES as usize - 1));
         }
         Some(turn)
@@ -172,7 +186,7 @@ impl Standing {
 
 /// How many exchanges a trusted credential may be in: what is shown to the authority if it is revoked just
 /// then, and what a hanging authority can tie up.
-const LANES: u32 = 8;
+pub const LANES: u32 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -276,5 +290,20 @@ mod tests {
         standing.reject(0, &rejection(), at(0), 0.0);
         turns.truncate(1);
         assert!(waits().await, "one that is no longer trusted goes alone");
+    }
+
+    #[tokio::test]
+    async fn whoever_waited_to_go_alone_goes_together_once_it_is_trusted() {
+        let standing = Standing::default();
+        let first = standing.enter().await;
+        let all = futures_util::future::join_all((0..LANES).map(|_| standing.enter()));
+        let trusted = async {
+            tokio::task::yield_now().await;
+            standing.trust(0);
+            drop(first);
+        };
+        let both = async { tokio::join!(all, trusted).0 };
+        let turns = tokio::time::timeout(Duration::from_secs(5), both).await.unwrap();
+        assert!(turns.iter().all(Option::is_some), "all of them at the same time");
     }
 }

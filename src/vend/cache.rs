@@ -11,13 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use moka::future::Cache as Moka;
 use moka::policy::EvictionPolicy;
 
+use super::holding::Lease;
 use super::slot::Slot;
 use crate::clock::Timestamp;
+use crate::fault::Fault;
 use crate::token::TokenKey;
 
 /// Slots by key.
 pub struct Cache {
     slots: Moka<TokenKey, Arc<Slot>>,
+    least: u64,
     flights: Arc<Mutex<Flights>>,
     holds: AtomicU64,
 }
@@ -37,33 +40,49 @@ impl Default for Bounds {
     }
 }
 
+impl Bounds {
+    /// What an entry weighs at least: an even share of all bytes. moka knows one bound, and so the one on bytes
+    /// bounds the entries too.
+    #[must_use]
+    pub fn least(&self) -> u64 {
+        self.bytes.div_ceil(self.entries.max(1))
+    }
+}
+
 impl Cache {
     /// An empty cache.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
-        // moka knows one bound. An entry weighs at least an even share of all bytes, so that the
-        // bound on bytes bounds the entries too.
-        let share = u32::try_from(bounds.bytes.div_ceil(bounds.entries.max(1))).unwrap_or(u32::MAX);
-        let weigh = move |_: &TokenKey, slot: &Arc<Slot>| {
-            u32::try_from(slot.weight() + OVERHEAD).unwrap_or(u32::MAX).max(share)
-        };
+        let least = bounds.least();
+        let weigh = move |_: &TokenKey, slot: &Arc<Slot>| u32::try_from(weight(slot).max(least)).unwrap_or(u32::MAX);
         let slots = Moka::builder()
             .max_capacity(bounds.bytes)
             .weigher(weigh)
             // The default policy may turn away new keys while the old ones are hot.
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self { slots, flights: Arc::default(), holds: AtomicU64::default() }
+        Self { slots, least, flights: Arc::default(), holds: AtomicU64::default() }
     }
 
-    /// The slot of `key`, made if there is none.
-    pub async fn slot(&self, key: &TokenKey) -> Arc<Slot> {
+    /// The slot of `key`, made if there is none. Then `lease` is asked for room.
+    ///
+    /// # Errors
+    /// There is none, and no room for it.
+    pub async fn slot(
+        &self,
+        key: &TokenKey,
+        lease: impl FnOnce() -> Result<Option<Lease>, Fault>,
+    ) -> Result<Arc<Slot>, Fault> {
         if let Some(slot) = self.slots.get(key).await {
-            return slot;
+            return Ok(slot);
         }
         let flying = || lock(&self.flights).get(key).map(|(_, slot)| Arc::clone(slot));
-        let made = async { flying().unwrap_or_else(|| Arc::new(Slot::new(key.clone()))) };
-        self.slots.get_with_by_ref(key, made).await
+        let found = match flying() {
+            Some(slot) => slot,
+            None => Arc::new(Slot::new(key.clone(), lease()?)),
+        };
+        // Another one's flight may have begun meanwhile.
+        Ok(self.slots.get_with_by_ref(key, async { flying().unwrap_or(found) }).await)
     }
 
     /// Keeps a slot findable until the hold is dropped, however its flight ends.
@@ -76,6 +95,7 @@ impl Cache {
 
     /// Weighs a slot anew, with what its flight brought.
     pub async fn weigh(&self, slot: Arc<Slot>) {
+        slot.charge(weight(&slot).max(self.least));
         self.slots.insert(slot.key().clone(), slot).await;
     }
 
@@ -121,8 +141,12 @@ fn lock(flights: &Mutex<Flights>) -> MutexGuard<'_, Flights> {
     flights.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn weight(slot: &Slot) -> u64 {
+    slot.weight() as u64 + OVERHEAD
+}
+
 /// What a slot weighs beside its token: key, times, moka's own books.
-const OVERHEAD: usize = 500;
+const OVERHEAD: u64 = 500;
 
 #[cfg(test)]
 mod tests {
@@ -134,6 +158,7 @@ mod tests {
     use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
     use crate::secret::Secret;
     use crate::token::{Extension, Token};
+    use crate::vend::holding::Holding;
     use crate::vend::slot::{Moment, Step};
 
     fn key(n: usize) -> TokenKey {
@@ -148,10 +173,14 @@ mod tests {
         }
     }
 
+    async fn find(cache: &Cache, n: usize) -> Arc<Slot> {
+        cache.slot(&key(n), || Ok(None)).await.unwrap()
+    }
+
     async fn filled(bounds: Bounds, keys: usize) -> Cache {
         let cache = Cache::new(bounds);
         for n in 0..keys {
-            cache.slot(&key(n)).await;
+            find(&cache, n).await;
         }
         cache.slots.run_pending_tasks().await;
         cache
@@ -166,25 +195,25 @@ mod tests {
     #[tokio::test]
     async fn a_new_key_finds_room_in_a_full_cache() {
         let cache = filled(Bounds { entries: 10, bytes: 1 << 20 }, 100).await;
-        let slot = cache.slot(&key(7)).await;
+        let slot = find(&cache, 7).await;
         cache.slots.run_pending_tasks().await;
-        assert!(Arc::ptr_eq(&slot, &cache.slot(&key(7)).await));
+        assert!(Arc::ptr_eq(&slot, &find(&cache, 7).await));
     }
 
     #[tokio::test]
     async fn an_eviction_does_not_lose_a_flight() {
         let cache = Cache::new(Bounds { entries: 2, bytes: 1 << 20 });
-        let slot = cache.slot(&key(0)).await;
+        let slot = find(&cache, 0).await;
         let hold = cache.hold(&slot);
         cache.slots.invalidate(&key(0)).await;
-        assert!(Arc::ptr_eq(&slot, &cache.slot(&key(0)).await));
+        assert!(Arc::ptr_eq(&slot, &find(&cache, 0).await));
         cache.slots.invalidate(&key(0)).await;
         let next = cache.hold(&slot);
         drop(hold);
-        assert!(Arc::ptr_eq(&slot, &cache.slot(&key(0)).await), "the next flight holds it still");
+        assert!(Arc::ptr_eq(&slot, &find(&cache, 0).await), "the next flight holds it still");
         cache.slots.invalidate(&key(0)).await;
         drop(next);
-        assert!(!Arc::ptr_eq(&slot, &cache.slot(&key(0)).await), "and lets it go");
+        assert!(!Arc::ptr_eq(&slot, &find(&cache, 0).await), "and lets it go");
     }
 
     #[tokio::test]
@@ -192,9 +221,11 @@ mod tests {
         let cache = Cache::new(Bounds::default());
         let (now, windows) = (Timestamp::from_secs(1000), Windows::default());
         for n in 0..3 {
-            let slot = cache.slot(&key(n)).await;
+            let slot = find(&cache, n).await;
             let moment = Moment { now, windows: &windows };
-            let Step::Wait(_, _, Some(departure)) = slot.step(moment, None, || true) else { panic!("a departure") };
+            let Step::Wait(_, _, Some(departure)) = slot.step(moment, None, || true, |_| Ok(())) else {
+                panic!("a departure")
+            };
             let secret = Secret::from("t".to_owned());
             let token = |life| Token::new(secret, now, now + Duration::from_secs(life), None);
             let cooling = Fault::new(Kind::Throttled, "p", "r").with_retry_after(Some(Duration::from_secs(100)));
@@ -210,5 +241,46 @@ mod tests {
         assert_eq!((cache.slots.entry_count(), cache.tokens(now)), (2, 1));
         cache.sweep(now + Duration::from_secs(1000)).await;
         assert_eq!(cache.slots.entry_count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_caller_has_no_more_than_its_share_and_leaves_the_others_theirs() {
+        let cache = Cache::new(Bounds { entries: 8, bytes: 8000 });
+        let holding = Arc::new(Holding::new(2000));
+        let mine = async |n: usize| cache.slot(&key(n), || holding.lease(1000).map(Some)).await;
+        for n in [10, 11, 12] {
+            find(&cache, n).await;
+        }
+        let first = mine(0).await.unwrap();
+        mine(1).await.unwrap();
+        for n in 20..1000 {
+            assert_eq!(mine(n).await.unwrap_err().status(), 429);
+        }
+        assert!(mine(0).await.is_ok() && mine(10).await.is_ok(), "what is there is found, whoever had it made");
+        cache.slots.run_pending_tasks().await;
+        assert_eq!(cache.slots.entry_count(), 5);
+        first.charge(2000);
+        cache.slots.invalidate(&key(1)).await;
+        cache.slots.run_pending_tasks().await;
+        assert!(mine(1).await.is_err(), "a heavy token takes more than one place");
+        drop(first);
+        cache.sweep(Timestamp::from_secs(1000)).await;
+        assert!(mine(1).await.is_ok() && mine(2).await.is_ok(), "what is swept comes back");
+    }
+
+    #[tokio::test]
+    async fn a_token_weighs_on_whoever_had_its_slot_made() {
+        let cache = Cache::new(Bounds { entries: 8, bytes: 8000 });
+        let holding = Arc::new(Holding::new(2000));
+        let slot = cache.slot(&key(0), || holding.lease(1000).map(Some)).await.unwrap();
+        let (now, windows) = (Timestamp::from_secs(1000), Windows::default());
+        let moment = Moment { now, windows: &windows };
+        let step = slot.step(moment, None, || true, |_| Ok(()));
+        let Step::Wait(_, _, Some(departure)) = step else { panic!("a departure") };
+        let heavy = Token::new(Secret::from("t".repeat(600)), now, now + Duration::from_secs(50), None);
+        assert!(departure.land(Ok(heavy), moment, 0.0).is_none());
+        cache.weigh(slot).await;
+        assert!(holding.lease(1000).is_err());
+        assert!(holding.lease(900).is_ok());
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::gate::Gate;
 use crate::claims::ClaimsRequest;
 use crate::fault::{Fault, Kind};
 use crate::token::Token;
@@ -16,14 +17,21 @@ pub type Landing = Result<Arc<Token>, Fault>;
 pub struct Flight {
     challenge: Option<ClaimsRequest>,
     landing: watch::Receiver<Option<Landing>>,
+    gate: Arc<Gate>,
 }
 
 impl Flight {
-    /// A flight that answers `challenge`, if there is one, and the means to end it.
+    /// A flight from `gate` that answers `challenge`, if there is one, and the means to end it.
     #[must_use]
-    pub fn new(challenge: Option<&ClaimsRequest>) -> (Self, watch::Sender<Option<Landing>>) {
+    pub fn new(challenge: Option<&ClaimsRequest>, gate: Arc<Gate>) -> (Self, watch::Sender<Option<Landing>>) {
         let (sender, landing) = watch::channel(None);
-        (Self { challenge: challenge.cloned(), landing }, sender)
+        (Self { challenge: challenge.cloned(), landing, gate }, sender)
+    }
+
+    /// Where it waits until it is somebody's turn.
+    #[must_use]
+    pub const fn gate(&self) -> &Arc<Gate> {
+        &self.gate
     }
 
     /// Whether it answers this challenge, or none.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::flight::{Flight, Landing, lost_flight};
+use super::gate::Gate;
+use super::holding::Lease;
 use crate::claims::ClaimsRequest;
 use crate::clock::{Span, Timestamp};
 use crate::fault::{Fault, Kind, Turn};
@@ -19,6 +21,8 @@ use crate::token::{Token, TokenKey};
 #[derive(Debug)]
 pub struct Slot {
     key: TokenKey,
+    /// The room of the caller that had it made.
+    lease: Option<Lease>,
     state: Mutex<State>,
 }
 
@@ -70,6 +74,7 @@ pub enum Step {
 pub struct Departure {
     slot: Arc<Slot>,
     challenge: Option<ClaimsRequest>,
+    gate: Arc<Gate>,
     sender: watch::Sender<Option<Landing>>,
 }
 
@@ -83,10 +88,10 @@ pub struct Moment<'a> {
 }
 
 impl Slot {
-    /// An empty cell.
+    /// An empty cell, in the room of whoever had it made.
     #[must_use]
-    pub fn new(key: TokenKey) -> Self {
-        Self { key, state: Mutex::default() }
+    pub fn new(key: TokenKey, lease: Option<Lease>) -> Self {
+        Self { key, lease, state: Mutex::default() }
     }
 
     /// What it guards.
@@ -96,12 +101,14 @@ impl Slot {
     }
 
     /// Takes the step of one caller. `resting` is what the source knows of its credentials and of the scope; `renew`
-    /// is asked only when a renewal would start.
+    /// is asked only when a renewal would start. `board` has the caller wait at the gate of a flight; if it may not,
+    /// it goes on with what there is.
     pub fn step(
         self: &Arc<Self>,
         moment: Moment<'_>,
         resting: Option<(Timestamp, Fault)>,
         renew: impl FnOnce() -> bool,
+        board: impl FnOnce(&Arc<Gate>) -> Result<(), Fault>,
     ) -> Step {
         let mut state = self.lock();
         let until = resting.as_ref().map(|(until, _)| *until);
@@ -111,12 +118,18 @@ impl Slot {
         match (verdict, state.token()) {
             (Verdict::Serve, Some(token)) => Step::Serve(token),
             (Verdict::ServeAndRefresh, Some(token)) => {
-                let departure =
-                    if state.flying().is_none() && renew() { Some(state.depart(self, None).1) } else { None };
+                let departure = if state.flying().is_none() && renew() {
+                    Some(state.depart(self, None, Gate::open()).1)
+                } else {
+                    None
+                };
                 Step::ServeAndRefresh(token, departure)
             }
             (Verdict::Refuse(until), _) => Step::Refuse(state.refusal(resting, until, moment.now)),
-            (Verdict::Fetch(patience), _) => state.board(self, patience, None),
+            (Verdict::Fetch(patience), held) => state.board(self, patience, None, board).unwrap_or_else(|fault| {
+                let live = held.filter(|token| moment.now < token.expires_at);
+                live.map_or(Step::Refuse(fault), Step::Serve)
+            }),
             // Invariant: freshness serves only what is held.
             (Verdict::Serve | Verdict::ServeAndRefresh, None) => Step::Refuse(lost_flight()),
         }
@@ -131,6 +144,7 @@ impl Slot {
         now: Timestamp,
         resting: Option<(Timestamp, Fault)>,
         may_answer: impl FnOnce() -> bool,
+        board: impl FnOnce(&Arc<Gate>) -> Result<(), Fault>,
     ) -> Step {
         let mut state = self.lock();
         // Where the authority wanted claims, the challenge may be what it wanted.
@@ -140,7 +154,7 @@ impl Slot {
         match until {
             Some(until) => Step::Refuse(state.refusal(resting, until, now)),
             None if state.flying().is_none() && !may_answer() => Step::Refuse(too_many_challenges()),
-            None => state.board(self, Patience::Whole, Some(challenge)),
+            None => state.board(self, Patience::Whole, Some(challenge), board).unwrap_or_else(Step::Refuse),
         }
     }
 
@@ -165,6 +179,13 @@ impl Slot {
         self.lock().held.as_ref().map_or(0, |held| held.token.secret.expose().len())
     }
 
+    /// Notes what it weighs in the cache, in the room of whoever had it made.
+    pub fn charge(&self, weight: u64) {
+        if let Some(lease) = &self.lease {
+            lease.weigh(weight);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Invariant: no code panics while it holds this lock, and the state is whole between statements.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -181,20 +202,29 @@ impl State {
         self.flight.clone().filter(Flight::is_flown)
     }
 
-    /// A seat in the flight in progress, or in a new one.
-    fn board(&mut self, slot: &Arc<Slot>, patience: Patience, challenge: Option<&ClaimsRequest>) -> Step {
+    /// A seat in the flight in progress, or in a new one; none if the gate of either lets nobody wait there.
+    fn board(
+        &mut self,
+        slot: &Arc<Slot>,
+        patience: Patience,
+        challenge: Option<&ClaimsRequest>,
+        wait: impl FnOnce(&Arc<Gate>) -> Result<(), Fault>,
+    ) -> Result<Step, Fault> {
         if let Some(flight) = self.flying() {
+            wait(flight.gate())?;
             self.is_awaited |= challenge.is_none() && patience == Patience::Whole && !flight.is_for(None);
-            return Step::Wait(patience, flight, None);
+            return Ok(Step::Wait(patience, flight, None));
         }
-        let (flight, departure) = self.depart(slot, challenge);
-        Step::Wait(patience, flight, Some(departure))
+        let gate = Gate::closed();
+        wait(&gate)?;
+        let (flight, departure) = self.depart(slot, challenge, gate);
+        Ok(Step::Wait(patience, flight, Some(departure)))
     }
 
-    fn depart(&mut self, slot: &Arc<Slot>, challenge: Option<&ClaimsRequest>) -> (Flight, Departure) {
-        let (flight, sender) = Flight::new(challenge);
+    fn depart(&mut self, slot: &Arc<Slot>, challenge: Option<&ClaimsRequest>, gate: Arc<Gate>) -> (Flight, Departure) {
+        let (flight, sender) = Flight::new(challenge, Arc::clone(&gate));
         self.flight = Some(flight.clone());
-        (flight, Departure { slot: Arc::clone(slot), challenge: challenge.cloned(), sender })
+        (flight, Departure { slot: Arc::clone(slot), challenge: challenge.cloned(), gate, sender })
     }
 
     /// The remembered fault, with the time that is left as its wish.
@@ -219,6 +249,12 @@ impl Departure {
         self.challenge.as_ref()
     }
 
+    /// Where it waits until it may fly.
+    #[must_use]
+    pub const fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
     /// Ends the flight: a token replaces the held one, a fault never does. `jitter` spreads the next
     /// renewal and the cooling. Callers that a failed challenge has kept waiting go before the next one: the
     /// departure of their flight comes back.
@@ -234,6 +270,8 @@ impl Departure {
             }
             // The source remembers these, for all keys at once and until the credential is replaced.
             Err(fault) if matches!(fault.kind, Kind::RejectedCredential | Kind::UnusableCredential) => {}
+            // It never flew, and says nothing of the key.
+            Err(fault) if fault.kind == Kind::TooMany => {}
             // What the authority says of one caller's challenge is nothing to the others.
             Err(fault) if self.challenge.is_some() && fault.turn() != Turn::Authority => {}
             Err(fault) => {
@@ -244,10 +282,12 @@ impl Departure {
         }
         state.flight = None;
         let is_awaited = std::mem::take(&mut state.is_awaited);
-        // Where everybody has to wait, so have they.
-        let is_own = |fault: &Fault| fault.turn() != Turn::Authority && fault.kind != Kind::RejectedCredential;
+        // Where everybody has to wait, so have they; and where it was nobody's turn, they take another step.
+        let is_own = |fault: &Fault| {
+            fault.turn() != Turn::Authority && !matches!(fault.kind, Kind::RejectedCredential | Kind::TooMany)
+        };
         let next = landing.as_ref().err().filter(|fault| is_awaited && is_own(fault));
-        let next = next.map(|_| state.depart(&self.slot, None).1);
+        let next = next.map(|_| state.depart(&self.slot, None, Gate::open()).1);
         drop(state);
         self.sender.send_replace(Some(landing));
         next

@@ -7,11 +7,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use moka::future::Cache;
-use moka::policy::EvictionPolicy;
-
+use super::any_tenant::AnyTenant;
+use super::stake::Stake;
 use crate::fault::{Fault, Kind};
-use crate::name::{Name, TenantId};
+use crate::name::Name;
 use crate::policy::Tenant;
 use crate::source::Source;
 
@@ -25,12 +24,6 @@ pub struct Places {
     /// The names as they are listed.
     order: Vec<Name>,
     any: Option<AnyTenant>,
-}
-
-/// The sources that callers made up.
-struct AnyTenant {
-    pattern: Source,
-    made: Cache<TenantId, Arc<Source>>,
 }
 
 impl Places {
@@ -51,36 +44,24 @@ impl Places {
 
     /// The one whose token proves `other`: in the same directory of the same authority if it works there,
     /// else in its default tenant.
-    async fn vouching(&self, other: &Source) -> Option<Arc<Source>> {
+    async fn vouching(&self, other: &Source, stake: Option<&Stake>) -> Option<Arc<Source>> {
         if let Some(there) = self.in_order().find(|source| source.is_beside(other)) {
             return Some(Arc::clone(there));
         }
         match (&self.any, other.tenant(), self.in_order().next()) {
             (Some(any), Some(id), first) if first.is_none() || any.pattern.has_authority_of(other) => {
-                Some(any.find(id).await)
+                Some(any.find(id, stake).await)
             }
             (_, _, first) => first.cloned(),
         }
     }
 
-    async fn find(&self, tenant: &Tenant) -> Option<Arc<Source>> {
+    async fn find(&self, tenant: &Tenant, stake: Option<&Stake>) -> Option<Arc<Source>> {
         match (&tenant.name, &self.any) {
             (Some(name), _) => self.listed.get(name).cloned(),
-            (None, Some(any)) => Some(any.find(&tenant.id).await),
+            (None, Some(any)) => Some(any.find(&tenant.id, stake).await),
             (None, None) => None,
         }
-    }
-}
-
-impl AnyTenant {
-    fn new(pattern: Source) -> Self {
-        // moka's usual policy turns new keys away once it is full of ones that were found more often.
-        let made = Cache::builder().max_capacity(MOST).eviction_policy(EvictionPolicy::lru()).build();
-        Self { pattern, made }
-    }
-
-    async fn find(&self, id: &TenantId) -> Arc<Source> {
-        self.made.get_with_by_ref(id, async { Arc::new(self.pattern.in_tenant(id)) }).await
     }
 }
 
@@ -91,22 +72,23 @@ impl Sources {
         Self(identities.into_iter().collect())
     }
 
-    /// The source of `identity` in a tenant that policy permitted.
+    /// The source of `identity` in a tenant that policy permitted. Whoever has `stake` names the tenant, if the
+    /// configuration does not.
     ///
     /// # Errors
     /// Only a bug of ours: the configuration makes a source for every pair that policy can permit.
-    pub async fn find(&self, identity: &Name, tenant: &Tenant) -> Result<Arc<Source>, Fault> {
+    pub async fn find(&self, identity: &Name, tenant: &Tenant, stake: Option<&Stake>) -> Result<Arc<Source>, Fault> {
         let places = self.0.get(identity).ok_or_else(missing)?;
-        places.find(tenant).await.ok_or_else(missing)
+        places.find(tenant, stake).await.ok_or_else(missing)
     }
 
     /// The source of an identity whose token proves the application of `other`.
     ///
     /// # Errors
     /// Only a bug of ours: the configuration has seen to it that there is one.
-    pub async fn vouching(&self, identity: &Name, other: &Source) -> Result<Arc<Source>, Fault> {
+    pub async fn vouching(&self, identity: &Name, other: &Source, stake: Option<&Stake>) -> Result<Arc<Source>, Fault> {
         let places = self.0.get(identity).ok_or_else(missing)?;
-        places.vouching(other).await.ok_or_else(missing)
+        places.vouching(other, stake).await.ok_or_else(missing)
     }
 
     /// All that there are now.
@@ -135,12 +117,8 @@ fn missing() -> Fault {
     Fault::new(Kind::Internal, "the identity has no source", "report this")
 }
 
-/// So many tenants of callers' choice are known for each identity. A bare source takes 1.3 kB as measured, one
-/// that knows its endpoint and its credentials' standing less than two.
-const MOST: u64 = 10_000;
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::num::NonZeroU32;
     use std::time::Duration;
 
@@ -149,13 +127,15 @@ mod tests {
     use crate::authority::region::Choice;
     use crate::authority::site::Site;
     use crate::authority::{Authority, InstanceDiscovery};
+    use crate::caller::share::Share;
     use crate::clock::Clock;
-    use crate::name::ClientId;
+    use crate::name::{ClientId, TenantId};
     use crate::source::Application;
     use crate::source::application::Parts;
+    use crate::vend::cache::Bounds;
     use crate::wire::{Reach, Trust, Wire};
 
-    fn source(authority: &str, tenant: &str) -> Source {
+    pub(in crate::vend) fn source(authority: &str, tenant: &str) -> Source {
         let trust = Trust {
             roots: None,
             connect_timeout: Duration::from_secs(1),
@@ -175,6 +155,7 @@ mod tests {
             extra_body: Arc::new([]),
             timeout: Duration::from_secs(1),
             refresh_rate: NonZeroU32::MIN,
+            caller_share: None,
             clock: Clock::System,
         };
         Source::Application(Box::new(Application::new(parts)))
@@ -205,7 +186,7 @@ mod tests {
                 ("https://login.corp", "b.example", 0),
                 (PUBLIC, "c.example", 0),
             ] {
-                let found = places.vouching(&source(authority, tenant)).await.unwrap();
+                let found = places.vouching(&source(authority, tenant), None).await.unwrap();
                 assert!(Arc::ptr_eq(&found, &places.listed[&name(expected)]), "{authority} {tenant}");
             }
         }
@@ -220,7 +201,7 @@ mod tests {
             (Vec::new(), "https://login.partner", "c.example"),
         ] {
             let places = Places::new(listed, Some(pattern()));
-            let found = places.vouching(&source(authority, "c.example")).await.unwrap();
+            let found = places.vouching(&source(authority, "c.example"), None).await.unwrap();
             assert_eq!(found.tenant().unwrap().as_str(), expected, "{authority}");
         }
     }
@@ -233,15 +214,35 @@ mod tests {
         let made = || &sources.0[&app].any.as_ref().unwrap().made;
         // The first are found more often than any that come after.
         for n in (0..10_000).chain(0..10_000).chain(0..12_500) {
-            let source = sources.find(&app, &tenant(n)).await.unwrap();
+            let source = sources.find(&app, &tenant(n), None).await.unwrap();
             assert_eq!(source.tenant(), Some(&tenant(n).id));
         }
         made().run_pending_tasks().await;
         assert!(sources.all().count() <= 10_000);
         let late = tenant(99_999);
-        let before = sources.find(&app, &late).await.unwrap();
+        let before = sources.find(&app, &late, None).await.unwrap();
         made().run_pending_tasks().await;
-        let again = sources.find(&app, &late).await.unwrap();
+        let again = sources.find(&app, &late, None).await.unwrap();
         assert!(Arc::ptr_eq(&before, &again), "a newcomer is not turned away");
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_names_ever_new_tenants_displaces_its_own_alone() {
+        let app = Name::parse("app").unwrap();
+        let sources = Sources::new([(app.clone(), Places::new(Vec::new(), Some(pattern())))]);
+        let share = Share::parse(0.01).unwrap();
+        let stakes: Vec<Stake> = (0..2).map(|place| Stake::new(place, share, Bounds::default())).collect();
+        let find = async |n: u32, place: usize| {
+            let tenant = Tenant { name: None, id: TenantId::parse(&format!("t{n}.example")).unwrap() };
+            sources.find(&app, &tenant, Some(&stakes[place])).await.unwrap()
+        };
+        let own = find(1, 1).await;
+        for n in 2..2000 {
+            find(n, 0).await;
+        }
+        assert!(Arc::ptr_eq(&own, &find(1, 1).await));
+        let made = &sources.0[&app].any.as_ref().unwrap().made;
+        made.run_pending_tasks().await;
+        assert_eq!(sources.all().count(), 101);
     }
 }

@@ -66,6 +66,7 @@ fn shape(key: &str) -> &'static str {
     match key {
         "bearer" | "passphrase" => "{ file = \"...\" }",
         _ if key.starts_with("header_secret[") || key.starts_with("secrets[") => "{ file = \"...\" }",
+        "secret" => "file = \"...\"",
         "secrets" => "secrets = [{ file = \"...\" }]",
         _ if key.contains("header") => "header_secret = [{ file = \"...\" }]",
         _ if key.starts_with("credentials[") => "{ kind = \"secret\", file = \"...\" }",

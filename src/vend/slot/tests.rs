@@ -8,7 +8,7 @@ use crate::token::{Extension, Extras};
 const START: Timestamp = Timestamp::from_secs(1_000_000);
 
 fn slot() -> Arc<Slot> {
-    Arc::new(Slot::new(TokenKey {
+    let key = TokenKey {
         identity: Name::parse("app").unwrap(),
         authority: "https://login/".into(),
         tenant: TenantId::parse("contoso.com").unwrap(),
@@ -16,7 +16,8 @@ fn slot() -> Arc<Slot> {
         scope: Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default),
         extras: Extras::default(),
         extension: Extension::default(),
-    }))
+    };
+    Arc::new(Slot::new(key, None))
 }
 
 fn at(secs: u64) -> Moment<'static> {
@@ -32,7 +33,7 @@ fn token(issued: u64) -> Token {
 }
 
 fn step(slot: &Arc<Slot>, secs: u64) -> Step {
-    slot.step(at(secs), None, || true)
+    slot.step(at(secs), None, || true, |_| Ok(()))
 }
 
 fn departure(slot: &Arc<Slot>, secs: u64) -> Departure {
@@ -103,7 +104,7 @@ fn what_is_wrong_with_a_credential_cools_in_its_source_alone() {
         let fault = Fault::new(kind, "p", "r");
         assert!(departure(&slot, 0).land(Err(fault.clone()), at(0), 0.0).is_none());
         let known = Some((at(9).now, fault));
-        assert!(matches!(slot.step(at(1), known, || true), Step::Refuse(fault) if fault.status() == 403));
+        assert!(matches!(slot.step(at(1), known, || true, |_| Ok(())), Step::Refuse(fault) if fault.status() == 403));
         assert!(matches!(step(&slot, 1), Step::Wait(..)), "a reload that ends the rejection ends it at once");
     }
 }
@@ -112,14 +113,14 @@ fn what_is_wrong_with_a_credential_cools_in_its_source_alone() {
 fn a_renewal_waits_for_the_budget_and_a_caller_does_not() {
     let slot = slot();
     assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
-    assert!(matches!(slot.step(at(2700), None, || false), Step::ServeAndRefresh(_, None)));
-    assert!(matches!(slot.step(at(3300), None, || false), Step::Wait(Patience::Brief(_), _, Some(_))));
+    assert!(matches!(slot.step(at(2700), None, || false, |_| Ok(())), Step::ServeAndRefresh(_, None)));
+    assert!(matches!(slot.step(at(3300), None, || false, |_| Ok(())), Step::Wait(Patience::Brief(_), _, Some(_))));
 }
 
 #[test]
 fn whoever_waits_for_another_ones_challenge_is_flown_next() {
     let challenge = ClaimsRequest::parse(r#"{"a":1}"#).unwrap();
-    let answer = |slot: &Arc<Slot>| match slot.answer(&challenge, at(0).now, None, || true) {
+    let answer = |slot: &Arc<Slot>| match slot.answer(&challenge, at(0).now, None, || true, |_| Ok(())) {
         Step::Wait(_, _, departure) => departure,
         other => panic!("{other:?}"),
     };
@@ -137,4 +138,30 @@ fn whoever_waits_for_another_ones_challenge_is_flown_next() {
     }
     let alone = slot();
     assert!(answer(&alone).unwrap().land(Err(refused()), at(0), 0.0).is_none(), "nobody waits");
+}
+
+#[test]
+fn whoever_has_its_share_is_refused_and_nothing_is_torn() {
+    let full = |_: &Arc<Gate>| Err(Fault::new(Kind::TooMany, "p", "r"));
+    let slot = slot();
+    assert!(matches!(slot.step(at(0), None, || true, full), Step::Refuse(fault) if fault.status() == 429));
+    let challenge = ClaimsRequest::parse(r#"{"a":1}"#).unwrap();
+    assert!(matches!(slot.answer(&challenge, at(0).now, None, || true, full), Step::Refuse(_)));
+    let first = departure(&slot, 0);
+    assert!(matches!(slot.step(at(0), None, || true, full), Step::Refuse(_)), "a flight in progress goes on");
+    assert!(first.land(Ok(token(0)), at(0), 0.0).is_none());
+    assert!(matches!(slot.step(at(3300), None, || true, full), Step::Serve(_)), "a live token is better than none");
+    assert!(matches!(slot.step(at(3599), None, || true, full), Step::Serve(_)));
+    assert!(matches!(slot.step(at(3600), None, || true, full), Step::Refuse(_)));
+}
+
+#[test]
+fn a_flight_that_never_flew_cools_nothing_and_has_no_successor() {
+    let slot = slot();
+    let challenge = ClaimsRequest::parse(r#"{"a":1}"#).unwrap();
+    let step_of = slot.answer(&challenge, at(0).now, None, || true, |_| Ok(()));
+    let Step::Wait(_, _, Some(first)) = step_of else { panic!("a departure") };
+    assert!(matches!(step(&slot, 0), Step::Wait(Patience::Whole, _, None)));
+    assert!(first.land(Err(Fault::new(Kind::TooMany, "p", "r")), at(0), 0.0).is_none());
+    assert!(matches!(step(&slot, 0), Step::Wait(_, _, Some(_))), "whoever waited takes another step");
 }

@@ -1,0 +1,54 @@
+//! That policy admits an ask, for whoever holds the configuration to read. No token comes of it.
+
+use std::sync::Arc;
+
+use super::grant::Grant;
+use super::identity::{Identity, Tenant};
+use super::refusal::Refusal;
+
+/// What policy admits, and by which rule. It is no `Permit`: it has no caller, and `vend` does not take it.
+///
+/// ```compile_fail
+/// async fn pay(vend: &bursar::vend::Vend, policy: &bursar::policy::Policy, ask: &bursar::dialect::Ask) {
+///     let admission = policy.explain(None, ask).unwrap();
+///     vend.vend(&admission, "").await.unwrap();
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Admission<'p> {
+    pub(super) grant: Option<&'p Grant>,
+    pub(super) identity: &'p Arc<Identity>,
+    pub(super) tenant: Tenant,
+    pub(super) overruled: Option<Refusal>,
+}
+
+impl Admission<'_> {
+    /// Whose token.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        self.identity
+    }
+
+    /// In which tenant.
+    #[must_use]
+    pub const fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// What would have been refused, had the caller's rules been enforced.
+    #[must_use]
+    pub const fn overruled(&self) -> Option<&Refusal> {
+        self.overruled.as_ref()
+    }
+
+    /// The section of the configuration that admits it, such as `callers.billing`: the caller's own, or the
+    /// identity's where callers are not told apart. What was overruled names the key that does not.
+    #[must_use]
+    pub fn rule(&self) -> String {
+        match (&self.overruled, self.grant) {
+            (Some(refusal), _) => refusal.rule.clone(),
+            (None, Some(grant)) => format!("callers.{}", grant.caller),
+            (None, None) => format!("identities.{}", self.identity.name),
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Callers that are told apart: what one asks for, however much, is in nobody else's way.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bursar::clock::Stopwatch;
+use serde_json::{Value, json};
+use support::{Reply, TWO_IDENTITIES, World, on_token};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// Asks for more than its share.
+const FLOOD: &str = "secret-of-flood";
+/// Has the same identity.
+const NEIGHBOUR: &str = "secret-of-neighbour";
+/// Has another one.
+const STRANGER: &str = "secret-of-stranger";
+
+const CALLERS: &str = r#"
+[callers.flood]
+proof = { kind = "header-secret", file = "flood" }
+identities = ["first"]
+resources = ["*"]
+[callers.neighbour]
+proof = { kind = "header-secret", file = "neighbour" }
+identities = ["first"]
+resources = ["*"]
+[callers.stranger]
+proof = { kind = "header-secret", file = "stranger" }
+identities = ["second"]
+resources = ["*"]
+"#;
+
+const ANY: &str = "[tenants.\"*\"]\nauthority = \"@authority@\"\ninstance_discovery = false\n";
+
+/// A world of three callers, with `more` in its configuration.
+async fn world(more: &str) -> World {
+    let directory = support::directory();
+    for secret in [FLOOD, NEIGHBOUR, STRANGER] {
+        let file = secret.trim_start_matches("secret-of-");
+        std::fs::write(directory.path().join(file), secret).unwrap();
+    }
+    let mut config = TWO_IDENTITIES.to_owned();
+    for (from, to) in [
+        (
+            "instance_discovery = false\n[identities.first]",
+            "instance_discovery = false\ntimeout = \"4s\"\n[identities.first]",
+        ),
+        ("header_secret = [{ file = \"header\" }]\n", ""),
+        ("timeout = \"2s\"", "timeout = \"50s\""),
+        ("tenants = [\"one\", \"two\"]", "tenants = [\"one\", \"two\", \"*\"]"),
+        ("resources = [\"https://vault.azure.net\"]", "resources = [\"*\"]"),
+    ] {
+        assert!(config.contains(from), "{from}");
+        config = config.replacen(from, to, 1);
+    }
+    World::within(directory, &format!("{config}{ANY}{CALLERS}{more}")).await
+}
+
+fn request(world: &World, secret: &str, query: &str) -> reqwest::RequestBuilder {
+    let request = world.http.get(format!("{}/token?{query}", world.tokens()));
+    request.header("Metadata", "true").header("X-IDENTITY-HEADER", secret)
+}
+
+async fn ask(world: &World, secret: &str, query: &str) -> Reply {
+    world.send(request(world, secret, query)).await
+}
+
+/// Asks, and does not wait for more than five seconds.
+async fn ask_briefly(world: &World, secret: &str, query: &str) -> Reply {
+    let asked = timeout(Duration::from_secs(5), ask(world, secret, query)).await;
+    asked.unwrap_or_else(|_| panic!("{secret} waits for somebody else's exchanges"))
+}
+
+/// Requests on their way, and the answers that there are by now as status, `Retry-After` and code.
+struct Flood {
+    asking: JoinSet<()>,
+    answers: Arc<Mutex<Vec<Answer>>>,
+}
+
+type Answer = (u16, Option<u64>, Value);
+
+impl Flood {
+    fn new() -> Self {
+        Self { asking: JoinSet::new(), answers: Arc::default() }
+    }
+
+    /// Sends one more request and does not wait for its answer.
+    fn ask(&mut self, world: &World, query: &str) {
+        let (request, answers) = (request(world, FLOOD, query), Arc::clone(&self.answers));
+        self.asking.spawn(async move {
+            let response = request.send().await.unwrap();
+            let status = response.status().as_u16();
+            let after = response.headers().get("retry-after").map(|after| after.to_str().unwrap().parse().unwrap());
+            let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+            answers.lock().unwrap().push((status, after, body["error"].clone()));
+        });
+    }
+
+    /// So many requests, about a thousand a second, and how many of them were refused once that many are.
+    async fn rush(&mut self, world: &World, queries: impl Iterator<Item = String>, refused: usize) {
+        for query in queries {
+            self.ask(world, &query);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        until(async || self.answers.lock().unwrap().len() >= refused).await;
+        assert_eq!(self.answers.lock().unwrap().len(), refused);
+        self.check();
+    }
+
+    /// Every refusal says in whole seconds when to come again; says how many refusals and how many tokens there are.
+    fn check(&self) -> (usize, usize) {
+        let answers = self.answers.lock().unwrap();
+        let (tokens, refusals): (Vec<&Answer>, Vec<_>) = answers.iter().partition(|(status, ..)| *status == 200);
+        for (status, after, code) in &refusals {
+            let is_right = *status == 429 && after.is_some_and(|after| (1..=5).contains(&after));
+            assert!(is_right && code == "too_many_requests", "{status} {after:?} {code}");
+        }
+        (refusals.len(), tokens.len())
+    }
+}
+
+async fn until(happens: impl AsyncFn() -> bool) {
+    for _ in 0..500 {
+        if happens().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it does not happen");
+}
+
+/// Whether so many requests have waited for a flight since the start.
+async fn has_waited(world: &World, times: usize) -> bool {
+    let page = world.send(world.http.get(format!("{}/metrics", world.admin()))).await;
+    page.body.as_str().unwrap().contains(&format!("\nbursar_flight_waiters_total {times}\n"))
+}
+
+/// Every exchange hangs, but for those of these resources.
+async fn hang(world: &World, spared: impl Iterator<Item = String>) {
+    let spare = |resource: String| json!({ "match": { "scope": format!("{resource}/.default") } });
+    world.break_sts(spared.map(spare).collect()).await;
+    world.break_sts(on_token(json!({ "delay_ms": HANGING }))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exchanges_that_hang_are_in_the_way_of_whoever_asked_for_them() {
+    let world = world("").await;
+    for secret in [FLOOD, NEIGHBOUR, STRANGER] {
+        ask(&world, secret, "resource=https://own").await.token();
+    }
+    hang(&world, (0..20).map(|n| format!("https://spared{n}"))).await;
+    world.exchanges().await;
+    let mut flood = Flood::new();
+    flood.rush(&world, (0..1000).map(|n| format!("resource=https://r{n}")), 1000 - FLYING - WAITING).await;
+    for n in 0..20 {
+        for secret in [NEIGHBOUR, STRANGER] {
+            ask_briefly(&world, secret, &format!("resource=https://spared{n}")).await.token();
+        }
+    }
+    assert_eq!(world.exchanges().await, FLYING + 40, "so many of the flood's have begun, and none has ended");
+    let refused = ask_briefly(&world, FLOOD, "resource=https://spared-no-more").await;
+    assert!(refused.description().contains("cache.caller_share"), "{refused:?}");
+    ask_briefly(&world, FLOOD, "resource=https://own").await.token();
+    ask_briefly(&world, FLOOD, "resource=https://spared0").await.token();
+    assert_eq!(world.exchanges().await, 0, "what is there is served, whoever had it fetched");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_boards_a_flight_that_waits_in_another_line_flies_it_in_its_own_turn() {
+    let world = world("").await;
+    ask(&world, NEIGHBOUR, "resource=https://own").await.token();
+    hang(&world, std::iter::once("https://spared".to_owned())).await;
+    world.exchanges().await;
+    let mut flood = Flood::new();
+    for resource in ["r0", "r1", "spared"] {
+        flood.ask(&world, &format!("resource=https://{resource}"));
+        let waiters = 2 + flood.asking.len() - 1;
+        until(async || has_waited(&world, waiters).await).await;
+    }
+    assert_eq!(world.exchanges().await, FLYING, "the third waits in line");
+    ask_briefly(&world, NEIGHBOUR, "resource=https://spared").await.token();
+    until(async || flood.check() == (0, 1)).await;
+    assert_eq!(world.exchanges().await, 1, "both were aboard");
+    ask_briefly(&world, NEIGHBOUR, "resource=https://spared").await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_in_its_line_for_too_long_is_told_so_and_nothing_cools() {
+    let world = world("").await;
+    ask(&world, FLOOD, "resource=https://own&tenant=two").await.token();
+    hang(&world, std::iter::once("https://spared".to_owned())).await;
+    let mut flood = Flood::new();
+    for (resource, waiters) in [("r0", 2), ("r1", 3)] {
+        flood.ask(&world, &format!("resource=https://{resource}&tenant=two"));
+        until(async || has_waited(&world, waiters).await).await;
+    }
+    let refused = ask_briefly(&world, FLOOD, "resource=https://spared&tenant=two").await;
+    assert_eq!((refused.status, refused.retry_after()), (429, Some(1)), "{refused:?}");
+    ask_briefly(&world, NEIGHBOUR, "resource=https://spared&tenant=two").await.token();
+    ask_briefly(&world, FLOOD, "resource=https://spared&tenant=two").await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_waited_for_by_nobody_else() {
+    let world = world("").await;
+    for secret in [FLOOD, NEIGHBOUR, STRANGER] {
+        ask(&world, secret, "resource=https://own").await.token();
+    }
+    world.break_sts(on_token(json!({ "delay_ms": PACE }))).await;
+    assert_eq!(exchanges_waited_for(&world, "calm").await, 0);
+    let mut flood = Flood::new();
+    let waited = async {
+        tokio::time::sleep(Duration::from_millis(PACE)).await;
+        exchanges_waited_for(&world, "flood").await
+    };
+    let mut waited = std::pin::pin!(waited);
+    let mut number = 0;
+    let waited = loop {
+        tokio::select! {
+            biased;
+            waited = &mut waited => break waited,
+            () = tokio::time::sleep(Duration::from_millis(1)) => {}
+        }
+        number += 1;
+        flood.ask(&world, &format!("resource=https://r{number}"));
+    };
+    assert!(waited <= ASKS / 10, "{waited} of {ASKS}");
+    let (refused, tokens) = flood.check();
+    assert!(refused > 0 && tokens > 0, "{refused} refused of {number}, {tokens} tokens");
+    let began = Stopwatch::start();
+    ask(&world, FLOOD, "resource=https://own").await.token();
+    assert!(began.elapsed() < Duration::from_millis(PACE), "what is there is served");
+}
+
+/// How many whole exchanges the others wait for beside their own, when they ask for one new token after the other.
+async fn exchanges_waited_for(world: &World, word: &str) -> u128 {
+    let one = async |secret: &str| {
+        let mut waited = 0;
+        for n in 0..ASKS / 2 {
+            let began = Stopwatch::start();
+            ask(world, secret, &format!("resource=https://{word}{n}")).await.token();
+            waited += (began.elapsed().as_millis() / u128::from(PACE)).saturating_sub(1);
+        }
+        waited
+    };
+    let (neighbour, stranger) = tokio::join!(one(NEIGHBOUR), one(STRANGER));
+    neighbour + stranger
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_keys_pushes_out_nobody_elses() {
+    let world = world("[cache]\nentries = 40\n").await;
+    for n in 0..8 {
+        ask(&world, NEIGHBOUR, &format!("resource=https://n{n}")).await.token();
+    }
+    assert_eq!(world.exchanges().await, 8);
+    let replies = async |range: std::ops::Range<usize>| {
+        let mut statuses = Vec::new();
+        for n in range {
+            let reply = ask(&world, FLOOD, &format!("resource=https://r{n}")).await;
+            assert!(reply.status == 200 || reply.retry_after() == Some(5), "{reply:?}");
+            statuses.push(reply.status);
+        }
+        statuses
+    };
+    let first = replies(0..300).await;
+    let granted = first.iter().filter(|status| **status == 200).count();
+    assert!(granted == 10 && first.ends_with(&[429; 290]), "a quarter of forty, and then no more: {granted}");
+    assert_eq!(world.exchanges().await, 10);
+    assert_eq!(replies(0..10).await, [200; 10], "its own are served");
+    for n in 0..8 {
+        ask(&world, NEIGHBOUR, &format!("resource=https://n{n}")).await.token();
+        ask(&world, FLOOD, &format!("resource=https://n{n}")).await.token();
+    }
+    assert_eq!(world.exchanges().await, 0, "nobody's was pushed out, and what another one had made is found");
+    for n in 8..10 {
+        ask(&world, NEIGHBOUR, &format!("resource=https://n{n}")).await.token();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenants_that_a_caller_makes_up_take_no_more_connections_than_its_share() {
+    let world = world("[cache]\ncaller_share = 0.1\n").await;
+    ask(&world, NEIGHBOUR, "resource=https://own").await.token();
+    world.break_sts(json!([{ "match": { "path": "openid-configuration" }, "delay_ms": HANGING }])).await;
+    support::journal(&world.http, world.sts.url()).await;
+    let tenant = |n: usize| format!("resource=https://own&tenant=b0b00000-0000-4000-8000-{n:012}");
+    let mut flood = Flood::new();
+    flood.rush(&world, (100..500).map(tenant), 400 - 25 - 102).await;
+    let discoveries = support::journal(&world.http, world.sts.url()).await;
+    assert_eq!(discoveries.len(), 25, "a tenth of all connections");
+    ask_briefly(&world, NEIGHBOUR, "resource=https://new").await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_challenges_leaves_the_others_theirs() {
+    let world = world("[freshness]\nrefresh_rate = 2\n").await;
+    for (secret, resource) in [(FLOOD, "https://own"), (NEIGHBOUR, "https://new")] {
+        ask(&world, secret, &format!("resource={resource}")).await.token();
+    }
+    let challenged = |resource: &str| format!("resource={resource}&claims=%7B%22a%22%3A1%7D");
+    let flood = (0..100).map(|n| challenged(&format!("https://r{n}")));
+    let replies: Vec<Reply> =
+        futures_util::future::join_all(flood.map(async |query| ask(&world, FLOOD, &query).await)).await;
+    let refused = replies.iter().filter(|reply| reply.status == 429).count();
+    assert!((50..100).contains(&refused), "{refused}");
+    ask(&world, NEIGHBOUR, &challenged("https://new")).await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_is_told_apart_all_are_one_caller_with_the_whole_share() {
+    let world = World::with(&format!("{TWO_IDENTITIES}[cache]\nentries = 40\ncaller_share = 0.1\n")).await;
+    for n in 0..60 {
+        world.ask(&format!("/token?resource=https://r{n}")).await.token();
+    }
+}
+
+/// So many of one caller's exchanges are under way at one source.
+const FLYING: usize = 2;
+/// So many more wait.
+const WAITING: usize = 256;
+/// Longer than any of these tests, in milliseconds.
+const HANGING: u64 = 20_000;
+/// How long an exchange takes where none hangs, in milliseconds.
+const PACE: u64 = 200;
+/// How often the others ask in all.
+const ASKS: u128 = 20;
