@@ -23,7 +23,7 @@ use crate::server::keys::Keys;
 use crate::server::phase::Phase;
 use crate::server::rates::Rates;
 use crate::server::tls::Tls;
-use crate::server::{Server, Service, Settings};
+use crate::server::{Listen, Server, Service, Settings};
 use crate::token::Token;
 use crate::vend::stake::Stakes;
 use crate::vend::{self, Vend};
@@ -149,13 +149,14 @@ impl App {
 }
 
 fn settings(config: &Config) -> Result<Settings, Fault> {
-    let addresses: Vec<SocketAddr> = config.server.listen.iter().map(|listen| listen.address).collect();
+    let addresses: Vec<SocketAddr> = config.server.listen.iter().filter_map(Listen::address).collect();
     let generated = || Tls::generate(&addresses);
-    let is_https = config.server.listen.iter().any(|listen| listen.is_tls);
+    let is_https = config.server.listen.iter().any(Listen::is_tls);
     let longest = config.identities.iter().map(longest_flight).max().unwrap_or_default();
     let cpus = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Ok(Settings {
         listen: config.server.listen.clone(),
+        unix_mode: config.server.unix_mode,
         tls: is_https.then(|| config.server.tls.clone().map_or_else(generated, Ok)).transpose()?,
         admin_listen: config.server.admin_listen,
         workers: config.server.workers.unwrap_or_else(cpus),

@@ -18,6 +18,7 @@ use crate::dialect::Guard;
 use crate::dialect::instance::Instance;
 use crate::freshness::Windows;
 use crate::name::Malformed;
+use crate::server::Listen;
 use crate::source::host::Address;
 use crate::vend::cache::Bounds;
 
@@ -156,7 +157,7 @@ impl Config {
         let has_pages = server.dialects.iter().any(|dialect| dialect.has_pages);
         let instance = metadata::read(root.section("metadata"), has_pages, surroundings);
         let own: Vec<SocketAddr> =
-            server.listen.iter().map(|listen| listen.address).chain([server.admin_listen]).collect();
+            server.listen.iter().filter_map(Listen::address).chain([server.admin_listen]).collect();
         let tenants = tenants(&mut root, surroundings, &own);
         tenant::check_distinct(&tenants, report);
         let read = |(name, section): (String, Option<_>)| identity::read(&name, section?, &tenants, surroundings);

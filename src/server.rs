@@ -1,6 +1,5 @@
 //! The listeners: bound before anything is served, drained before anything is cut.
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,6 @@ use actix_web::dev::{self, ServerHandle};
 use actix_web::web;
 use arc_swap::ArcSwap;
 use rustix::process::{Resource, getrlimit};
-use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use tokio::task::JoinHandle;
 
 use crate::audit::Audit;
@@ -27,21 +25,26 @@ use crate::vend::Vend;
 
 pub mod admin;
 mod connection;
+mod door;
 mod form;
 mod head;
 pub mod host;
 pub mod keys;
+pub mod listen;
 mod pages;
 pub mod phase;
 pub mod rates;
 mod recognise;
 mod route;
+mod socket_file;
 pub mod tls;
 pub mod token;
 mod witness;
 
+use door::{Accepting, Door};
 use host::Hosts;
 use keys::Keys;
+pub use listen::Listen;
 use phase::Phase;
 use rates::Rates;
 use tls::Tls;
@@ -103,28 +106,13 @@ impl Service {
     }
 }
 
-/// Where tokens are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// The address.
-    pub address: SocketAddr,
-    /// Whether it is https.
-    pub is_tls: bool,
-}
-
-/// As the configuration writes it.
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_tls { "https://" } else { "" })?;
-        self.address.fmt(f)
-    }
-}
-
 /// Where and how to listen.
 #[derive(Clone)]
 pub struct Settings {
     /// Where tokens are served.
     pub listen: Vec<Listen>,
+    /// The permissions of the files of unix sockets.
+    pub unix_mode: u32,
     /// What https listeners show.
     pub tls: Option<Tls>,
     /// The address for health and metrics.
@@ -139,82 +127,77 @@ pub struct Settings {
 
 /// Running listeners.
 pub struct Server {
-    listen: Vec<Listen>,
     tokens: Listener,
+    token_addresses: Vec<SocketAddr>,
     admin: Listener,
+    admin_addresses: Vec<SocketAddr>,
     phase: Arc<Phase>,
     drain: Duration,
     grace: Duration,
 }
 
 struct Listener {
-    addresses: Vec<SocketAddr>,
-    /// The listening sockets once more, to close their doors with.
-    doors: Vec<Socket>,
+    doors: Vec<Door>,
     handle: ServerHandle,
     task: JoinHandle<io::Result<()>>,
 }
 
 impl Server {
-    /// Binds every address and serves. `service` is told the addresses that were bound, since a port
-    /// of zero is chosen by the system.
+    /// Binds every place and serves. `service` is told the addresses that were bound, those of tokens and those of
+    /// the admin pages, since a port of zero is chosen by the system.
     ///
     /// # Errors
-    /// An address cannot be bound; nothing is left listening then.
+    /// A place cannot be bound; nothing is left listening then.
     pub fn start(
         settings: &Settings,
         service: impl FnOnce(&[SocketAddr], &[SocketAddr]) -> Service,
     ) -> Result<Self, Fault> {
-        let addresses: Vec<SocketAddr> = settings.listen.iter().map(|listen| listen.address).collect();
-        let tokens = bind(&addresses)?;
-        let admin = bind(&[settings.admin_listen])?;
-        let bound = |listeners: &[std::net::TcpListener]| listeners.iter().map(local).collect::<Result<Vec<_>, _>>();
-        let service = web::Data::new(service(&bound(&tokens)?, &bound(&admin)?));
+        let tokens = open(&settings.listen, settings.unix_mode)?;
+        let admin = open(&[Listen::Http(settings.admin_listen)], settings.unix_mode)?;
+        let (token_addresses, admin_addresses) = (addresses(&tokens), addresses(&admin));
+        let service = web::Data::new(service(&token_addresses, &admin_addresses));
         let phase = Arc::clone(&service.phase);
         let data = service.clone();
-        let tls = |listen: &Listen| settings.tls.as_ref().filter(|_| listen.is_tls);
-        let tokens = tokens.into_iter().zip(settings.listen.iter().map(tls)).collect();
-        let admin = admin.into_iter().map(|listener| (listener, None)).collect();
-        let tokens = launch(tokens, settings.workers, settings.grace, move |config| {
+        let tokens = launch(tokens, settings.tls.as_ref(), settings.workers, settings.grace, &phase, move |config| {
             config.app_data(data.clone()).default_service(web::to(token::serve));
         })?;
-        let admin = launch(admin, 1, settings.grace, move |config| {
+        let admin = launch(admin, None, 1, settings.grace, &phase, move |config| {
             config.app_data(service.clone()).default_service(web::to(admin::serve));
         })?;
         phase.begin();
-        Ok(Self { listen: settings.listen.clone(), tokens, admin, phase, drain: settings.drain, grace: settings.grace })
+        let (drain, grace) = (settings.drain, settings.grace);
+        Ok(Self { tokens, token_addresses, admin, admin_addresses, phase, drain, grace })
     }
 
-    /// Where tokens are served.
+    /// The addresses where tokens are served; unix sockets have none.
     #[must_use]
     pub fn token_addresses(&self) -> &[SocketAddr] {
-        &self.tokens.addresses
+        &self.token_addresses
     }
 
-    /// The same with what is spoken there.
+    /// All places where tokens are served.
     #[must_use]
     pub fn listens(&self) -> Vec<Listen> {
-        let bound = self.tokens.addresses.iter().zip(&self.listen);
-        bound.map(|(address, listen)| Listen { address: *address, ..*listen }).collect()
+        self.tokens.doors.iter().map(|door| door.listen.clone()).collect()
     }
 
     /// Where health and metrics are served.
     #[must_use]
     pub fn admin_addresses(&self) -> &[SocketAddr] {
-        &self.admin.addresses
+        &self.admin_addresses
     }
 
     /// Ends without cutting anybody off: readiness is denied at once, so that load balancers look
     /// elsewhere; requests are accepted for the drain period, each answer closing its connection. Then the
-    /// doors close: no new connection is made, and those that were are served until it is quiet, because
-    /// closing a listener resets what waits in its queue. At last what is being answered is answered.
-    pub async fn shutdown(self) {
+    /// doors close: no new connection is made, and those that were are served until it is quiet and each has
+    /// asked something, because closing a listener resets what waits in its queue. At last what is being answered is answered.
+    pub async fn shutdown(mut self) {
         self.phase.drain();
         tokio::time::sleep(self.drain).await;
-        self.tokens.close_doors();
+        self.tokens.doors.iter_mut().for_each(Door::close);
         let quiet = async {
             let mut answered = None;
-            while answered.replace(self.phase.answered()) != Some(self.phase.answered()) {
+            while answered.replace(self.phase.answered()) != Some(self.phase.answered()) || self.is_awaited() {
                 tokio::time::sleep(QUIET).await;
             }
         };
@@ -222,19 +205,14 @@ impl Server {
         self.tokens.stop().await;
         self.admin.stop().await;
     }
+
+    /// Whether somebody has connected and is about to ask.
+    fn is_awaited(&self) -> bool {
+        self.phase.unasked() > 0 || self.tokens.doors.iter().any(Door::has_queue)
+    }
 }
 
 impl Listener {
-    /// Lets the kernel drop whatever would open a connection, and nothing else: those that are open or
-    /// about to be are not touched.
-    fn close_doors(&self) {
-        for door in &self.doors {
-            if let Err(error) = door.attach_filter(&no_openings()) {
-                tracing::warn!(%error, "connections may be reset while the listener closes");
-            }
-        }
-    }
-
     async fn stop(self) {
         self.handle.stop(true).await;
         match self.task.await {
@@ -245,51 +223,22 @@ impl Listener {
     }
 }
 
-fn bind(addresses: &[SocketAddr]) -> Result<Vec<std::net::TcpListener>, Fault> {
-    let listeners = addresses.iter().map(|address| {
-        socket(*address).map_err(|error| {
-            let remedy = "end the program that listens there, or configure another address";
-            Fault::new(Kind::Unstartable, format!("cannot listen on {address}: {error}"), remedy)
-        })
-    });
-    listeners.collect()
+fn open(places: &[Listen], unix_mode: u32) -> Result<Vec<Door>, Fault> {
+    places.iter().map(|listen| Door::open(listen, unix_mode)).collect()
 }
 
-/// A listening socket with room for a burst of connections; the standard library's backlog is 128.
-fn socket(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-/// A packet filter: byte 13 of the TCP header holds the flags, and SYN (2) asks for a connection.
-fn no_openings() -> [SockFilter; 4] {
-    const LOAD_BYTE: u16 = 0x30;
-    const JUMP_IF_SET: u16 = 0x45;
-    const RETURN: u16 = 0x06;
-    [
-        SockFilter::new(LOAD_BYTE, 0, 0, 13),
-        SockFilter::new(JUMP_IF_SET, 0, 1, 2),
-        SockFilter::new(RETURN, 0, 0, 0),
-        SockFilter::new(RETURN, 0, 0, u32::MAX),
-    ]
-}
-
-fn local(listener: &std::net::TcpListener) -> Result<SocketAddr, Fault> {
-    listener.local_addr().map_err(|error| broken(&error))
+fn addresses(doors: &[Door]) -> Vec<SocketAddr> {
+    doors.iter().filter_map(|door| door.listen.address()).collect()
 }
 
 fn launch(
-    listeners: Vec<(std::net::TcpListener, Option<&Tls>)>,
+    doors: Vec<Door>,
+    tls: Option<&Tls>,
     workers: usize,
     grace: Duration,
+    phase: &Arc<Phase>,
     routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> Result<Listener, Fault> {
-    let addresses = listeners.iter().map(|(listener, _)| local(listener)).collect::<Result<_, _>>()?;
-    let doors = listeners.iter().map(|(listener, _)| listener.try_clone().map(Socket::from)).collect::<io::Result<_>>();
-    let doors = doors.map_err(|error| broken(&error))?;
     let mut server = dev::Server::build()
         .workers(workers)
         .max_concurrent_connections(most_connections(workers))
@@ -300,13 +249,25 @@ fn launch(
         let signal = signal.clone();
         async move { signal.notified().await }
     };
-    for (listener, tls) in listeners {
-        let (tls, ending, routes) = (tls.map(Tls::acceptor), ending.clone(), routes.clone());
-        let serve = move || connection::listener(tls.clone(), ending.clone(), routes.clone());
-        server = server.listen("bursar", listener, serve).map_err(|error| broken(&error))?;
+    for door in &doors {
+        let tls = tls.filter(|_| door.listen.is_tls()).map(Tls::acceptor);
+        let (ending, routes, phase) = (ending.clone(), routes.clone(), Arc::clone(phase));
+        let listening = match door.accepting()? {
+            Accepting::Tcp(tcp) => {
+                let serve = move || connection::tcp(tls.clone(), Arc::clone(&phase), ending.clone(), routes.clone());
+                server.listen("bursar", tcp, serve)
+            }
+            Accepting::Unix(unix) => {
+                let serve = move || connection::unix(Arc::clone(&phase), ending.clone(), routes.clone());
+                server.listen_uds("bursar", unix, serve)
+            }
+        };
+        server = listening.map_err(|error| {
+            Fault::new(Kind::Internal, format!("a listener cannot be used: {error}"), "report this")
+        })?;
     }
     let server = server.run();
-    Ok(Listener { addresses, doors, handle: server.handle(), task: tokio::spawn(server) })
+    Ok(Listener { doors, handle: server.handle(), task: tokio::spawn(server) })
 }
 
 /// How many connections a worker may hold, so that all together leave descriptors for the admin listener,
@@ -317,14 +278,9 @@ fn most_connections(workers: usize) -> usize {
     (shared / workers.max(1)).min(MAX_CONNECTIONS)
 }
 
-fn broken(error: &io::Error) -> Fault {
-    Fault::new(Kind::Internal, format!("a listener cannot be used: {error}"), "report this")
-}
-
 /// How long no answer has to be given for it to be quiet.
 const QUIET: Duration = Duration::from_millis(150);
 /// Descriptors that connections to a listener leave to others.
 const RESERVE: usize = 128;
 /// What actix allows by itself.
 const MAX_CONNECTIONS: usize = 25_000;
-const BACKLOG: i32 = 1024;

@@ -42,7 +42,7 @@ async fn post(world: &World, target: &str, body: &'static str) -> Reply {
 /// Where a row of the table is asked, and by whom: its listener's scheme and address, and a client that trusts it.
 fn at(world: &World, row: &Dialect) -> (String, reqwest::Client) {
     let listens = world.server.listens();
-    let listen = listens.iter().find(|listen| listen.is_tls == row.needs_tls).unwrap();
+    let listen = listens.iter().find(|listen| listen.is_tls() == row.needs_tls).unwrap();
     let http = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().unwrap();
     (if row.needs_tls { listen.to_string() } else { format!("http://{listen}") }, http)
 }
@@ -263,7 +263,7 @@ async fn arc_challenges_with_a_file_that_serves_once() {
 async fn service_fabric_is_served_over_tls_alone() {
     let world = world().await;
     let listens = world.server.listens();
-    let tls = listens.iter().find(|listen| listen.is_tls).unwrap();
+    let tls = listens.iter().find(|listen| listen.is_tls()).unwrap();
     let http = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().unwrap();
     let target = format!("/fabric/token?api-version=2019-07-01-preview&{VAULT}");
     let url = format!("{tls}{target}");

@@ -163,7 +163,7 @@ fn without_key(header: &str) -> String {
 async fn every_recorded_request_gets_what_its_client_needs() {
     let world = world().await;
     let listens = world.server.listens();
-    let (plain, tls) = (listens[0].address, listens[1].address);
+    let [plain, tls] = [0, 1].map(|n| listens[n].address().unwrap());
     let keys = world.directory.path().join("keys").display().to_string();
     let hand = world.hand.clone();
     let goldens: Vec<_> = Golden::all().into_iter().filter(|golden| golden.dialect().is_some()).collect();

@@ -10,7 +10,7 @@ use config::FileFormat;
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use super::env::reach::{Reach, plain_url, url_of, usual_lines};
+use super::env::reach::{Reach, UNREACHABLE, plain_url, url_of, usual_lines};
 use super::env::shell::{Setting, Shell, quoted};
 use super::env::usual;
 use super::named::{address, listen};
@@ -39,7 +39,7 @@ use stage::Stage;
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Dev {
-    /// Where to serve tokens, https:// in front for TLS; may be repeated
+    /// Where to serve tokens, https:// in front for TLS, unix: for the path of a socket; may be repeated
     #[arg(long, value_name = "ADDR", default_values = LISTEN, value_parser = listen)]
     listen: Vec<Listen>,
     /// Where to serve health and metrics
@@ -150,9 +150,10 @@ impl Dev {
 
     fn banner(&self, server: &Server, announcement: &Announcement) -> String {
         let listens = server.listens();
-        let urls: Vec<String> = listens.iter().copied().map(url_of).collect();
+        let urls: Vec<String> =
+            listens.iter().map(|listen| url_of(listen).unwrap_or_else(|| listen.to_string())).collect();
         let reach = Reach::new(&listens, Some(Setting::Text(self.header_secret.clone())));
-        let base = reach.base.as_deref().or(reach.tls_base.as_deref()).unwrap_or_default();
+        let base = reach.base.as_deref().or(reach.tls_base.as_deref());
         let admin = server.admin_addresses().first().copied().map(plain_url).unwrap_or_default();
         let mut text = String::new();
         // Writing into a String cannot fail.
@@ -180,11 +181,20 @@ Point an SDK at it:
         for line in usual_lines(Shell::Bash, &reach.exports(usual(DIALECTS))) {
             writeln!(text, "  {line}").ok();
         }
+        if base.is_none() {
+            writeln!(text, "  {UNREACHABLE}").ok();
+        }
         let told = self.told(&listens);
         writeln!(text, "\nAll that one client needs, or another dialect ('list' shows who is known):\n\n  bursar env{told} --client NAME").ok();
+        let socket = listens.iter().find(|_| base.is_none()).map(|listen| {
+            let path = listen.to_string();
+            format!(" --unix-socket {}", quoted(path.trim_start_matches("unix:")))
+        });
         writeln!(
             text,
-            "\nGet a token:\n\n  curl -sS -H 'Metadata: true' '{base}/token?resource=https://vault.azure.net'\n"
+            "\nGet a token:\n\n  curl -sS{socket} -H 'Metadata: true' '{base}/token?resource=https://vault.azure.net'\n",
+            socket = socket.unwrap_or_default(),
+            base = base.unwrap_or("http://localhost"),
         )
         .ok();
         text

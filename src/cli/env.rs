@@ -28,7 +28,7 @@ pub mod shell;
 mod thumbprint;
 pub mod way;
 
-use reach::usual_lines;
+use reach::{UNREACHABLE, usual_lines};
 use service::Service;
 use shell::{Setting, Shell};
 
@@ -76,6 +76,9 @@ impl Env {
         }
         let client = self.client.as_deref().map(known).transpose()?;
         let mut service = self.service()?;
+        if !service.reach.is_there() {
+            return Err(Failure::new(EX_USAGE, UNREACHABLE));
+        }
         let dialect = match client {
             Some(client) => plan::dialect(client, self.asked(), &service)?,
             None => self.dialect(&service)?,

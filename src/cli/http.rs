@@ -1,5 +1,6 @@
 //! Asks a running service, for the commands that do.
 
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -10,15 +11,27 @@ use super::Failure;
 use crate::fault::{EX_SOFTWARE, EX_UNAVAILABLE};
 use crate::wire::install_crypto_provider;
 
-/// Sends a GET and gives status and body. No proxy comes between: it would add `X-Forwarded-For`.
+/// Sends a GET, through the unix `socket` if there is one, and gives status and body. No proxy comes between: it
+/// would add `X-Forwarded-For`.
 ///
 /// # Errors
 /// The service cannot be reached or does not answer within `limit`.
-pub async fn get(url: Url, headers: HeaderMap, limit: Duration) -> Result<(u16, String), Failure> {
+pub async fn get(
+    url: Url,
+    socket: Option<&Path>,
+    headers: HeaderMap,
+    limit: Duration,
+) -> Result<(u16, String), Failure> {
     install_crypto_provider();
-    let client = Client::builder().timeout(limit).redirect(redirect::Policy::none()).no_proxy().build();
-    let client = client.map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
-    let place = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+    let mut client = Client::builder().timeout(limit).redirect(redirect::Policy::none()).no_proxy();
+    if let Some(path) = socket {
+        client = client.unix_socket(path);
+    }
+    let client = client.build().map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
+    let place = match socket {
+        Some(path) => format!("unix:{}", path.display()),
+        None => format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default()),
+    };
     let answer = async {
         let mut response = client.get(url).headers(headers).send().await?;
         let mut body = Vec::new();
@@ -31,7 +44,8 @@ pub async fn get(url: Url, headers: HeaderMap, limit: Duration) -> Result<(u16, 
     };
     answer.await.map_err(|error| {
         let why = if error.is_timeout() { "does not answer in time" } else { "cannot be reached" };
-        Failure::new(EX_UNAVAILABLE, format!("the service at {place} {why}; is it running there?"))
+        let may = if socket.is_some() { ", and may you connect to it" } else { "" };
+        Failure::new(EX_UNAVAILABLE, format!("the service at {place} {why}; is it running there{may}?"))
     })
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use url::Url;
 
-use crate::config::section;
+use crate::config::{section, server};
 use crate::server::Listen;
 
 /// A configuration's file, with or without `--config` before it.
@@ -39,13 +39,40 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
     section::address(text).map_err(|malformed| malformed.to_string())
 }
 
-/// An address and a port, behind `https://` for TLS.
+/// An address and a port, behind `https://` for TLS, or the path of a unix socket behind `unix:`.
 ///
 /// # Errors
 /// Anything else.
 pub fn listen(text: &str) -> Result<Listen, String> {
-    let is_tls = text.starts_with("https://");
-    Ok(Listen { address: address(text.trim_start_matches("https://"))?, is_tls })
+    if text.starts_with("unix:") {
+        return server::listen(text).map_err(|malformed| malformed.to_string());
+    }
+    match text.strip_prefix("https://") {
+        Some(rest) => address(rest).map(Listen::Https),
+        None => address(text).map(Listen::Http),
+    }
+}
+
+/// Where a running service is asked for tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The URL of its root.
+    pub url: Url,
+    /// The unix socket to go through.
+    pub socket: Option<PathBuf>,
+}
+
+/// The URL of a service, or the path of its unix socket behind `unix:`.
+///
+/// # Errors
+/// Anything else.
+pub fn endpoint(text: &str) -> Result<Endpoint, String> {
+    match text.strip_prefix("unix:") {
+        Some("") => Err("the path of the socket is missing, such as unix:/run/bursar/bursar.sock".to_owned()),
+        // A socket has no host, and a request has to name one.
+        Some(path) => Ok(Endpoint { url: service_url("localhost")?, socket: Some(path.into()) }),
+        None => Ok(Endpoint { url: service_url(text)?, socket: None }),
+    }
 }
 
 /// The URL of a service; without a scheme it is plain http.
@@ -53,6 +80,12 @@ pub fn listen(text: &str) -> Result<Listen, String> {
 /// # Errors
 /// What is no URL, or none of http.
 pub fn service_url(text: &str) -> Result<Url, String> {
+    if text.starts_with("unix:") {
+        return Err(
+            "a unix socket serves tokens alone; health is told at 'admin_listen', such as http://127.0.0.1:4142"
+                .to_owned(),
+        );
+    }
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let url = Url::parse(&whole).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     url.ok_or_else(|| "a service has a URL such as http://127.0.0.1:4141".to_owned())
@@ -75,6 +108,17 @@ mod tests {
         for text in ["", "ftp://a", "http://", "a b"] {
             assert!(service_url(text).unwrap_err().contains("such as http://127.0.0.1:4141"), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_unix_socket_is_asked_for_tokens_and_not_for_health() {
+        let at = |text| endpoint(text).map(|found| (found.url.to_string(), found.socket)).unwrap();
+        assert_eq!(at("unix:/run/b.sock"), ("http://localhost/".to_owned(), Some("/run/b.sock".into())));
+        assert_eq!(at("127.0.0.1:1"), ("http://127.0.0.1:1/".to_owned(), None));
+        assert!(endpoint("unix:").unwrap_err().contains("the path of the socket is missing"));
+        assert!(service_url("unix:/run/b.sock").unwrap_err().contains("'admin_listen'"));
+        assert_eq!(listen("unix:/run/b.sock").unwrap().to_string(), "unix:/run/b.sock");
+        assert_eq!(listen("https://localhost:1").unwrap().to_string(), "https://127.0.0.1:1");
     }
 
     #[test]

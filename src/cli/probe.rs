@@ -45,7 +45,7 @@ impl Probe {
             url.set_path("/readyz");
         }
         let is_readiness = url.path() == "/readyz";
-        let (status, body) = get(url, HeaderMap::new(), PATIENCE).await?;
+        let (status, body) = get(url, None, HeaderMap::new(), PATIENCE).await?;
         match status {
             200 => Ok(()),
             404 if is_readiness => Err(Failure::new(EX_UNAVAILABLE, NO_ADMIN)),

@@ -39,7 +39,8 @@ impl Serve {
             tracing::warn!("allow_unauthenticated is on: whoever reaches a token listener gets tokens");
         }
         let server = App::build(config, Clock::System, Handle::current())?.start()?;
-        tracing::info!(tokens = ?server.token_addresses(), admin = ?server.admin_addresses(), "serving");
+        let tokens: Vec<String> = server.listens().iter().map(ToString::to_string).collect();
+        tracing::info!(tokens = tokens.join(" "), admin = ?server.admin_addresses(), "serving");
         until_told(server).await
     }
 }

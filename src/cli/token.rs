@@ -7,11 +7,10 @@ use clap::{Args, ValueEnum};
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 use tokio::runtime::Handle;
-use url::Url;
 use uuid::Uuid;
 
 use super::http::get;
-use super::named::service_url;
+use super::named::{Endpoint, endpoint};
 use super::{Failure, print, variables};
 use crate::app::App;
 use crate::clock::Clock;
@@ -35,9 +34,9 @@ pub struct Token {
     /// In which tenant; the identity's first otherwise
     #[arg(long, value_name = "T")]
     tenant: Option<String>,
-    /// The running service to ask
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4141", conflicts_with = "config", value_parser = service_url)]
-    endpoint: Url,
+    /// The running service to ask, at a URL or at unix:PATH
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4141", conflicts_with = "config", value_parser = endpoint)]
+    endpoint: Endpoint,
     /// Ask the authority itself, with this configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -115,7 +114,7 @@ impl Token {
     }
 
     async fn ask_service(&self) -> Result<String, Failure> {
-        let mut url = self.endpoint.clone();
+        let mut url = self.endpoint.url.clone();
         url.set_path(NATIVE.paths[0]);
         {
             let mut query = url.query_pairs_mut();
@@ -128,7 +127,7 @@ impl Token {
         }
         let mut headers = HeaderMap::new();
         headers.insert("metadata", HeaderValue::from_static("true"));
-        match get(url, headers, PATIENCE).await? {
+        match get(url, self.endpoint.socket.as_deref(), headers, PATIENCE).await? {
             (200, body) => Ok(body),
             (404, body) if body.contains("/readyz") => Err(Failure::new(EX_USAGE, ADMIN)),
             (404, body) if is_ours(&body) => Err(Failure::new(EX_USAGE, NOT_NATIVE)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::caller::means;
 use super::secret::Surroundings;
-use super::section::{Section, address, count, duration, flag, parsed};
+use super::section::{Section, address, count, duration, flag, parsed, text};
 use crate::caller::Means;
 use crate::credential::expiry::Stage;
 use crate::dialect::Dialect;
@@ -13,13 +13,18 @@ use crate::dialect::table::{DIALECTS, names};
 use crate::name::Malformed;
 use crate::secret::Secret;
 use crate::server::Listen;
+use crate::server::tls::client::ClientCa;
 use crate::server::tls::{Tls, Unfit};
+
+mod unix;
 
 /// The listeners and what they serve.
 #[derive(Debug)]
 pub struct Server {
     /// Where tokens are served.
     pub listen: Vec<Listen>,
+    /// The permissions of the files of unix sockets.
+    pub unix_mode: u32,
     /// What https listeners show; without one of the operator's, a certificate is made for them.
     pub tls: Option<Tls>,
     /// The address for health and metrics.
@@ -73,9 +78,13 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
     let in_header = |means: &Means| matches!(means, Means::HeaderSecret | Means::ServiceAccount);
     let has_secret = !listed.is_empty() || shown.iter().any(in_header);
     let (header_secrets, header_secret_origins) = header_secrets(listed, surroundings);
+    let place = |text: &str| unix::placed(listen(text)?, surroundings);
+    let listen = section.some_items("listen", None, PLACE, place);
+    let listen = listen.unwrap_or_else(|| vec![Listen::Http(TOKENS.into())]);
     let server = Server {
-        listen: section.some_items("listen", None, ADDRESS, listen).unwrap_or_else(|| vec![plain(TOKENS.into())]),
-        tls: section.has("tls").then(|| tls(&mut section, surroundings)).flatten(),
+        unix_mode: unix::mode(&mut section, &listen),
+        listen,
+        tls: tls(&mut section, surroundings, shown.contains(&Means::Mtls)),
         admin_listen: section.or("admin_listen", ADMIN.into(), parsed(address)),
         hosts: section.items("hosts", "write the name alone", host_name).unwrap_or_default(),
         dialects: dialects(&mut section, has_secret),
@@ -91,7 +100,7 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
         check_reach(&section, &server);
     }
     check_tls(&section, &server);
-    let same = |listen: &Listen| listen.address == server.admin_listen;
+    let same = |listen: &Listen| listen.address() == Some(server.admin_listen);
     if server.admin_listen.port() != 0 && server.listen.iter().any(same) {
         section.note("admin_listen", "tokens are served there", "choose another port");
     }
@@ -130,18 +139,27 @@ fn check_callers(section: &Section<'_>, server: &Server, shown: &[Means]) {
         let remedy = "leave it out, or remove [callers]";
         section.note("allow_unauthenticated", "callers are told apart, so nobody is let in without a proof", remedy);
     }
-    let is_loopback = |listen: &Listen| listen.address.ip().is_loopback();
-    if shown.contains(&Means::Loopback) && !server.listen.iter().any(is_loopback) {
+    let is_missing = |means, fits: fn(&Listen) -> bool| shown.contains(&means) && !server.listen.iter().any(fits);
+    if is_missing(Means::Loopback, Listen::is_loopback) {
         let remedy = "listen on 127.0.0.1 too, or prove that caller otherwise";
         section.note("listen", "a caller is proved by loopback, and nothing listens there", remedy);
     }
+    if is_missing(Means::Unix, Listen::is_unix) {
+        let remedy = "add one, such as \"unix:/run/bursar/bursar.sock\", or prove that caller otherwise";
+        section.note("listen", "a caller is proved by unix, and there is no unix socket", remedy);
+    }
+    if is_missing(Means::Mtls, Listen::is_tls) {
+        let remedy = "add one, such as \"https://127.0.0.1:4143\", or prove that caller otherwise";
+        section.note("listen", "a caller is proved by mtls, and there is no https listener", remedy);
+    }
 }
 
-/// A listener that other machines reach serves only what proves its callers.
+/// A listener that other machines reach serves only what proves its callers. Whom a unix socket lets in, its mode
+/// decides.
 fn check_reach(section: &Section<'_>, server: &Server) {
     let proves_nobody = |dialect: &&&Dialect| dialect.guard.proves_nobody();
     let open: Vec<&str> = server.dialects.iter().filter(proves_nobody).map(|dialect| dialect.name).collect();
-    let exposed = server.listen.iter().any(|listen| !listen.address.ip().is_loopback());
+    let exposed = server.listen.iter().any(|listen| !listen.is_loopback() && !listen.is_unix());
     if exposed && !open.is_empty() && !server.allow_unauthenticated {
         let problem = format!("other machines can reach it, and nobody is proved by {}", open.join(" or "));
         let remedy = "listen on loopback, or serve dialects = [\"app-service\"] with a header_secret, or say allow_unauthenticated = true";
@@ -151,7 +169,7 @@ fn check_reach(section: &Section<'_>, server: &Server) {
 
 /// What is served over TLS alone needs such a listener.
 fn check_tls(section: &Section<'_>, server: &Server) {
-    let is_https = server.listen.iter().any(|listen| listen.is_tls);
+    let is_https = server.listen.iter().any(Listen::is_tls);
     if let Some(dialect) = server.dialects.iter().find(|dialect| dialect.needs_tls && !is_https) {
         let problem = format!("{} is served over https alone, and there is no such listener", dialect.name);
         section.note("listen", problem, "add one, such as \"https://127.0.0.1:4143\"");
@@ -161,11 +179,17 @@ fn check_tls(section: &Section<'_>, server: &Server) {
     }
 }
 
-fn tls(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Tls> {
+/// Reads `[server.tls]`. Where a caller is proved by its certificate, one is asked for.
+fn tls(section: &mut Section<'_>, surroundings: Surroundings<'_>, asks: bool) -> Option<Tls> {
+    let is_written = section.has("tls");
     let mut section = section.section("tls");
+    let clients = client_ca(&mut section, surroundings, asks);
+    if !is_written {
+        return None;
+    }
     let certificate = surroundings.bytes(&mut section, "cert", "name the PEM file with the certificate");
     let key = surroundings.bytes(&mut section, "key", "name the PEM file with its private key");
-    let tls = Tls::from_pem(&certificate?, &key?).map_err(|unfit| note_unfit(&section, unfit)).ok();
+    let tls = Tls::from_pem(&certificate?, &key?, clients.as_ref()).map_err(|unfit| note_unfit(&section, unfit)).ok();
     if let Some((expiry, stage)) =
         tls.as_ref().and_then(Tls::expiry).and_then(|end| Some((end, end.stage(surroundings.now)?)))
     {
@@ -174,6 +198,30 @@ fn tls(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Tls>
     }
     section.end();
     tls
+}
+
+/// A certificate is optional in the handshake, so that a CA alone would guard nothing.
+fn client_ca(section: &mut Section<'_>, surroundings: Surroundings<'_>, asks: bool) -> Option<ClientCa> {
+    if !section.has("client_ca") {
+        if asks {
+            let remedy = "name the PEM file of the CA that signs them, beside 'cert' and 'key'";
+            section.note("client_ca", "a caller is proved by mtls, and no CA vouches for certificates", remedy);
+        }
+        // Asked for, so that it is a known key.
+        return section.optional("client_ca", text).and(None);
+    }
+    if !asks {
+        let remedy = "add a caller with proof = { kind = \"mtls\", ... }, or leave it out";
+        section.note(
+            "client_ca",
+            "no caller is proved by mtls, so that it lets nobody in and keeps nobody out",
+            remedy,
+        );
+    }
+    let remedy = "name the PEM file of the CA that signs client certificates";
+    let certificates = surroundings.bytes(section, "client_ca", remedy)?;
+    let unfit = |malformed: Malformed| section.note("client_ca", malformed.to_string(), remedy);
+    ClientCa::from_pem(&certificates).map_err(unfit).ok()
 }
 
 fn note_unfit(section: &Section<'_>, unfit: Unfit) {
@@ -188,19 +236,16 @@ fn note_unfit(section: &Section<'_>, unfit: Unfit) {
     section.note(key, unfit.to_string(), remedy);
 }
 
-/// An address, behind `https://` for TLS.
+/// An address, behind `https://` for TLS, or the path of a unix socket behind `unix:`.
 ///
 /// # Errors
 /// Anything else.
 pub fn listen(text: &str) -> Result<Listen, Malformed> {
-    match text.strip_prefix("https://") {
-        Some(rest) => Ok(Listen { address: address(rest)?, is_tls: true }),
-        None => Ok(plain(address(text)?)),
+    match (text.strip_prefix("unix:"), text.strip_prefix("https://")) {
+        (Some(path), _) => unix::path(path).map(Listen::Unix),
+        (None, Some(rest)) => address(rest).map(Listen::Https),
+        (None, None) => address(text).map(Listen::Http),
     }
-}
-
-const fn plain(address: SocketAddr) -> Listen {
-    Listen { address, is_tls: false }
 }
 
 /// What is served: what is listed, else what is by default and can be.
@@ -238,6 +283,6 @@ fn host_name(name: &str) -> Result<String, Malformed> {
     if plain { Ok(name.to_owned()) } else { Err(Malformed("a host is a name without scheme, port and path")) }
 }
 
-const ADDRESS: &str = "correct the address";
+const PLACE: &str = "correct it, or make what is missing";
 const TOKENS: ([u8; 4], u16) = ([127, 0, 0, 1], 4141);
 const ADMIN: ([u8; 4], u16) = ([127, 0, 0, 1], 4142);

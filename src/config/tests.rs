@@ -12,6 +12,7 @@ use identity::Origin;
 
 mod callers;
 mod kubernetes;
+mod listeners;
 mod mistakes;
 mod secrets;
 mod text;
@@ -34,7 +35,7 @@ credentials = [{ kind = "secret", env = "SECRET" }]
 /// A configuration that has every key there is.
 const EVERY_KEY: &str = r#"
 [server]
-listen = ["127.0.0.1:1", "[::1]:1", "https://127.0.0.1:3"]
+listen = ["127.0.0.1:1", "[::1]:1", "https://127.0.0.1:3", "unix:bursar.sock"]
 admin_listen = "0.0.0.0:2"
 hosts = ["bursar.svc"]
 dialects = ["app-service", "arc"]
@@ -45,6 +46,8 @@ drain = "0s"
 [server.tls]
 cert = "app.pem"
 key = "app.key"
+[server.unix]
+mode = "0600"
 [dialects.arc]
 key_dir = "."
 [metadata]
@@ -235,7 +238,9 @@ fn every_key_is_read() {
     assert_eq!(config.instance, Instance::parse(document.as_bytes()).unwrap());
     let server = &config.server;
     let listen: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
-    assert_eq!(listen, ["127.0.0.1:1", "[::1]:1", "https://127.0.0.1:3"]);
+    let socket = format!("unix:{}", directory.path().join("bursar.sock").display());
+    assert_eq!(listen, ["127.0.0.1:1", "[::1]:1", "https://127.0.0.1:3", &socket]);
+    assert_eq!(server.unix_mode, 0o600);
     assert_eq!(server.tls.as_ref().map(|tls| tls.thumbprint().len()), Some(40));
     assert_eq!(config.key_dir.as_deref(), Some(directory.path()));
     assert_eq!(server.admin_listen, "0.0.0.0:2".parse().unwrap());

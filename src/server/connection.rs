@@ -6,8 +6,10 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol};
 use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
-use actix_web::rt::net::TcpStream;
+use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::{App, HttpRequest, web};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
@@ -23,26 +25,63 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
+use super::phase::{Phase, Unasked};
+use super::tls::client::Client;
+use crate::caller::peer::User;
 use crate::clock::Deadline;
 
 mod ledger;
 mod lines;
+mod link;
 
 pub(super) use ledger::Ledger;
+pub(super) use link::Link;
 
 /// What was agreed on the connection that brought a request.
-#[expect(clippy::expect_used, reason = "`listener` gives each connection its ledger before the first request is read")]
+#[expect(clippy::expect_used, reason = "`http` gives each connection its ledger before the first request is read")]
 pub(super) fn ledger(request: &HttpRequest) -> &Ledger {
     request.conn_data::<Rc<Ledger>>().expect("every connection has a ledger")
 }
 
-/// What serves the connections of one listener. `ending` is done when idle ones have to be closed.
-pub(super) fn listener<E: Future<Output = ()> + 'static>(
+/// What serves the connections of an address. `ending` is done when idle ones have to be closed.
+pub(super) fn tcp<E: Future<Output = ()> + 'static>(
     tls: Option<TlsAcceptor>,
+    phase: Arc<Phase>,
     ending: impl Fn() -> E + 'static,
     routes: impl Fn(&mut web::ServiceConfig),
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> {
-    let http = HttpService::build()
+    let open = move |socket: TcpStream| {
+        let (tls, unasked) = (tls.clone(), phase.opened());
+        async move {
+            let peer = socket.peer_addr().ok();
+            Ok((open(socket, tls, unasked).await?, Protocol::Http1, peer))
+        }
+    };
+    fn_service(open).and_then(http(ending, routes))
+}
+
+/// The same of a unix socket.
+pub(super) fn unix<E: Future<Output = ()> + 'static>(
+    phase: Arc<Phase>,
+    ending: impl Fn() -> E + 'static,
+    routes: impl Fn(&mut web::ServiceConfig),
+) -> impl ServiceFactory<UnixStream, Config = (), Response = (), Error = DispatchError, InitError = ()> {
+    let open = move |socket: UnixStream| {
+        let unasked = phase.opened();
+        async move {
+            let shown = socket.peer_cred()?;
+            let link = Link::Unix(User { uid: shown.uid(), gid: shown.gid() });
+            Ok((Connection::new(Either::Right(Either::Right(socket)), link, unasked), Protocol::Http1, None))
+        }
+    };
+    fn_service(open).and_then(http(ending, routes))
+}
+
+fn http<E: Future<Output = ()> + 'static>(
+    ending: impl Fn() -> E + 'static,
+    routes: impl Fn(&mut web::ServiceConfig),
+) -> impl ServiceFactory<Opened, Config = (), Response = (), Error = DispatchError, InitError = ()> {
+    HttpService::build()
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(Duration::ZERO)
         .client_disconnect_timeout(FAREWELL)
@@ -50,27 +89,34 @@ pub(super) fn listener<E: Future<Output = ()> + 'static>(
         .on_connect_ext(|connection: &Connection, data| {
             data.insert(Rc::clone(&connection.ledger));
         })
-        .finish(map_config(App::new().configure(routes), |_| AppConfig::default()));
-    let open = move |socket: TcpStream| {
-        let tls = tls.clone();
-        async move {
-            let peer = socket.peer_addr().ok();
-            Ok((open(socket, tls).await?, Protocol::Http1, peer))
-        }
-    };
-    fn_service(open).and_then(http)
+        .finish(map_config(App::new().configure(routes), |_| AppConfig::default()))
 }
 
 /// Shakes hands where that is done. However many do not finish, others are not held up by it: the framework's
 /// own acceptor takes no more than a few hundred at a time.
-async fn open(socket: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Connection> {
+async fn open(socket: TcpStream, tls: Option<TlsAcceptor>, unasked: Unasked) -> io::Result<Connection> {
     socket.set_nodelay(true)?;
-    let Some(tls) = tls else { return Ok(Connection::new(Either::Left(socket), false)) };
-    let stream = timeout(PATIENCE, tls.accept(socket)).await??;
-    Ok(Connection::new(Either::Right(Box::new(stream)), true))
+    let Some(tls) = tls else { return Ok(Connection::new(Either::Left(socket), Link::Plain, unasked)) };
+    let (stream, client) = shake_hands(socket, &tls).await.inspect_err(|error| {
+        tracing::debug!(%error, "a connection without a fitting handshake is closed");
+    })?;
+    if let Some(client) = &client {
+        tracing::debug!(subject = ?client.subject, "a client certificate that the CA vouches for");
+    }
+    Ok(Connection::new(Either::Right(Either::Left(Box::new(stream))), Link::Tls(client), unasked))
 }
 
-type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+/// One certificate is read once for all requests of its connection.
+async fn shake_hands(socket: TcpStream, tls: &TlsAcceptor) -> io::Result<(TlsStream<TcpStream>, Option<Client>)> {
+    let stream = timeout(PATIENCE, tls.accept(socket)).await??;
+    let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let client = leaf.map(|leaf| Client::read(leaf)).transpose();
+    let client = client.map_err(|malformed| io::Error::new(io::ErrorKind::InvalidData, malformed))?;
+    Ok((stream, client))
+}
+
+type Opened = (Connection, Protocol, Option<SocketAddr>);
+type Stream = Either<TcpStream, Either<Box<TlsStream<TcpStream>>, UnixStream>>;
 
 /// What the framework reads and writes.
 struct Connection {
@@ -84,8 +130,8 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(stream: Stream, is_tls: bool) -> Self {
-        Self { stream, ledger: Rc::new(Ledger::new(is_tls)), stalled: None, timer: None }
+    fn new(stream: Stream, link: Link, unasked: Unasked) -> Self {
+        Self { stream, ledger: Rc::new(Ledger::new(link, unasked)), stalled: None, timer: None }
     }
 
     /// Hands on how far a write came, and whether the connection has outlived its welcome.

@@ -1,12 +1,24 @@
 //! Where the process is in its life: it starts, serves, drains.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// The phase that all listeners share.
 #[derive(Debug, Default)]
 pub struct Phase {
     now: AtomicU8,
     answered: AtomicU64,
+    unasked: AtomicUsize,
+}
+
+/// A connection on which nothing was asked yet, for as long as this is held.
+#[derive(Debug)]
+pub struct Unasked(Arc<Phase>);
+
+impl Drop for Unasked {
+    fn drop(&mut self) {
+        self.0.unasked.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Phase {
@@ -29,6 +41,19 @@ impl Phase {
     #[must_use]
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
+    }
+
+    /// A connection was opened.
+    #[must_use]
+    pub fn opened(self: &Arc<Self>) -> Unasked {
+        self.unasked.fetch_add(1, Ordering::Relaxed);
+        Unasked(Arc::clone(self))
+    }
+
+    /// How many connections were opened and have asked nothing yet.
+    #[must_use]
+    pub fn unasked(&self) -> usize {
+        self.unasked.load(Ordering::Relaxed)
     }
 
     /// Whether a load balancer should send requests here.

@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderValue;
 
-use super::Service;
+use super::{Service, connection};
 use crate::caller::{Caller, Peer, Recognition};
 use crate::dialect::Guard;
 use crate::fault::{Fault, Kind};
@@ -15,9 +15,14 @@ pub(super) async fn caller(
     holds_key: bool,
     service: &Service,
 ) -> Result<Caller, Fault> {
+    let link = &connection::ledger(request).link;
+    if link.has_ended(&service.clock) {
+        return Err(ended());
+    }
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
     let is_loopback = request.peer_addr().is_some_and(|address| address.ip().to_canonical().is_loopback());
-    let peer = Peer { is_loopback, holds_key, ..Peer::of_headers(&header) };
+    let (user, subject) = (link.user(), link.subject());
+    let peer = Peer { is_loopback, user, subject, holds_key, ..Peer::of_headers(&header) };
     match service.callers.load().recognise(guard, &peer)? {
         Recognition::Known(caller) => Ok(caller),
         Recognition::Token { token, instead } => {
@@ -27,6 +32,12 @@ pub(super) async fn caller(
             Ok(instead.unwrap_or(caller))
         }
     }
+}
+
+/// A connection may live longer than the certificate that it was opened with.
+fn ended() -> Fault {
+    let remedy = "connect again, with a certificate that is good now";
+    Fault::new(Kind::Unauthenticated, "the client certificate of this connection has ended", remedy)
 }
 
 /// The configuration has callers proved by service account only together with a cluster.

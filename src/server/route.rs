@@ -15,12 +15,14 @@ use crate::source::host::MARK;
 pub(super) fn of(request: &HttpRequest, ledger: &Ledger, service: &Service) -> Result<Route, Astray> {
     head::check(request.headers(), ledger)?;
     refuse_own(request, &service.mark)?;
-    check_host(request, &service.hosts)?;
+    if ledger.link.user().is_none() {
+        check_host(request, &service.hosts)?;
+    }
     let target = Target {
         method: request.method().as_str(),
         path: request.path(),
         query: request.query_string(),
-        is_tls: ledger.is_tls,
+        is_tls: ledger.link.is_tls(),
     };
     target.route(&service.dialects)
 }

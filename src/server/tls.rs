@@ -11,6 +11,7 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::server::NoServerSessionStorage;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -19,6 +20,11 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::clock::Timestamp;
 use crate::credential::expiry::Expiry;
 use crate::fault::{Fault, Kind};
+
+pub mod client;
+mod distinguished_name;
+
+use client::ClientCa;
 
 /// What an https listener shows and signs with.
 #[derive(Clone)]
@@ -46,11 +52,12 @@ pub enum Unfit {
 }
 
 impl Tls {
-    /// Reads a certificate with its chain, leaf first, and its key, both PEM.
+    /// Reads a certificate with its chain, leaf first, and its key, both PEM. Clients are asked for a certificate
+    /// of `clients`, if that is some CA.
     ///
     /// # Errors
     /// There is none, or the key is encrypted or belongs to another.
-    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, Unfit> {
+    pub fn from_pem(certificate: &[u8], key: &[u8], clients: Option<&ClientCa>) -> Result<Self, Unfit> {
         let chain: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(certificate).collect();
         let chain = chain.ok().filter(|chain| !chain.is_empty());
         let chain = chain.ok_or(Unfit::NoCertificate)?;
@@ -58,7 +65,7 @@ impl Tls {
             return Err(Unfit::EncryptedKey);
         }
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Unfit::NoKey)?;
-        Self::of(chain, key).map_err(|_| Unfit::OtherKey)
+        Self::of(chain, key, clients).map_err(|_| Unfit::OtherKey)
     }
 
     /// Makes one for these addresses, which holds as long as certificates can.
@@ -72,7 +79,7 @@ impl Tls {
             params.subject_alt_names.extend(listeners.iter().map(|address| SanType::IpAddress(address.ip())));
             let key = KeyPair::generate()?;
             let certificate = params.self_signed(&key)?;
-            Ok(Self::of(vec![certificate.into()], key.into())?)
+            Ok(Self::of(vec![certificate.into()], key.into(), None)?)
         };
         made().map_err(|error| {
             Fault::new(Kind::Internal, "no certificate can be made for the https listener", "report this")
@@ -80,14 +87,26 @@ impl Tls {
         })
     }
 
-    fn of(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, rustls::Error> {
+    fn of(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        clients: Option<&ClientCa>,
+    ) -> Result<Self, rustls::Error> {
         let thumbprint = chain.first().map(|leaf| thumbprint(leaf)).unwrap_or_default();
         let expiry = chain.first().and_then(|leaf| expiry(leaf));
-        let mut server = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)?;
+        let server =
+            ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions()?;
+        let mut server = match clients {
+            Some(clients) => server.with_client_cert_verifier(clients.verifier()),
+            None => server.with_no_client_auth(),
+        }
+        .with_single_cert(chain, key)?;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if clients.is_some() {
+            // A session that is resumed brings its certificate along, and nobody verifies that again.
+            server.session_storage = Arc::new(NoServerSessionStorage {});
+            server.send_tls13_tickets = 0;
+        }
         Ok(Self { server: Arc::new(server), thumbprint, expiry })
     }
 
@@ -143,14 +162,14 @@ mod tests {
     #[test]
     fn a_certificate_needs_its_own_key() {
         let ((certificate, key), (_, other)) = (pair(), pair());
-        let tls = Tls::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+        let tls = Tls::from_pem(certificate.as_bytes(), key.as_bytes(), None).unwrap();
         assert!(tls.thumbprint().len() == 40 && tls.thumbprint().bytes().all(|b| b.is_ascii_hexdigit()));
         for (certificate, key, told) in [
             ("", key.as_str(), "no PEM certificate"),
             (certificate.as_str(), "", "no PEM private key"),
             (certificate.as_str(), other.as_str(), "does not belong"),
         ] {
-            let problem = Tls::from_pem(certificate.as_bytes(), key.as_bytes()).err().unwrap().to_string();
+            let problem = Tls::from_pem(certificate.as_bytes(), key.as_bytes(), None).err().unwrap().to_string();
             assert!(problem.contains(told), "{problem}");
         }
         assert_ne!(Tls::generate(&[]).unwrap().thumbprint(), Tls::generate(&[]).unwrap().thumbprint());

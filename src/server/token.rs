@@ -34,7 +34,8 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
         }
         Err(astray) => lost(&astray, &request_id),
     };
-    let must_end = ledger.end();
+    // Whoever connects again shows another certificate.
+    let must_end = ledger.end() || ledger.link.has_ended(&service.clock);
     let is_draining = service.phase.is_draining();
     if is_draining {
         service.phase.count();

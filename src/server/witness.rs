@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 
-use super::Service;
+use super::{Service, connection};
 use crate::audit::{Audit, Occasion};
 use crate::caller::Caller;
 use crate::dialect::{Ask, Dialect};
@@ -45,7 +45,10 @@ impl Witness<'_> {
 
     fn tell(&self, tell: impl FnOnce(&Audit, Occasion<'_>)) {
         let Some(audit) = &self.service.audit else { return };
-        let peer = self.request.peer_addr().map_or_else(String::new, |address| address.to_string());
+        let peer = match connection::ledger(self.request).link.user() {
+            Some(user) => format!("uid {} gid {}", user.uid, user.gid),
+            None => self.request.peer_addr().map_or_else(String::new, |address| address.to_string()),
+        };
         let (dialect, ask, request_id) = (self.dialect.name, self.ask, self.request_id);
         tell(audit, Occasion { now: self.service.clock.now(), peer: &peer, dialect, request_id, ask });
     }

@@ -33,7 +33,7 @@ impl Stage<'_> {
     /// What a dialect lacks; none where it is emulated.
     #[must_use]
     pub fn lack(self, dialect: &Dialect) -> Option<Lack> {
-        if dialect.needs_tls && !self.listen.iter().any(|listen| listen.is_tls) {
+        if dialect.needs_tls && !self.listen.iter().any(Listen::is_tls) {
             let problem = "it is served over https alone, and there is no such listener".to_owned();
             return Some(Lack { problem, remedy: "add --listen https://127.0.0.1:4143" });
         }

@@ -22,8 +22,14 @@ impl Reach {
     /// A service that listens there, as programs on this machine reach it.
     #[must_use]
     pub fn new(listens: &[Listen], header_secret: Option<Setting>) -> Self {
-        let url = |is_tls| listens.iter().find(|listen| listen.is_tls == is_tls).copied().map(url_of);
+        let url = |is_tls| listens.iter().filter(|listen| listen.is_tls() == is_tls).find_map(url_of);
         Self { base: url(false), tls_base: url(true), header_secret, thumbprint: None }
+    }
+
+    /// Whether there is any address.
+    #[must_use]
+    pub const fn is_there(&self) -> bool {
+        self.base.is_some() || self.tls_base.is_some()
     }
 
     /// Where a dialect is served.
@@ -74,17 +80,17 @@ pub fn usual_lines(shell: Shell, settings: &[(&str, Setting)]) -> Vec<String> {
     lines
 }
 
-/// The URL at which a program on this machine reaches a listener.
+/// The URL at which a program on this machine reaches a listener; a unix socket has none.
 #[must_use]
-pub fn url_of(listen: Listen) -> String {
-    let scheme = if listen.is_tls { "https" } else { "http" };
-    format!("{scheme}://{}", reachable(listen.address))
+pub fn url_of(listen: &Listen) -> Option<String> {
+    let scheme = if listen.is_tls() { "https" } else { "http" };
+    Some(format!("{scheme}://{}", reachable(listen.address()?)))
 }
 
 /// The same of an address without TLS.
 #[must_use]
 pub fn plain_url(address: SocketAddr) -> String {
-    url_of(Listen { address, is_tls: false })
+    format!("http://{}", reachable(address))
 }
 
 /// An address that can be connected to, where every one of the machine is listened on.
@@ -96,6 +102,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
+/// What is told where there is a unix socket alone.
+pub const UNREACHABLE: &str = "no SDK can be pointed at a unix socket, since they speak TCP: listen on an address too, such as 127.0.0.1:4141, or ask with 'bursar token --endpoint unix:PATH' or 'curl --unix-socket PATH'";
 const IMDS_HOST: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
 
 #[cfg(test)]

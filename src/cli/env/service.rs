@@ -94,7 +94,7 @@ fn remedy(dialect: &Dialect, server: &Server) -> String {
     if dialect.guard.needs_secret() && server.header_secrets.is_empty() {
         steps.push("set 'server.header_secret'".to_owned());
     }
-    if dialect.needs_tls && server.listen.iter().all(|listen| !listen.is_tls) {
+    if dialect.needs_tls && server.listen.iter().all(|listen| !listen.is_tls()) {
         steps.push("add \"https://127.0.0.1:4143\" to 'server.listen', since it is served over https alone".to_owned());
     }
     if dialect.guard == Guard::KeyFile {
@@ -116,6 +116,7 @@ pub(super) mod tests {
     pub(in crate::cli::env) fn configured(dialects: &[&str], listens: &[&str]) -> Service {
         let server = Server {
             listen: listens.iter().map(|text| listen(text).unwrap()).collect(),
+            unix_mode: 0o660,
             tls: None,
             admin_listen: ([127, 0, 0, 1], 2).into(),
             hosts: Vec::new(),

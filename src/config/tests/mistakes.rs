@@ -108,7 +108,7 @@ fn each_mistake_is_told_with_its_path() {
 fn each_plain_section_tells_its_mistakes() {
     for (section, expected) in [
         ("[server]\nlisten = ['127.0.0.1:1', 'localhost:4141']", "server.listen[1]: an address is"),
-        ("[server]\nlisten = ['unix:/run/bursar.sock']", "server.listen[0]: an address is"),
+        ("[server]\nlisten = ['http://127.0.0.1:1']", "server.listen[0]: an address is"),
         ("[server]\nlisten = []", "server.listen: the list is empty"),
         (
             "[server]\nlisten = ['0.0.0.0:4141']",

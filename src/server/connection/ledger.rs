@@ -4,17 +4,19 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::PATIENCE;
 use super::lines::Lines;
+use super::{Link, PATIENCE};
 use crate::clock::Deadline;
+use crate::server::phase::Unasked;
 
 /// The state of one connection, which its stream and its requests share. Requests have their turn one by one.
 pub(in crate::server) struct Ledger {
-    /// Whether it is https.
-    pub(in crate::server) is_tls: bool,
+    /// What it tells of its other end.
+    pub(in crate::server) link: Link,
     owed: Cell<Owed>,
     turn: Cell<Turn>,
     lines: Cell<Lines>,
+    unasked: Cell<Option<Unasked>>,
 }
 
 /// What has to come, and by when.
@@ -41,9 +43,9 @@ enum Turn {
 
 impl Ledger {
     /// A connection on which a request is awaited.
-    pub(super) fn new(is_tls: bool) -> Self {
-        let (turn, lines) = (Cell::new(Turn::Nobody), Cell::default());
-        Self { is_tls, owed: Cell::new(Owed::Begun), turn, lines }
+    pub(super) fn new(link: Link, unasked: Unasked) -> Self {
+        let (turn, lines, unasked) = (Cell::new(Turn::Nobody), Cell::default(), Cell::new(Some(unasked)));
+        Self { link, unasked, owed: Cell::new(Owed::Begun), turn, lines }
     }
 
     /// These bytes came. While a request is answered nothing is owed: it bounds itself, and so its body.
@@ -72,6 +74,7 @@ impl Ledger {
 
     /// A head came whole, and its request has its turn.
     pub(in crate::server) fn begin(&self, has_body: bool) {
+        drop(self.unasked.take());
         self.owed.set(Owed::Nothing);
         self.turn.set(if has_body { Turn::Unread } else { Turn::Bare });
     }
@@ -102,12 +105,15 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::server::phase::Phase;
 
     const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
     fn open() -> Ledger {
-        Ledger::new(false)
+        Ledger::new(Link::Plain, Arc::new(Phase::default()).opened())
     }
 
     /// Asked and answered.

@@ -1,0 +1,69 @@
+//! Reads what is said of unix sockets: where their files are, and who may connect.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use crate::config::secret::Surroundings;
+use crate::config::section::{Section, parsed};
+use crate::name::Malformed;
+use crate::server::Listen;
+
+/// The path behind `unix:`.
+///
+/// # Errors
+/// There is none, or it is that of an abstract socket, which has no file and so no permissions.
+pub(super) fn path(text: &str) -> Result<PathBuf, Malformed> {
+    match text.chars().next() {
+        None => Err(Malformed("the path of the socket is missing")),
+        Some('@' | '\0') => Err(Malformed("abstract sockets are open to everybody; a socket has a path")),
+        Some(_) => Ok(PathBuf::from(text)),
+    }
+}
+
+/// A listener as it is meant: the file of a socket is looked for from the configuration's directory.
+///
+/// # Errors
+/// A file that no socket can have.
+pub(super) fn placed(listen: Listen, surroundings: Surroundings<'_>) -> Result<Listen, Malformed> {
+    let Listen::Unix(written) = listen else { return Ok(listen) };
+    let path = surroundings.base.join(written);
+    if path.as_os_str().as_bytes().len() > LONGEST {
+        return Err(Malformed("the path of the socket is too long: the system takes 107 bytes"));
+    }
+    // The parent of a bare name is empty, and means here.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if directory.is_some_and(|directory| !directory.is_dir()) {
+        return Err(Malformed("the directory of the socket is not there"));
+    }
+    Ok(Listen::Unix(path))
+}
+
+/// Reads `[server.unix]`: the permissions of the files.
+pub(super) fn mode(section: &mut Section<'_>, listen: &[Listen]) -> u32 {
+    if section.has("unix") && !listen.iter().any(Listen::is_unix) {
+        section.note(
+            "unix",
+            "there is no unix socket",
+            "write one into 'listen', such as \"unix:/run/bursar/bursar.sock\"",
+        );
+    }
+    let mut section = section.section("unix");
+    let mode = section.or("mode", MODE, parsed(octal));
+    section.end();
+    mode
+}
+
+fn octal(text: &str) -> Result<u32, Malformed> {
+    let is_octal = matches!(text.len(), 3 | 4) && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+    let mode = mode.ok_or(Malformed("a mode is octal digits for owner, group and others, such as \"0660\""))?;
+    if mode & 0o222 == 0 {
+        return Err(Malformed("nobody could connect, which takes permission to write"));
+    }
+    Ok(mode)
+}
+
+/// Owner and group.
+const MODE: u32 = 0o660;
+/// What fits into an address of the kernel, beside the zero at its end (unix(7)).
+const LONGEST: usize = 107;

@@ -1,0 +1,141 @@
+//! Unix sockets and client certificates: each key and each mistake.
+
+use super::*;
+use crate::server::Listen;
+
+/// What a caller by this proof adds to `GOOD`.
+fn caller(proof: &str) -> String {
+    format!("[callers.billing]\nproof = {{ {proof} }}\nidentities = [\"payroll\"]\nresources = [\"*\"]\n")
+}
+
+const BY_UID: &str = "kind = 'unix', uid = 1000";
+const BY_NAME: &str = "kind = 'mtls', dns_name = 'a'";
+
+/// A directory with a certificate, its key, and what is none.
+fn files() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["a".to_owned()]).unwrap().self_signed(&key).unwrap();
+    for (name, text) in [("c.pem", certificate.pem()), ("k.pem", key.serialize_pem()), ("none", "x".to_owned())] {
+        std::fs::write(directory.path().join(name), text).unwrap();
+    }
+    directory
+}
+
+#[test]
+fn a_socket_lies_beside_the_configuration_and_has_a_mode() {
+    let directory = files();
+    let read = |server: &str| read_in(directory.path(), &format!("[server]\n{server}\n{GOOD}"), &[]).unwrap().server;
+    let server = read("listen = ['unix:s.sock', 'unix:/tmp/s.sock']");
+    let expected = [directory.path().join("s.sock"), PathBuf::from("/tmp/s.sock")].map(Listen::Unix);
+    assert_eq!((server.listen, server.unix_mode), (expected.to_vec(), 0o660));
+    for (written, mode) in [("0666", 0o666), ("600", 0o600), ("0777", 0o777), ("0220", 0o220)] {
+        let server = read(&format!("listen = ['unix:s']\nunix = {{ mode = '{written}' }}"));
+        assert_eq!(server.unix_mode, mode, "{written}");
+    }
+    let variables = [("BURSAR__SERVER__LISTEN", "unix:s.sock,127.0.0.1:1")];
+    let listen = read_in(directory.path(), GOOD, &variables).unwrap().server.listen;
+    assert_eq!(listen.iter().map(Listen::address).collect::<Vec<_>>(), [None, Some(([127, 0, 0, 1], 1).into())]);
+}
+
+#[test]
+fn dialects_that_prove_nobody_are_served_on_a_socket() {
+    let directory = files();
+    let told = |listen: &str| {
+        told(read_in(directory.path(), &format!("[server]\nlisten = [{listen}]\ndialects = ['native']\n{GOOD}"), &[]))
+    };
+    assert_eq!(told("'unix:s'"), [""; 0]);
+    assert!(told("'unix:s', '0.0.0.0:1'")[0].starts_with("server.listen: other machines can reach it"));
+}
+
+#[test]
+fn what_a_proof_needs_of_the_listeners_has_to_be_there() {
+    let directory = files();
+    let https = "listen = ['https://127.0.0.1:1']";
+    let tls = "tls = { cert = 'c.pem', key = 'k.pem' }";
+    let asking = "tls = { cert = 'c.pem', key = 'k.pem', client_ca = 'c.pem' }";
+    let nowhere = "/a".repeat(54);
+    for (server, proof, expected) in [
+        ("listen = ['unix:s']".to_owned(), BY_UID, &[][..]),
+        ("listen = ['127.0.0.1:1']".to_owned(), BY_UID, &["server.listen: a caller is proved by unix"]),
+        (format!("{https}\n{asking}"), BY_NAME, &[]),
+        (format!("{https}\n{tls}"), BY_NAME, &["server.tls.client_ca: a caller is proved by mtls, and no CA"]),
+        (
+            String::new(),
+            BY_NAME,
+            &[
+                "server.tls.client_ca: a caller is proved by mtls, and no CA",
+                "server.listen: a caller is proved by mtls, and there is no https",
+            ],
+        ),
+        (
+            format!("listen = ['127.0.0.1:1']\n{asking}"),
+            BY_NAME,
+            &[
+                "server.listen: a caller is proved by mtls, and there is no https",
+                "server.tls: there is no https listener",
+            ],
+        ),
+        (
+            format!("listen = ['https://127.0.0.1:1', 'unix:s']\n{asking}"),
+            BY_UID,
+            &["server.tls.client_ca: no caller is proved by mtls"],
+        ),
+        (
+            format!("{https}\n{}", asking.replace("client_ca = 'c.pem'", "client_ca = 'none'")),
+            BY_NAME,
+            &["server.tls.client_ca: the file holds no PEM certificate"],
+        ),
+        (
+            format!("{https}\n{}", asking.replace("client_ca = 'c.pem'", "client_ca = 'nowhere'")),
+            BY_NAME,
+            &["server.tls.client_ca: the file cannot be read"],
+        ),
+        (
+            format!("{https}\ntls = {{ client_ca = 'c.pem' }}"),
+            BY_NAME,
+            &["server.tls.cert: the key is missing", "server.tls.key: the key is missing"],
+        ),
+        (
+            "listen = ['unix:s']\nunix = { mode = '0444' }".to_owned(),
+            BY_UID,
+            &["server.unix.mode: nobody could connect"],
+        ),
+        ("listen = ['unix:s']\nunix = { mode = 660 }".to_owned(), BY_UID, &["server.unix.mode: this must be text"]),
+        ("listen = ['unix:s']\nunix = { mode = '66' }".to_owned(), BY_UID, &["server.unix.mode: a mode is octal"]),
+        ("listen = ['unix:s']\nunix = { mode = '0690' }".to_owned(), BY_UID, &["server.unix.mode: a mode is octal"]),
+        ("listen = ['unix:s']\nunix = { mode = '4660' }".to_owned(), BY_UID, &["server.unix.mode: a mode is octal"]),
+        ("listen = ['unix:s']\nunix = { mod = '660' }".to_owned(), BY_UID, &["server.unix.mod: the key is unknown"]),
+        (format!("{https}\n{asking}\nunix = {{ mode = '0660' }}"), BY_NAME, &["server.unix: there is no unix socket"]),
+        (
+            format!("listen = ['unix:s', 'unix:', 'unix:@s', 'unix:run/s', 'unix:{nowhere}']"),
+            BY_UID,
+            &[
+                "server.listen[1]: the path of the socket is missing",
+                "server.listen[2]: abstract sockets are open to everybody",
+                "server.listen[3]: the directory of the socket is not there",
+                "server.listen[4]: the path of the socket is too long",
+            ],
+        ),
+    ] {
+        let text = format!("[server]\n{server}\n{}{GOOD}", caller(proof));
+        let told = told(read_in(directory.path(), &text, &[]));
+        let fits = told.len() == expected.len() && told.iter().zip(expected).all(|(told, one)| told.starts_with(one));
+        assert!(fits, "{server}\n{told:#?}");
+    }
+}
+
+#[test]
+fn a_path_may_be_as_long_as_the_system_takes() {
+    let directory = tempfile::tempdir().unwrap();
+    let room = 107 - directory.path().as_os_str().len() - 1;
+    for (length, fits) in [(room, true), (room + 1, false)] {
+        let text = format!("[server]\nlisten = ['unix:{}']\n{GOOD}", "s".repeat(length));
+        let read = read_in(directory.path(), &text, &[]);
+        assert_eq!(read.is_ok(), fits, "{length}");
+        if let Ok(config) = read {
+            let Listen::Unix(path) = &config.server.listen[0] else { unreachable!() };
+            std::os::unix::net::UnixListener::bind(path).unwrap();
+        }
+    }
+}
