@@ -23,12 +23,13 @@ pub struct Peer<'a> {
 }
 
 impl<'a> Peer<'a> {
-    /// What the headers of a request show.
+    /// What the headers of a request show; nothing shows nothing.
     #[must_use]
     pub fn of_headers(header: &Header<'a>) -> Self {
+        let shown = |name| header(name).filter(|shown| !shown.is_empty());
         Self {
-            identity_header: header(IDENTITY_HEADER),
-            secret: header(SECRET),
+            identity_header: shown(IDENTITY_HEADER),
+            secret: shown(SECRET),
             bearer: header("authorization").and_then(bearer),
             ..Self::default()
         }
