@@ -48,80 +48,73 @@ fn dialects_that_prove_nobody_are_served_on_a_socket() {
     assert!(told("'unix:s', '0.0.0.0:1'")[0].starts_with("server.listen: other machines can reach it"));
 }
 
+/// What is told of `[server]` beside a caller with this proof.
+fn tells(directory: &tempfile::TempDir, server: &str, proof: &str, expected: &[&str]) {
+    let text = format!("[server]\n{server}\n{}{GOOD}", caller(proof));
+    let told = told(read_in(directory.path(), &text, &[]));
+    let fits = told.len() == expected.len() && told.iter().zip(expected).all(|(told, one)| told.starts_with(one));
+    assert!(fits, "{server}\n{told:#?}");
+}
+
 #[test]
 fn what_a_proof_needs_of_the_listeners_has_to_be_there() {
     let directory = files();
-    let https = "listen = ['https://127.0.0.1:1']";
-    let tls = "tls = { cert = 'c.pem', key = 'k.pem' }";
-    let asking = "tls = { cert = 'c.pem', key = 'k.pem', client_ca = 'c.pem' }";
-    let nowhere = "/a".repeat(54);
+    let no_ca = "server.tls.client_ca: a caller is proved by mtls, and no CA";
+    let no_https = "server.listen: a caller is proved by mtls, and there is no https";
+    let asking = |listen: &str, ca: &str| {
+        format!("listen = {listen}\ntls = {{ cert = 'c.pem', key = 'k.pem', client_ca = '{ca}' }}")
+    };
+    let https = "['https://127.0.0.1:1']";
     for (server, proof, expected) in [
         ("listen = ['unix:s']".to_owned(), BY_UID, &[][..]),
         ("listen = ['127.0.0.1:1']".to_owned(), BY_UID, &["server.listen: a caller is proved by unix"]),
-        (format!("{https}\n{asking}"), BY_NAME, &[]),
-        (format!("{https}\n{tls}"), BY_NAME, &["server.tls.client_ca: a caller is proved by mtls, and no CA"]),
+        (asking(https, "c.pem"), BY_NAME, &[]),
+        (format!("listen = {https}\ntls = {{ cert = 'c.pem', key = 'k.pem' }}"), BY_NAME, &[no_ca]),
+        (String::new(), BY_NAME, &[no_ca, no_https]),
+        (asking("['127.0.0.1:1']", "c.pem"), BY_NAME, &[no_https, "server.tls: there is no https listener"]),
         (
-            String::new(),
-            BY_NAME,
-            &[
-                "server.tls.client_ca: a caller is proved by mtls, and no CA",
-                "server.listen: a caller is proved by mtls, and there is no https",
-            ],
-        ),
-        (
-            format!("listen = ['127.0.0.1:1']\n{asking}"),
-            BY_NAME,
-            &[
-                "server.listen: a caller is proved by mtls, and there is no https",
-                "server.tls: there is no https listener",
-            ],
-        ),
-        (
-            format!("listen = ['https://127.0.0.1:1', 'unix:s']\n{asking}"),
+            asking("['https://127.0.0.1:1', 'unix:s']", "c.pem"),
             BY_UID,
             &["server.tls.client_ca: no caller is proved by mtls"],
         ),
+        (asking(https, "none"), BY_NAME, &["server.tls.client_ca: the file holds no PEM certificate"]),
+        (asking(https, "nowhere"), BY_NAME, &["server.tls.client_ca: the file cannot be read"]),
         (
-            format!("{https}\n{}", asking.replace("client_ca = 'c.pem'", "client_ca = 'none'")),
-            BY_NAME,
-            &["server.tls.client_ca: the file holds no PEM certificate"],
-        ),
-        (
-            format!("{https}\n{}", asking.replace("client_ca = 'c.pem'", "client_ca = 'nowhere'")),
-            BY_NAME,
-            &["server.tls.client_ca: the file cannot be read"],
-        ),
-        (
-            format!("{https}\ntls = {{ client_ca = 'c.pem' }}"),
+            format!("listen = {https}\ntls = {{ client_ca = 'c.pem' }}"),
             BY_NAME,
             &["server.tls.cert: the key is missing", "server.tls.key: the key is missing"],
         ),
         (
-            "listen = ['unix:s']\nunix = { mode = '0444' }".to_owned(),
-            BY_UID,
-            &["server.unix.mode: nobody could connect"],
-        ),
-        ("listen = ['unix:s']\nunix = { mode = 660 }".to_owned(), BY_UID, &["server.unix.mode: this must be text"]),
-        ("listen = ['unix:s']\nunix = { mode = '66' }".to_owned(), BY_UID, &["server.unix.mode: a mode is octal"]),
-        ("listen = ['unix:s']\nunix = { mode = '0690' }".to_owned(), BY_UID, &["server.unix.mode: a mode is octal"]),
-        ("listen = ['unix:s']\nunix = { mode = '4660' }".to_owned(), BY_UID, &["server.unix.mode: a mode is octal"]),
-        ("listen = ['unix:s']\nunix = { mod = '660' }".to_owned(), BY_UID, &["server.unix.mod: the key is unknown"]),
-        (format!("{https}\n{asking}\nunix = {{ mode = '0660' }}"), BY_NAME, &["server.unix: there is no unix socket"]),
-        (
-            format!("listen = ['unix:s', 'unix:', 'unix:@s', 'unix:run/s', 'unix:{nowhere}']"),
-            BY_UID,
-            &[
-                "server.listen[1]: the path of the socket is missing",
-                "server.listen[2]: abstract sockets are open to everybody",
-                "server.listen[3]: the directory of the socket is not there",
-                "server.listen[4]: the path of the socket is too long",
-            ],
+            format!("unix = {{ mode = '0660' }}\n{}", asking(https, "c.pem")),
+            BY_NAME,
+            &["server.unix: there is no unix socket"],
         ),
     ] {
-        let text = format!("[server]\n{server}\n{}{GOOD}", caller(proof));
-        let told = told(read_in(directory.path(), &text, &[]));
-        let fits = told.len() == expected.len() && told.iter().zip(expected).all(|(told, one)| told.starts_with(one));
-        assert!(fits, "{server}\n{told:#?}");
+        tells(&directory, &server, proof, expected);
+    }
+}
+
+#[test]
+fn sockets_and_their_modes_have_their_mistakes() {
+    let directory = files();
+    let nowhere = "/a".repeat(54);
+    let places = format!("listen = ['unix:s', 'unix:', 'unix:@s', 'unix:run/s', 'unix:{nowhere}']");
+    let told = [
+        "server.listen[1]: the path of the socket is missing",
+        "server.listen[2]: abstract sockets are open to everybody",
+        "server.listen[3]: the directory of the socket is not there",
+        "server.listen[4]: the path of the socket is too long",
+    ];
+    tells(&directory, &places, BY_UID, &told);
+    for (unix, expected) in [
+        ("mode = '0444'", "server.unix.mode: nobody could connect"),
+        ("mode = 660", "server.unix.mode: this must be text"),
+        ("mode = '66'", "server.unix.mode: a mode is octal"),
+        ("mode = '0690'", "server.unix.mode: a mode is octal"),
+        ("mode = '4660'", "server.unix.mode: a mode is octal"),
+        ("mod = '660'", "server.unix.mod: the key is unknown"),
+    ] {
+        tells(&directory, &format!("listen = ['unix:s']\nunix = {{ {unix} }}"), BY_UID, &[expected]);
     }
 }
 
