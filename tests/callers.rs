@@ -5,8 +5,13 @@ mod support;
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bursar::clock::Stopwatch;
-use support::{APP, OTHER_APP, Reply, TWO_IDENTITIES, World};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+use support::{APP, NATIVE, OTHER_APP, Reply, TWO_IDENTITIES, World};
 
 const CALLERS: &str = r#"
 [callers.billing]
@@ -72,4 +77,95 @@ async fn a_secret_is_rotated_without_a_restart() {
     std::fs::write(world.directory.path().join("shop"), "").unwrap();
     tokio::time::sleep(Duration::from_millis(700)).await;
     ask(&world, "secret-of-shop", APP_SERVICE).await.token();
+}
+
+const ACCOUNTS: &str = r#"
+[kubernetes]
+issuer = "https://cluster"
+audience = ["api://bursar"]
+jwks_file = "jwks.json"
+[callers.billing]
+proof = { kind = "service-account", namespace = "shop", service_account = "billing" }
+identities = ["second"]
+resources = ["*"]
+[callers.here]
+proof = { kind = "loopback" }
+identities = ["first"]
+resources = ["*"]
+"#;
+
+/// A service that knows a service account, and whoever is on this machine; and the key of the cluster.
+async fn cluster() -> (World, EncodingKey) {
+    let directory = support::directory();
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let key = EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes()).unwrap();
+    let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap()).unwrap();
+    jwk["kid"] = json!("k");
+    std::fs::write(directory.path().join("jwks.json"), json!({ "keys": [jwk] }).to_string()).unwrap();
+    let config = TWO_IDENTITIES.replacen("header_secret = [{ file = \"header\" }]\n", "", 1);
+    (World::within(directory, &format!("{config}{ACCOUNTS}")).await, key)
+}
+
+fn claims(account: &str) -> Value {
+    json!({
+        "iss": "https://cluster", "aud": ["api://bursar"], "iat": 1_800_000_000, "nbf": 1_800_000_000,
+        "exp": 1_800_003_600, "sub": format!("system:serviceaccount:shop:{account}"),
+        "kubernetes.io": { "namespace": "shop", "serviceaccount": { "name": account, "uid": "u" } },
+    })
+}
+
+fn signed(key: &EncodingKey, claims: &Value) -> String {
+    let header = Header { kid: Some("k".to_owned()), ..Header::new(Algorithm::ES256) };
+    jsonwebtoken::encode(&header, claims, key).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_account_is_known_by_its_token_wherever_it_shows_it() {
+    let (world, key) = cluster().await;
+    let token = signed(&key, &claims("billing"));
+    assert_eq!(ask(&world, &token, APP_SERVICE).await.body["client_id"], OTHER_APP);
+    let bare = || world.http.get(format!("{}{NATIVE}", world.tokens())).header("Metadata", "true");
+    let bearer = world.send(bare().bearer_auth(&token)).await;
+    assert_eq!(bearer.body["client_id"], OTHER_APP, "{bearer:?}");
+    let lower = world.send(bare().header("Authorization", format!("bearer {token}"))).await;
+    assert_eq!(lower.body["client_id"], OTHER_APP);
+    assert_eq!(world.send(bare()).await.body["client_id"], APP, "whoever shows nothing is from here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_is_nobody_although_everybody_here_is_somebody() {
+    let (world, key) = cluster().await;
+    let good = signed(&key, &claims("billing"));
+    let other = EncodingKey::from_ec_pem(rcgen::KeyPair::generate().unwrap().serialize_pem().as_bytes()).unwrap();
+    let with = |claim: &str, value: Value| {
+        let mut claims = claims("billing");
+        claims[claim] = value;
+        signed(&key, &claims)
+    };
+    let none = |token: &str| {
+        let head = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none","kid":"k"}"#);
+        format!("{head}.{}.", token.split('.').nth(1).unwrap())
+    };
+    for (name, token) in [
+        ("another key", signed(&other, &claims("billing"))),
+        ("another account", signed(&key, &claims("shipping"))),
+        ("another issuer", with("iss", json!("https://other"))),
+        ("another audience", with("aud", json!(["https://kubernetes.default.svc"]))),
+        ("ended", with("exp", json!(1_799_999_999))),
+        ("not yet", with("nbf", json!(1_800_000_600))),
+        ("unsigned", none(&good)),
+        ("cut", good[..good.len() - 4].to_owned()),
+        ("no token", "a.b.c".to_owned()),
+        ("nothing", String::new()),
+    ] {
+        let request = world.http.get(format!("{}{NATIVE}", world.tokens())).header("Metadata", "true");
+        let reply = world.send(request.header("Authorization", format!("Bearer {token}"))).await;
+        assert_eq!(reply.status, 401, "{name}: {reply:?}");
+        assert!(token.is_empty() || !reply.body.to_string().contains(&token), "{name}: {reply:?}");
+        assert_eq!(ask(&world, &token, APP_SERVICE).await.status, 401, "{name}");
+    }
+    let huge = format!("{good}{}", "A".repeat(40_000));
+    let request = world.http.get(format!("{}{NATIVE}", world.tokens())).header("Metadata", "true");
+    let refused = request.bearer_auth(huge).send().await.map_or(400, |answer| answer.status().as_u16());
+    assert!((400..500).contains(&refused), "{refused}");
 }

@@ -120,9 +120,9 @@ async fn drive(format: &str) {
     }
     support::break_sts(&to_sts, authority, &echo).await;
     for (target, header) in [
-        ("/token?resource=a&identity=wrong", ""),
-        ("/token?resource=a&identity=assertion", ""),
-        ("/token?resource=echo", ""),
+        ("/token?resource=a&identity=wrong", HEADER_SECRET),
+        ("/token?resource=a&identity=assertion", HEADER_SECRET),
+        ("/token?resource=echo", HEADER_SECRET),
         ("/msi/token?api-version=2019-08-01&resource=a", "wrong-header"),
         ("/msi/token?api-version=2019-08-01&resource=a&client_id=nobody", HEADER_SECRET),
     ] {

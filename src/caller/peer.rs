@@ -23,13 +23,13 @@ pub struct Peer<'a> {
 }
 
 impl<'a> Peer<'a> {
-    /// What the headers of a request show; nothing shows nothing.
+    /// What the headers of a request show. An empty one shows something, which is wrong: the proof of a workload that
+    /// could not read it is no reason to take it for another.
     #[must_use]
     pub fn of_headers(header: &Header<'a>) -> Self {
-        let shown = |name| header(name).filter(|shown| !shown.is_empty());
         Self {
-            identity_header: shown(IDENTITY_HEADER),
-            secret: shown(SECRET),
+            identity_header: header(IDENTITY_HEADER),
+            secret: header(SECRET),
             bearer: header("authorization").and_then(bearer),
             ..Self::default()
         }
@@ -53,7 +53,8 @@ impl<'a> Peer<'a> {
 /// What stands behind the scheme, which is written in any case (RFC 9110, section 11.1).
 fn bearer(shown: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = shown.split_at_checked(BEARER.len())?;
-    scheme.eq_ignore_ascii_case(BEARER).then(|| token.trim_ascii())
+    let is_scheme = scheme.eq_ignore_ascii_case(BEARER) && token.first().is_none_or(|next| *next == b' ');
+    is_scheme.then(|| token.trim_ascii())
 }
 
 /// A user of this machine.
@@ -69,4 +70,4 @@ pub struct User {
 pub const IDENTITY_HEADER: &str = "x-identity-header";
 /// App Service 2017-09-01 and Service Fabric want it here.
 pub const SECRET: &str = "secret";
-const BEARER: &[u8] = b"Bearer ";
+const BEARER: &[u8] = b"Bearer";
