@@ -6,7 +6,7 @@ use super::{Service, connection};
 use crate::audit::{Audit, Occasion};
 use crate::caller::Caller;
 use crate::dialect::{Ask, Dialect};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::policy::{Permit, Refusal};
 use crate::token::Token;
 
@@ -41,6 +41,13 @@ impl Witness<'_> {
     /// Nobody was recognised, or a caller asks too often.
     pub(super) fn turned_away(&self, caller: Option<Caller>, fault: &Fault) {
         self.tell(|audit, occasion| audit.turned_away(occasion, caller, fault));
+    }
+
+    /// There is no token. Only that the caller has had its share is said of the caller.
+    pub(super) fn unpaid(&self, caller: Caller, fault: &Fault) {
+        if fault.kind == Kind::TooMany {
+            self.turned_away(Some(caller), fault);
+        }
     }
 
     fn tell(&self, tell: impl FnOnce(&Audit, Occasion<'_>)) {
