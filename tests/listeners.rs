@@ -158,7 +158,7 @@ async fn a_wrong_certificate_ends_the_handshake_whatever_else_is_shown() {
     let path = write_config(directory.path(), &format!("{config}\n[log]\nlevel = \"debug\"\n"), "http://127.0.0.1:1");
     let serve = Process::start(bursar().arg("serve").arg("--config").arg(path));
     let line = serve.logged("serving").await;
-    let url = line.split([' ', '"', '=']).find(|part| part.starts_with("https://127.0.0.1:")).unwrap().to_owned();
+    let url = line.split([' ', ',', '[', ']']).find(|part| part.starts_with("https://127.0.0.1:")).unwrap().to_owned();
     for (certificate, reason) in [("ended", "expired"), ("foreign", "UnknownIssuer")] {
         for secret in [None, Some(HEADER)] {
             let refused = ask(directory.path(), &url, Some(certificate), secret);

@@ -264,7 +264,7 @@ async fn whoever_has_connected_is_answered_though_the_file_is_gone() {
     let text = config("0600", "").replace("\"2s\"", "\"9s\"");
     let serve = serve(&write_config(directory.path(), &text, "http://127.0.0.1:1"));
     let line = serve.logged("serving").await;
-    let address = line.split([' ', '"', '=', '[']).find(|part| part.starts_with("127.0.0.1:")).unwrap();
+    let address = line.split([' ', ',', '[', ']']).find(|part| part.starts_with("127.0.0.1:")).unwrap();
     let (mut near, mut far) = (UnixStream::connect(&path).await.unwrap(), TcpStream::connect(address).await.unwrap());
     let mut silent = UnixStream::connect(&path).await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -40,7 +40,7 @@ impl Serve {
         }
         let server = App::build(config, Clock::System, Handle::current())?.start()?;
         let tokens: Vec<String> = server.listens().iter().map(ToString::to_string).collect();
-        tracing::info!(tokens = tokens.join(" "), admin = ?server.admin_addresses(), "serving");
+        tracing::info!(tokens = %format_args!("[{}]", tokens.join(", ")), admin = ?server.admin_addresses(), "serving");
         until_told(server).await
     }
 }
