@@ -58,7 +58,7 @@ async fn each_caller_gets_its_own_identity_without_a_selector_and_nobody_elses()
         );
     }
     assert_eq!(ask(&world, "secret-of-nobody", APP_SERVICE).await.status, 401);
-    assert_eq!(world.ask(support::NATIVE).await.status, 401, "Metadata: true proves nobody");
+    assert_eq!(world.ask(NATIVE).await.status, 401, "Metadata: true proves nobody");
 }
 
 #[tokio::test(flavor = "multi_thread")]
