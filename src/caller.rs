@@ -111,8 +111,9 @@ impl Callers {
     pub fn named(proofs: Vec<Proof>, order: &[Means]) -> Self {
         let named = |(place, proof)| Known { caller: Caller(Who::Named(place)), proof };
         let known: Vec<Known> = proofs.into_iter().enumerate().map(named).collect();
-        let is_used = |means: &Means| known.iter().any(|known| known.proof.means() == *means);
-        let order = order.iter().copied().filter(is_used).collect();
+        // What nobody is known by is looked at too: whoever shows it is nobody.
+        let left = Means::ALL.iter().filter(|means| !order.contains(means));
+        let order = order.iter().chain(left).copied().collect();
         Self { known, order, is_open: false }
     }
 
@@ -122,16 +123,25 @@ impl Callers {
         Caller(Who::Operator)
     }
 
-    /// The same callers, of whom those that show a header secret show these from now on.
+    /// The same callers, of whom those that show a header secret show these from now on; none if two of them would
+    /// show the same.
     #[must_use]
-    pub fn with_secrets(&self, secrets: impl Fn(Option<usize>) -> Vec<Imprint>) -> Self {
+    pub fn with_secrets(&self, secrets: impl Fn(Option<usize>) -> Vec<Imprint>) -> Option<Self> {
         let mut renewed = self.clone();
         for known in &mut renewed.known {
             if let Proof::HeaderSecret(held) = &mut known.proof {
                 *held = secrets(known.caller.place());
             }
         }
-        renewed
+        renewed.are_distinct().then_some(renewed)
+    }
+
+    /// Whether no secret is that of two callers.
+    fn are_distinct(&self) -> bool {
+        let is_others = |n: usize, held: &Imprint| self.known[..n].iter().any(|other| other.has(held));
+        let mut secrets =
+            self.known.iter().enumerate().flat_map(|(n, known)| known.secrets().iter().map(move |held| (n, held)));
+        secrets.all(|(n, held)| !is_others(n, held))
     }
 
     /// Recognises the caller behind `peer`, who wants to pass `guard`.
@@ -199,14 +209,11 @@ impl Callers {
         held().nth(place).map(|(caller, _)| caller)
     }
 
+    /// A token where nobody is known by one is as wrong as any other.
     fn by_token<'a>(&self, peer: &Peer<'a>) -> Result<Finding<'a>, Fault> {
-        let is_secret = |shown: &&[u8]| !self.is_token(shown);
-        if !self.order.contains(&Means::HeaderSecret) && peer.headers().any(|shown| is_secret(&shown)) {
-            return Err(strange_account());
-        }
-        let mut shown = peer.headers().filter(|shown| !is_secret(shown)).chain(peer.bearer);
+        let mut shown = peer.headers().filter(|shown| self.is_token(shown)).chain(peer.bearer);
         let Some(token) = shown.next() else { return Ok(Finding::Nothing) };
-        if shown.any(|other| other != token) {
+        if !self.knows(Means::ServiceAccount) || shown.any(|other| other != token) {
             return Err(strange_account());
         }
         std::str::from_utf8(token).map(Finding::Token).map_err(|_| strange_account())
@@ -242,14 +249,24 @@ impl Callers {
         most.map(|(_, caller)| caller)
     }
 
+    /// Whether some caller is known by this.
+    fn knows(&self, means: Means) -> bool {
+        self.known.iter().any(|known| known.proof.means() == means)
+    }
+
     /// Whether a header holds a token rather than a secret: a JWT begins with the base64 of `{"`.
     fn is_token(&self, shown: &[u8]) -> bool {
-        let knows_accounts = self.order.contains(&Means::ServiceAccount);
-        knows_accounts && shown.starts_with(b"eyJ") && shown.iter().filter(|byte| **byte == b'.').count() == 2
+        self.knows(Means::ServiceAccount)
+            && shown.starts_with(b"eyJ")
+            && shown.iter().filter(|byte| **byte == b'.').count() == 2
     }
 }
 
 impl Known {
+    fn has(&self, secret: &Imprint) -> bool {
+        self.secrets().iter().any(|held| held.matches(secret))
+    }
+
     fn secrets(&self) -> &[Imprint] {
         if let Proof::HeaderSecret(held) = &self.proof { held } else { &[] }
     }

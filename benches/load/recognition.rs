@@ -43,12 +43,13 @@ pub(super) fn run() {
     std::fs::write(directory.path().join("secret"), "bursar-dev-secret").unwrap();
     std::fs::write(directory.path().join("header"), SECRET).unwrap();
     let token = service_account_token(directory.path());
-    // Where nobody is known by a secret, one that is shown is wrong; there it stands where nobody looks.
+    // What nobody is known by must not be shown; it stands where nobody looks.
     let request = |name: &str| {
-        let header = if name == "header-secret" { "X-IDENTITY-HEADER" } else { "X-IDENTITY-HEADEX" };
+        let secret = if name == "header-secret" { "X-IDENTITY-HEADER" } else { "X-IDENTITY-HEADEX" };
+        let account = if name == "service-account" { "Authorization" } else { "Authorizatiom" };
         format!(
             "GET /token?resource=https://vault.azure.net HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\n\
-             {header}: {SECRET}\r\nAuthorization: Bearer {token}\r\n\r\n"
+             {secret}: {SECRET}\r\n{account}: Bearer {token}\r\n\r\n"
         )
     };
     let common = COMMON.replace("@authority@", &authority);

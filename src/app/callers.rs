@@ -74,7 +74,12 @@ fn renew(callers: &ArcSwap<Callers>, secrets: &[Vec<ClientSecret>]) {
     if is_news {
         let held = |place: Option<usize>| place.and_then(|place| secrets.get(place)).into_iter().flatten();
         let imprints = |place| held(place).map(|secret| secret.value().imprint()).collect();
-        callers.store(Arc::new(callers.load().with_secrets(imprints)));
-        tracing::info!("the header secrets of callers have changed");
+        match callers.load().with_secrets(imprints) {
+            Some(renewed) => {
+                callers.store(Arc::new(renewed));
+                tracing::info!("the header secrets of callers have changed");
+            }
+            None => tracing::error!("two callers would have one header secret; all keep those that they had"),
+        }
     }
 }

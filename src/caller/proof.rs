@@ -87,6 +87,6 @@ impl UserRule {
     /// How much it says: a user says more than a group.
     #[must_use]
     pub fn specificity(self) -> Specificity {
-        Specificity::exact(usize::from(self.uid.is_some()) * 2 + usize::from(self.gid.is_some()))
+        Specificity::default().and_exact(usize::from(self.uid.is_some()) * 2 + usize::from(self.gid.is_some()))
     }
 }

@@ -24,9 +24,9 @@ impl Specificity {
         })
     }
 
-    /// That of a rule with so many conditions without patterns.
+    /// The same with so many further conditions without patterns.
     #[must_use]
-    pub fn exact(conditions: usize) -> Self {
-        Self { exact: conditions, ..Self::default() }
+    pub const fn and_exact(self, conditions: usize) -> Self {
+        Self { exact: self.exact + conditions, ..self }
     }
 }

@@ -20,10 +20,16 @@ impl Subject {
     #[must_use]
     pub fn spiffe_id(&self) -> Option<&str> {
         match &self.uris[..] {
-            [only] if only.starts_with("spiffe://") => Some(only),
+            [only] if is_spiffe_id(only) => Some(only),
             _ => None,
         }
     }
+}
+
+/// Whether it has the form of one: a path that could be read in two ways is none.
+fn is_spiffe_id(uri: &str) -> bool {
+    let plain = |segment: &str| !matches!(segment, "" | "." | "..");
+    uri.strip_prefix("spiffe://").is_some_and(|rest| rest.split('/').all(plain))
 }
 
 /// Which certificates are meant; what is none does not matter, and not all are.
@@ -33,8 +39,8 @@ pub struct SubjectRule {
     pub spiffe_id: Option<Glob>,
     /// One of the DNS names.
     pub dns_name: Option<Glob>,
-    /// The whole distinguished name.
-    pub subject: Option<Glob>,
+    /// The whole distinguished name. It is no pattern: what is escaped in it could be taken for its structure.
+    pub subject: Option<String>,
 }
 
 impl SubjectRule {
@@ -47,13 +53,13 @@ impl SubjectRule {
         let dns_names: Vec<&str> = subject.dns_names.iter().map(String::as_str).collect();
         is_met(&self.spiffe_id, subject.spiffe_id().as_slice())
             && is_met(&self.dns_name, &dns_names)
-            && is_met(&self.subject, &[&subject.distinguished_name])
+            && self.subject.as_ref().is_none_or(|whole| *whole == subject.distinguished_name)
     }
 
     /// How much it says: one that says more is meant rather than one that says less.
     #[must_use]
     pub fn specificity(&self) -> Specificity {
-        Specificity::of([&self.spiffe_id, &self.dns_name, &self.subject])
+        Specificity::of([&self.spiffe_id, &self.dns_name]).and_exact(usize::from(self.subject.is_some()))
     }
 }
 
@@ -76,11 +82,16 @@ mod tests {
             (rule(glob("spiffe://corp/ns/shop"), None, None), false),
             (rule(None, glob("*.shop.svc"), None), true),
             (rule(None, glob("shop.svc"), None), false),
-            (rule(None, None, glob("CN=billing,O=corp")), true),
-            (rule(None, None, glob("CN=billing")), false),
+            (rule(None, None, Some("CN=billing,O=corp".to_owned())), true),
+            (rule(None, None, Some("CN=billing".to_owned())), false),
+            (rule(None, None, Some("CN=*,O=corp".to_owned())), false),
             (rule(glob("spiffe://corp/*"), glob("other.svc"), None), false),
         ] {
             assert_eq!(rule.matches(&workload), fits, "{rule:?}");
+        }
+        for odd in ["spiffe://corp/ns/shop/../pay", "spiffe://corp//pay", "spiffe://corp/pay/", "https://corp/pay"] {
+            let odd = Subject { uris: vec![odd.to_owned()], ..Subject::default() };
+            assert!(!rule(glob("*"), None, None).matches(&odd), "{odd:?}");
         }
         let two = Subject { uris: vec!["spiffe://corp/a".to_owned(), "spiffe://corp/b".to_owned()], ..workload };
         assert!(!rule(glob("spiffe://corp/a"), None, None).matches(&two), "a certificate of two SPIFFE ids has none");

@@ -73,6 +73,20 @@ fn a_wrong_proof_is_refused_where_none_is_needed() {
     assert_eq!(show(&named, None), Ok(Some(1)));
     assert_eq!(show(&named, Some(b"right")), Ok(Some(0)));
     assert_eq!(show(&named, Some(b"wrong")), Err(401), "it does not fall back to loopback");
+    // Nor where nobody is known by such a proof any more.
+    let alone = Callers::named(vec![Proof::Loopback], &[Means::Loopback]);
+    let here = Peer { is_loopback: true, ..Peer::default() };
+    assert_eq!(recognised(&alone, Guard::Metadata, &here), Ok(Some(0)));
+    for wrong in [
+        Peer { identity_header: Some(b"stale"), ..here },
+        Peer { secret: Some(b"stale"), ..here },
+        Peer { bearer: Some(b"stale"), ..here },
+        Peer { bearer: Some(b""), ..here },
+    ] {
+        assert_eq!(recognised(&alone, Guard::Metadata, &wrong), Err(401), "{wrong:?}");
+    }
+    let with_secret = Peer { secret: Some(b"right"), bearer: Some(b"garbage"), ..here };
+    assert_eq!(recognised(&named, Guard::Metadata, &with_secret), Err(401));
 }
 
 #[test]
@@ -149,10 +163,18 @@ fn the_narrower_user_is_meant() {
 #[test]
 fn secrets_are_renewed_and_nothing_else_is() {
     let callers = Callers::named(vec![secrets(&["old"]), Proof::Loopback], &Means::ALL);
-    let renewed = callers.with_secrets(|_| vec![Imprint::of(b"new")]);
+    let renewed = callers.with_secrets(|_| vec![Imprint::of(b"new")]).unwrap();
     let show = |shown| recognised(&renewed, APP_SERVICE, &Peer { identity_header: Some(shown), ..Peer::default() });
     assert_eq!((show(b"new"), show(b"old")), (Ok(Some(0)), Err(401)));
     assert_eq!(recognised(&renewed, Guard::Metadata, &Peer { is_loopback: true, ..Peer::default() }), Ok(Some(1)));
+}
+
+#[test]
+fn a_renewed_secret_makes_nobody_another() {
+    let callers = Callers::named(vec![secrets(&["a"]), secrets(&["b", "b2"])], &Means::ALL);
+    assert!(callers.with_secrets(|_| vec![Imprint::of(b"both")]).is_none());
+    let own = |place: Option<usize>| vec![Imprint::of(format!("new-{place:?}").as_bytes()); 2];
+    assert!(callers.with_secrets(own).is_some(), "one caller may have one twice");
 }
 
 proptest! {

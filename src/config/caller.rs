@@ -163,13 +163,20 @@ fn by_certificate(section: &mut Section<'_>) -> Option<SubjectRule> {
     let is_named = ["spiffe_id", "dns_name", "subject"].iter().any(|key| section.has(key));
     let spiffe_id = section.optional("spiffe_id", parsed(spiffe_id));
     let dns_name = section.optional("dns_name", parsed(|text| Glob::parse(&text.to_ascii_lowercase())));
-    let subject = section.optional("subject", parsed(Glob::parse));
+    let subject = section.optional("subject", parsed(distinguished_name));
     if !is_named {
-        let remedy = "write 'spiffe_id', 'dns_name' or 'subject'; \"*\" in it stands for anything";
+        let remedy = "write 'spiffe_id', 'dns_name' or 'subject'; \"*\" in the first two stands for anything";
         section.note_none("", "any certificate would do", remedy);
     }
     let is_rule = spiffe_id.is_some() || dns_name.is_some() || subject.is_some();
     is_rule.then_some(SubjectRule { spiffe_id, dns_name, subject })
+}
+
+/// It is compared as a whole, as RFC 4514 writes it.
+fn distinguished_name(text: &str) -> Result<String, Malformed> {
+    let fits = text.len() <= 1024 && text.contains('=') && !text.contains('*') && !text.chars().any(char::is_control);
+    let malformed = Malformed("a subject is a whole distinguished name such as CN=billing,O=corp, without '*'");
+    fits.then(|| text.to_owned()).ok_or(malformed)
 }
 
 fn spiffe_id(text: &str) -> Result<Glob, Malformed> {

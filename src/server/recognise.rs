@@ -23,7 +23,8 @@ pub(super) async fn caller(
     let is_loopback = request.peer_addr().is_some_and(|address| address.ip().to_canonical().is_loopback());
     let (user, subject) = (link.user(), link.subject());
     let peer = Peer { is_loopback, user, subject, holds_key, ..Peer::of_headers(&header) };
-    match service.callers.load().recognise(guard, &peer)? {
+    let recognition = service.callers.load().recognise(guard, &peer)?;
+    match recognition {
         Recognition::Known(caller) => Ok(caller),
         Recognition::Token { token, instead } => {
             let cluster = service.cluster.as_ref().ok_or_else(no_cluster)?;
