@@ -129,6 +129,19 @@ pub struct Request<'a> {
     pub header: &'a Header<'a>,
 }
 
+impl Request<'_> {
+    /// What a body says that is no form would be lost, and with it perhaps whose token is asked for.
+    fn check_form(&self) -> Result<(), Fault> {
+        let kind = (self.header)("content-type").unwrap_or(FORM);
+        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        if self.form.is_empty() || kind.eq_ignore_ascii_case(FORM) {
+            return Ok(());
+        }
+        let remedy = "send the parameters as application/x-www-form-urlencoded, or in the query alone";
+        Err(Fault::new(Kind::InvalidRequest, "the body is no form", remedy))
+    }
+}
+
 /// Looks a header up by its lower-case name.
 pub type Header<'a> = dyn Fn(&'static str) -> Option<&'a [u8]> + 'a;
 
@@ -169,6 +182,7 @@ impl Dialect {
     /// The caller's fault: the guard's first, then the version's, then a parameter's.
     pub fn read(&self, request: &Request<'_>) -> Result<Ask, Fault> {
         self.guard.check(request.header)?;
+        request.check_form()?;
         let parameters = Parameters::parse(request.query, request.form);
         self.version.check(parameters.one("api-version")?)?;
         let resource = parameters.one("resource")?.ok_or_else(|| {
@@ -283,6 +297,7 @@ fn basic(authorization: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"basic ").then(|| shown.trim_ascii_start())
 }
 
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
 /// What proxies add.
 const FORWARDED: [&str; 3] = ["x-forwarded-for", "forwarded", "via"];
 const DATE: usize = "2018-02-01".len();

@@ -204,6 +204,11 @@ async fn cloud_shell_takes_a_form_or_a_query() {
     assert_eq!((reply.status, &reply.body["error"]["code"]), (400, &Value::from("ManagedIdentityNotFound")));
     assert!(reply.body["error"]["message"].as_str().unwrap().contains("Identity not found"), "{reply:?}");
 
+    for kind in ["application/json", "multipart/form-data; boundary=x", "text/plain"] {
+        let request = world.http.post(format!("{}/oauth2/token?resource=r", world.tokens())).header("Metadata", "true");
+        let reply = world.send(request.header("Content-Type", kind).body(r#"{"client_id":"nobody"}"#)).await;
+        assert!(reply.status == 400 && reply.body.to_string().contains("the body is no form"), "{kind}: {reply:?}");
+    }
     let large = Box::leak(format!("resource=r&x={}", "y".repeat(17 << 10)).into_boxed_str());
     let reply = post(&world, "/oauth2/token", large).await;
     assert!(reply.status == 400 && reply.body["error"]["message"].as_str().unwrap().contains("too large"), "{reply:?}");

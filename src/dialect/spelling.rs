@@ -53,19 +53,25 @@ fn letters(name: &str) -> impl Iterator<Item = u8> + '_ {
 }
 
 const WORDS: &[Word] = &[
-    Word { spellings: &["client_id", "clientid"], guesses: &[], selector: Some(Selector::ClientId), is_native: false },
+    Word {
+        spellings: &["client_id", "clientid"],
+        guesses: &["msi_client_id", "mi_client_id", "app_id"],
+        selector: Some(Selector::ClientId),
+        is_native: false,
+    },
     Word {
         spellings: &["object_id", "objectid", "principal_id", "principalId"],
-        guesses: &[],
+        guesses: &["msi_object_id", "mi_object_id"],
         selector: Some(Selector::ObjectId),
         is_native: false,
     },
     Word {
         spellings: &["msi_res_id", "mi_res_id", "msi-res-id", "resource_id"],
-        guesses: &[],
+        guesses: &["msi_resource_id", "mi_resource_id"],
         selector: Some(Selector::ResourceId),
         is_native: false,
     },
     Word { spellings: &["identity"], guesses: &["identity_name"], selector: Some(Selector::Name), is_native: true },
     Word { spellings: &["tenant"], guesses: &["tenant_id"], selector: None, is_native: true },
+    Word { spellings: &["fmi_path"], guesses: &[], selector: None, is_native: true },
 ];

@@ -114,6 +114,10 @@ fn what_is_nearly_a_selector_is_an_error_that_tells_the_right_one() {
         ("principalid", "'object_id'"),
         ("resourceId", "'msi_res_id'"),
         ("mi-res-id", "'msi_res_id'"),
+        ("msi_resource_id", "'msi_res_id'"),
+        ("mi_client_id", "'client_id'"),
+        ("app_id", "'client_id'"),
+        ("msi_object_id", "'object_id'"),
     ] {
         for row in DIALECTS {
             let version = if let Version::Only(one) = row.version { one } else { "2024-01-01" };
@@ -134,6 +138,7 @@ fn names_and_tenants_are_for_the_native_dialect_alone() {
         ("identityName=payroll", false),
         ("TENANT=contoso", false),
         ("tenant_id=contoso", false),
+        ("Fmi_Path=a", false),
     ] {
         for row in DIALECTS {
             let version = if let Version::Only(one) = row.version { one } else { "2024-01-01" };
