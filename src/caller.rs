@@ -254,12 +254,16 @@ impl Callers {
         self.known.iter().any(|known| known.proof.means() == means)
     }
 
-    /// Whether a header holds a token rather than a secret: a JWT begins with the base64 of `{"`.
+    /// Whether a header holds a token rather than a secret.
     fn is_token(&self, shown: &[u8]) -> bool {
-        self.knows(Means::ServiceAccount)
-            && shown.starts_with(b"eyJ")
-            && shown.iter().filter(|byte| **byte == b'.').count() == 2
+        self.knows(Means::ServiceAccount) && is_shaped_as_token(shown)
     }
+}
+
+/// Whether it could be a JWT, which begins with the base64 of `{"` and has three parts.
+#[must_use]
+pub fn is_shaped_as_token(shown: &[u8]) -> bool {
+    shown.starts_with(b"eyJ") && shown.iter().filter(|byte| **byte == b'.').count() == 2
 }
 
 impl Known {

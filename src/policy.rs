@@ -33,7 +33,7 @@ pub struct Policy {
 /// that vouches for an application needs none: no caller gets it, it leaves for that application's own authority
 /// alone, and that it may is the operator's word in the application's `credentials`.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0451
 /// let permit = bursar::policy::Permit {
 ///     caller: todo!(), identity: todo!(), tenant: todo!(), resource: todo!(), extras: todo!(), challenge: todo!(), overruled: todo!(),
 /// };
@@ -149,7 +149,7 @@ impl Policy {
         let identity = self.select(&ask.selector, grant)?;
         hold(refusal(grant, Reason::Identity, "identities", |grant| grant.allows_identity(identity)))?;
         let tenant = identity.tenants.find(ask.tenant.as_deref());
-        let tenant = tenant.map_err(|reason| hidden_tenant(reason, grant, identity))?;
+        let tenant = tenant.map_err(|reason| self.no_tenant(reason, grant, identity, ask))?;
         hold(refusal(grant, Reason::Tenant, "tenants", |grant| grant.allows_tenant(&tenant)))?;
         hold(refusal(grant, Reason::Resource, "resources", |grant| grant.allows_resource(&ask.resource)))?;
         let fmi_path = ask.extras.fmi_path.as_ref();
@@ -172,20 +172,34 @@ impl Policy {
         grant.map(Some).ok_or_else(stranger)
     }
 
+    /// Why there is no tenant for `ask`, by the first rule that says so. Whoever may ask in some tenants alone is
+    /// not told in which others an identity works.
+    fn no_tenant(&self, reason: Reason, grant: Option<&Grant>, identity: &Identity, ask: &Ask) -> Refusal {
+        let limiting = grant.filter(|grant| grant.tenants.is_some() && grant.mode == Mode::Enforce);
+        let (Some(grant), Some(asked)) = (limiting, ask.tenant.as_deref()) else { return of_tenants(reason, identity) };
+        if self.grants_tenant(grant, asked) {
+            return of_tenants(reason, identity).blurred(true);
+        }
+        Refusal::of_caller(Reason::Tenant, &grant.caller, "tenants")
+    }
+
+    /// Whether a caller may ask in what it calls so, wherever identities work.
+    fn grants_tenant(&self, grant: &Grant, asked: &str) -> bool {
+        let unnamed = TenantId::parse(asked).ok().map(|id| Tenant { name: None, id });
+        let known = self.identities.iter().filter_map(|identity| identity.tenants.find(Some(asked)).ok());
+        grant.lists_tenant(asked) || known.chain(unnamed).any(|tenant| grant.allows_tenant(&tenant))
+    }
+
     /// Whoever may use some identities alone is not told which others there are.
     fn select(&self, selector: &Selector, grant: Option<&Grant>) -> Result<&Arc<Identity>, Refusal> {
         if *selector == Selector::None {
             return self.default_identity(grant);
         }
         let found = self.identities.iter().find(|identity| identity.is_selected(selector));
-        found.ok_or_else(|| match grant {
-            Some(Grant { caller, identities: grant::Identities::Listed(_), mode: Mode::Enforce, .. }) => {
-                Refusal::of_caller(Reason::Identity, caller, "identities")
-            }
-            _ => {
-                let reason = Reason::UnknownIdentity { by_name: matches!(selector, Selector::Name(_)) };
-                Refusal { reason, rule: "identities".to_owned() }
-            }
+        found.ok_or_else(|| {
+            let hides = |grant: &Grant| grant.identities != grant::Identities::Any && grant.mode == Mode::Enforce;
+            let reason = Reason::UnknownIdentity { by_name: matches!(selector, Selector::Name(_)) };
+            Refusal::new(reason, "identities").blurred(grant.is_some_and(hides))
         })
     }
 
@@ -213,7 +227,7 @@ impl Policy {
         let marked = || self.identities.iter().find(|identity| identity.default).filter(is_granted);
         own.or_else(marked).or_else(only).ok_or_else(|| match grant {
             Some(grant) => Refusal::of_caller(Reason::NoDefaultIdentity, &grant.caller, "default_identity"),
-            None => Refusal { reason: Reason::NoDefaultIdentity, rule: "identities".to_owned() },
+            None => Refusal::new(Reason::NoDefaultIdentity, "identities"),
         })
     }
 
@@ -230,21 +244,11 @@ fn refusal(grant: Option<&Grant>, reason: Reason, key: &str, holds: impl Fn(&Gra
 
 /// The refusal of whoever is none of the callers that are told apart.
 fn stranger() -> Refusal {
-    Refusal { reason: Reason::Stranger, rule: "callers".to_owned() }
+    Refusal::new(Reason::Stranger, "callers")
 }
 
 fn of_tenants(reason: Reason, identity: &Identity) -> Refusal {
     Refusal::of_identity(reason, &identity.name, "tenants")
-}
-
-/// Whoever may ask in some tenants alone is not told in which others an identity works.
-fn hidden_tenant(reason: Reason, grant: Option<&Grant>, identity: &Identity) -> Refusal {
-    match grant {
-        Some(Grant { caller, tenants: Some(_), mode: Mode::Enforce, .. }) if reason == Reason::UnknownTenant => {
-            Refusal::of_caller(Reason::Tenant, caller, "tenants")
-        }
-        _ => of_tenants(reason, identity),
-    }
 }
 
 #[cfg(test)]

@@ -62,6 +62,22 @@ async fn each_caller_gets_its_own_identity_without_a_selector_and_nobody_elses()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_the_machine_are_for_callers_alone() {
+    let world = world().await;
+    for (page, needs) in
+        [("versions", ""), ("instance", "?api-version=2021-02-01"), ("identity/info", "?api-version=2021-02-01")]
+    {
+        let target = format!("{}/metadata/{page}{needs}", world.tokens());
+        let bare = || world.http.get(&target).header("Metadata", "true");
+        let unknown = world.send(bare()).await;
+        assert!(unknown.status == 401 && unknown.body["error"].is_string(), "{page}: {unknown:?}");
+        assert_eq!(world.send(bare().header("X-IDENTITY-HEADER", "wrong")).await.status, 401, "{page}");
+        assert_eq!(world.send(bare().header("X-IDENTITY-HEADER", "secret-of-shop")).await.status, 200, "{page}");
+        assert_eq!(world.send(world.http.get(&target)).await.status, 400, "the guard comes first: {page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_rotated_without_a_restart() {
     let world = world().await;
     ask(&world, "secret-of-billing-next", APP_SERVICE).await.token();

@@ -12,7 +12,7 @@ use crate::caller::account::AccountRule;
 use crate::caller::glob::Glob;
 use crate::caller::proof::UserRule;
 use crate::caller::subject::SubjectRule;
-use crate::caller::{Means, Proof};
+use crate::caller::{Means, Proof, is_shaped_as_token};
 use crate::credential::ClientSecret;
 use crate::name::{FmiPath, Malformed, Name, TenantId};
 use crate::policy::grant::{Grant, Identities, Mode};
@@ -219,6 +219,21 @@ pub fn check(callers: &[Caller], identities: &[String], tenants: &[String], repo
         }
     }
     check_distinct(callers, report);
+    check_shapes(callers, report);
+}
+
+/// Where tokens are shown in the headers of secrets, a secret that looks like one is taken for one.
+fn check_shapes(callers: &[Caller], report: &Report) {
+    if !callers.iter().any(|caller| caller.proof.means() == Means::ServiceAccount) {
+        return;
+    }
+    let is_taken_for_token =
+        |caller: &&Caller| caller.secrets.iter().any(|secret| is_shaped_as_token(secret.value().expose().as_bytes()));
+    for caller in callers.iter().filter(is_taken_for_token) {
+        let problem = "the secret has the shape of a token, and would be verified as that of a service account";
+        let key = format!("callers.{}.proof", caller.grant.caller);
+        report.note(key, problem, "take a secret that is no JWT, such as 'openssl rand -hex 32' prints");
+    }
 }
 
 fn check_distinct(callers: &[Caller], report: &Report) {

@@ -75,7 +75,6 @@ impl Origin {
 pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[Means]) -> Server {
     // One that is written and cannot be read is told about as such, and not as missing too.
     let listed = section.list("header_secret");
-    let in_header = |means: &Means| matches!(means, Means::HeaderSecret | Means::ServiceAccount);
     let has_secret = !listed.is_empty() || shown.iter().any(in_header);
     let (header_secrets, header_secret_origins) = header_secrets(listed, surroundings);
     let place = |text: &str| unix::placed(listen(text)?, surroundings);
@@ -139,6 +138,7 @@ fn check_callers(section: &Section<'_>, server: &Server, shown: &[Means]) {
         let remedy = "leave it out, or remove [callers]";
         section.note("allow_unauthenticated", "callers are told apart, so nobody is let in without a proof", remedy);
     }
+    warn_of_bare_http(section, server, shown);
     let is_missing = |means, fits: fn(&Listen) -> bool| shown.contains(&means) && !server.listen.iter().any(fits);
     if is_missing(Means::Loopback, Listen::is_loopback) {
         let remedy = "listen on 127.0.0.1 too, or prove that caller otherwise";
@@ -152,6 +152,20 @@ fn check_callers(section: &Section<'_>, server: &Server, shown: &[Means]) {
         let remedy = "add one, such as \"https://127.0.0.1:4143\", or prove that caller otherwise";
         section.note("listen", "a caller is proved by mtls, and there is no https listener", remedy);
     }
+}
+
+/// What callers show on every request is not to be read on the way.
+fn warn_of_bare_http(section: &Section<'_>, server: &Server, shown: &[Means]) {
+    let is_bare = |listen: &Listen| matches!(listen, Listen::Http(_)) && !listen.is_loopback();
+    if shown.iter().any(in_header) && server.listen.iter().any(is_bare) {
+        let problem = "other machines can reach it without TLS, so that proofs and tokens can be read on the way";
+        section.warn("listen", problem, "write https:// before the address, with a certificate in 'tls'");
+    }
+}
+
+/// Whether it is shown in a header.
+fn in_header(means: &Means) -> bool {
+    matches!(means, Means::HeaderSecret | Means::ServiceAccount)
 }
 
 /// A listener that other machines reach serves only what proves its callers. Whom a unix socket lets in, its mode

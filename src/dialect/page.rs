@@ -51,6 +51,17 @@ impl Page {
         }
     }
 
+    /// What every page demands of a request, whoever sends it.
+    ///
+    /// # Errors
+    /// The method is another one, or the guard is not passed.
+    pub fn check(method: &str, request: &Request<'_>) -> Result<(), Fault> {
+        if method != METHOD {
+            return Err(Fault::new(Kind::MethodNotAllowed, "this path takes GET", "send a GET"));
+        }
+        Guard::Metadata.check(request.header)
+    }
+
     /// Shows the page, of this machine and of the tenant of the default identity.
     ///
     /// # Errors
@@ -62,10 +73,7 @@ impl Page {
         instance: &Instance,
         tenant: impl FnOnce() -> Result<TenantId, Fault>,
     ) -> Result<Reply, Refusal> {
-        if method != METHOD {
-            return Err(Fault::new(Kind::MethodNotAllowed, "this path takes GET", "send a GET").into());
-        }
-        Guard::Metadata.check(request.header)?;
+        Self::check(method, request)?;
         let parameters = Parameters::parse(request.query, &[]);
         let version = parameters.one("api-version")?;
         let check = |oldest| Version::From(oldest).check(version).map_err(|fault| Refusal { fault, is_version: true });

@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 
 /// What policy admits, and by which rule. It is no `Permit`: it has no caller, and `vend` does not take it.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0308
 /// async fn pay(vend: &bursar::vend::Vend, policy: &bursar::policy::Policy, ask: &bursar::dialect::Ask) {
 ///     let admission = policy.explain(None, ask).unwrap();
 ///     vend.vend(&admission, "").await.unwrap();

@@ -73,6 +73,11 @@ impl Grant {
         self.tenants.as_ref().is_none_or(|granted| granted.iter().any(is))
     }
 
+    /// Whether a tenant is listed by this very text.
+    pub(super) fn lists_tenant(&self, text: &str) -> bool {
+        self.tenants.iter().flatten().any(|granted| granted == text)
+    }
+
     pub(super) fn allows_resource(&self, resource: &Resource) -> bool {
         self.resources.allow(resource)
     }

@@ -12,12 +12,14 @@ pub struct Refusal {
     pub reason: Reason,
     /// The key of the configuration that decided, such as `callers.billing.resources`.
     pub rule: String,
+    /// Whether whoever asked is told no more than that it may not: there may be nothing of what it named.
+    pub(super) is_blurred: bool,
 }
 
 /// Why an ask is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The caller is not to use an identity that it selects, whether or not there is one.
+    /// The caller is not to use the identity that it selects.
     Identity,
     /// None is selected, and several could be meant.
     NoDefaultIdentity,
@@ -45,23 +47,42 @@ pub enum Reason {
 }
 
 impl Refusal {
+    /// A refusal that hides nothing.
+    pub(super) fn new(reason: Reason, rule: impl Into<String>) -> Self {
+        Self { reason, rule: rule.into(), is_blurred: false }
+    }
+
     /// A refusal by the rule `key` of a caller.
     pub(super) fn of_caller(reason: Reason, caller: &Name, key: &str) -> Self {
-        Self { reason, rule: format!("callers.{caller}.{key}") }
+        Self::new(reason, format!("callers.{caller}.{key}"))
     }
 
     /// A refusal by the rule `key` of an identity.
     pub(super) fn of_identity(reason: Reason, identity: &Name, key: &str) -> Self {
-        Self { reason, rule: format!("identities.{identity}.{key}") }
+        Self::new(reason, format!("identities.{identity}.{key}"))
+    }
+
+    /// The same, with what is there and what is not told alike to whoever asked.
+    pub(super) fn blurred(self, is_blurred: bool) -> Self {
+        Self { is_blurred, ..self }
+    }
+
+    /// What whoever asked may know of the reason.
+    const fn outward(&self) -> Reason {
+        match self.reason {
+            Reason::UnknownIdentity { .. } if self.is_blurred => Reason::Identity,
+            Reason::UnknownTenant if self.is_blurred => Reason::Tenant,
+            reason => reason,
+        }
     }
 }
 
 impl Reason {
-    /// What is wrong, as whoever asked may know it.
+    /// What is wrong, for the operator.
     #[must_use]
     pub const fn problem(self) -> &'static str {
         match self {
-            Self::Identity => "the caller may not use this identity, or there is none such",
+            Self::Identity => "the caller may not use this identity",
             Self::NoDefaultIdentity => "several identities exist and none is the default",
             // The words `Identity not found` are what VM IMDS says; clients look for them.
             Self::UnknownIdentity { by_name: true } => "Identity not found: no configured identity has this name",
@@ -74,6 +95,14 @@ impl Reason {
             Self::FmiPath => "the caller may not name this fmi_path",
             Self::IdentityFmiPath => "the identity may not be used for this fmi_path",
             Self::Stranger => "this service knows its callers, and this is none of them",
+        }
+    }
+
+    /// The same for whoever asked, who does not learn whether there is one.
+    const fn outward_problem(self) -> &'static str {
+        match self {
+            Self::Identity => "the caller may not use this identity, or there is none such",
+            _ => self.problem(),
         }
     }
 
@@ -124,7 +153,7 @@ impl fmt::Display for Refusal {
 /// The rule that decided is for the log alone: it tells names that the caller may not know.
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
-        let Refusal { reason, rule } = refusal;
-        Self::new(reason.kind(), reason.problem(), reason.remedy()).with_inward(rule)
+        let reason = refusal.outward();
+        Self::new(reason.kind(), reason.outward_problem(), reason.remedy()).with_inward(refusal.rule)
     }
 }

@@ -3,17 +3,14 @@
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::Service;
 use super::token::{with, write};
-use crate::dialect::Request;
-use crate::dialect::page::Page;
+use super::{Service, recognise};
+use crate::dialect::page::{Page, Refusal};
+use crate::dialect::{Guard, Reply, Request};
 
 /// Answers a request for `page`.
-pub(super) fn serve(page: &Page, request: &HttpRequest, service: &Service, request_id: &str) -> HttpResponse {
-    let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
-    let asked = Request { query: request.query_string(), form: &[], header: &header };
-    let tenant = || service.policy.default_directory();
-    match page.show(request.method().as_str(), &asked, &service.instance, tenant) {
+pub(super) async fn serve(page: &Page, request: &HttpRequest, service: &Service, request_id: &str) -> HttpResponse {
+    match show(page, request, service).await {
         Ok(reply) => write(reply, request_id),
         Err(refusal) => {
             tracing::debug!(fault = %refusal.fault, request_id, "page refused");
@@ -24,4 +21,16 @@ pub(super) fn serve(page: &Page, request: &HttpRequest, service: &Service, reque
             }
         }
     }
+}
+
+/// Where callers are told apart, a page is for them alone.
+async fn show(page: &Page, request: &HttpRequest, service: &Service) -> Result<Reply, Refusal> {
+    let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
+    let asked = Request { query: request.query_string(), form: &[], header: &header };
+    let method = request.method().as_str();
+    Page::check(method, &asked)?;
+    if service.policy.callers().next().is_some() {
+        recognise::caller(request, Guard::Metadata, false, service).await?;
+    }
+    page.show(method, &asked, &service.instance, || service.policy.default_directory())
 }

@@ -22,7 +22,7 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
     let request_id = client_request_id(&header).map_or_else(fresh_id, str::to_owned);
     let mut response = match route::of(&request, ledger, &service) {
-        Ok(Route::Page(page)) => pages::serve(&page, &request, &service, &request_id),
+        Ok(Route::Page(page)) => pages::serve(&page, &request, &service, &request_id).await,
         Ok(Route::Token(dialect)) => {
             let result = answer(dialect, &request, payload, &service, &request_id).await;
             service.metrics.answered(dialect.name, &result, watch.elapsed());

@@ -174,7 +174,7 @@ customers  blueprint   guest      iii    iii       iii
 customers  blueprint   any        iii    iii       iii
 customers  tenant-bot  contoso    ttt    ttt       ttt
 customers  tenant-bot  fabrikam   +ff    rrr       rrr
-customers  tenant-bot  guest      ttt    ttt       ttt
+customers  tenant-bot  guest      TTT    TTT       TTT
 customers  tenant-bot  any        ttt    ttt       ttt
 ",
 };

@@ -53,7 +53,9 @@ impl Cell {
                 };
                 Self { verdict, rule, reason, ..self }
             }
-            Err(Refusal { reason, rule }) => Self { verdict: Verdict::Refused, rule, reason: reason.problem(), ..self },
+            Err(Refusal { reason, rule, .. }) => {
+                Self { verdict: Verdict::Refused, rule, reason: reason.problem(), ..self }
+            }
         }
     }
 

@@ -337,3 +337,39 @@ fn a_tenant_is_not_called_as_another_ones_id() {
     assert_eq!(told, [expected], "a caller that may ask in one of them could have meant the other");
     assert_eq!(whole("[tenants.'fabrikam.com']\nid = 'fabrikam.com'\n"), [""; 0]);
 }
+
+#[test]
+fn a_secret_that_would_be_taken_for_a_token_is_a_mistake() {
+    let directory = tempfile::tempdir().unwrap();
+    let pod = "[callers.pod]\nproof = { kind = 'service-account', namespace = 'pay' }\nidentities = ['*']\nresources = ['*']\n";
+    let told = |secret: &str, more: &str| {
+        std::fs::write(directory.path().join("s"), secret).unwrap();
+        let billing = instead(PROOF, "{ kind = 'header-secret', file = 's' }");
+        let told = told(read_in(directory.path(), &format!("{billing}{more}{GOOD}"), &[]));
+        told.into_iter().filter(|line| line.starts_with("callers.billing")).collect::<Vec<_>>()
+    };
+    let cluster = format!("{pod}[kubernetes]\nissuer = 'https://c'\naudience = ['a']\njwks_file = 's'\n");
+    let expected = "callers.billing.proof: the secret has the shape of a token, and would be verified as that of a service account";
+    assert_eq!(told("eyJh.eyJi.c", &cluster), [expected]);
+    for (secret, more) in [("eyJh.eyJi.c", ""), ("eyJh.c", &cluster), ("eyJ", &cluster), ("a.b.c", &cluster)] {
+        assert_eq!(told(secret, more), [""; 0], "{secret} {more}");
+    }
+}
+
+#[test]
+fn proofs_that_can_be_read_on_the_way_are_warned_of() {
+    for (listen, proof, is_warned) in [
+        ("0.0.0.0:1", PROOF, true),
+        ("[::]:1", PROOF, true),
+        ("10.0.0.1:1", PROOF, true),
+        ("127.0.0.1:1", PROOF, false),
+        ("unix:/tmp/s", PROOF, false),
+        ("https://0.0.0.0:1", PROOF, false),
+        ("0.0.0.0:1', '127.0.0.1:2", "{ kind = 'loopback' }", false),
+    ] {
+        let config = read(&format!("[server]\nlisten = ['{listen}']\n{}{GOOD}", instead(PROOF, proof))).unwrap();
+        let warned =
+            config.warnings.iter().any(|one| one.path == "server.listen" && one.problem.contains("on the way"));
+        assert_eq!(warned, is_warned, "{listen} {proof}: {:?}", config.warnings);
+    }
+}

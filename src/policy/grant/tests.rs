@@ -4,7 +4,7 @@ use crate::caller::{Callers, Means, Peer, Proof, Recognition};
 use crate::dialect::{Ask, Guard};
 use crate::fault::{Fault, Kind};
 use crate::name::{ClientId, FmiPath, Name, Resource, Selector, TenantId};
-use crate::policy::{Grant, Identity, Mode, Policy, Reason, Resources, Tenant, Tenants, grant::Identities};
+use crate::policy::{Grant, Identity, Mode, Policy, Reason, Refusal, Resources, Tenant, Tenants, grant::Identities};
 use crate::secret::Imprint;
 use crate::token::Extras;
 
@@ -88,13 +88,9 @@ fn identities_are_listed_or_any() {
     for (identities, selector, expected) in [
         (Identities::Listed(vec![name("one")]), by_name("one"), "one in contoso"),
         (Identities::Listed(vec![name("one")]), by_name("two"), "callers.billing.identities 403"),
-        (Identities::Listed(vec![name("one")]), by_name("One"), "callers.billing.identities 403"),
+        (Identities::Listed(vec![name("one")]), by_name("One"), "identities 403"),
         (Identities::Listed(vec![name("one")]), Selector::ObjectId("OBJECT-1".to_owned()), "one in contoso"),
-        (
-            Identities::Listed(vec![name("one")]),
-            Selector::ClientId("object-1".to_owned()),
-            "callers.billing.identities 403",
-        ),
+        (Identities::Listed(vec![name("one")]), Selector::ClientId("object-1".to_owned()), "identities 403"),
         (Identities::Listed(vec![name("two"), name("one")]), by_name("two"), "two in contoso"),
         (Identities::Any, by_name("two"), "two in contoso"),
         (Identities::Any, by_name("nobody"), "identities 400"),
@@ -141,7 +137,12 @@ fn tenants_are_granted_by_name_or_id_and_all_when_none_is_listed() {
         (Some("contoso"), "any", Some(OTHER_GUID), "callers.billing.tenants 403"),
         (Some(GUID), "one", Some("fabrikam"), "one in fabrikam"),
         (Some(GUID), "one", None, "callers.billing.tenants 403"),
-        (Some(GUID), "two", Some("fabrikam"), "callers.billing.tenants 403"),
+        (Some(GUID), "two", Some("fabrikam"), "identities.two.tenants 403"),
+        (Some("fabrikam"), "two", Some("fabrikam"), "identities.two.tenants 403"),
+        (Some("fabrikam"), "two", Some(GUID), "identities.two.tenants 403"),
+        (Some("unused"), "two", Some("unused"), "identities.two.tenants 403"),
+        (Some("nowhere.com"), "two", Some("NOWHERE.com"), "identities.two.tenants 403"),
+        (Some("fabrikam"), "two", Some("unused"), "callers.billing.tenants 403"),
         (Some(OTHER_GUID), "any", Some(OTHER_GUID), "any in 33333333-2222-3333-4444-555555555555"),
         (Some("Contoso"), "one", None, "callers.billing.tenants 403"),
     ] {
@@ -240,6 +241,32 @@ fn a_caller_of_some_identities_cannot_tell_which_others_there_are() {
     for (_, told) in [ungranted, outward(by_name("one"), Some("fabrikam"))] {
         assert!(!told.contains("two") && !told.contains("fabrikam") && !told.contains("callers."), "{told}");
     }
+}
+
+#[test]
+fn the_operator_can_tell_what_the_caller_cannot() {
+    let refused = |selector: Selector, tenant: Option<&str>| {
+        let tenants = Some(vec!["contoso".to_owned(), "fabrikam".to_owned()]);
+        let policy = Policy::new(identities(), vec![Grant { tenants, ..two_only() }]);
+        policy.explain(Some(&name("billing")), &ask(selector, tenant, VAULT, None)).unwrap_err()
+    };
+    let outward = |refusal: &Refusal| {
+        let fault = Fault::from(refusal.clone());
+        (fault.kind, fault.to_string())
+    };
+    let (not_its, none_such) = (refused(by_name("one"), None), refused(by_name("nobody"), None));
+    assert_eq!(not_its.to_string(), "the caller may not use this identity (callers.billing.identities)");
+    assert_eq!(none_such.to_string(), "Identity not found: no configured identity has this name (identities)");
+    assert_eq!(outward(&not_its), outward(&none_such));
+    let (not_there, not_granted) = (refused(by_name("two"), Some("fabrikam")), refused(by_name("two"), Some("x.com")));
+    assert_eq!(not_there.to_string(), "the identity does not work in this tenant (identities.two.tenants)");
+    assert_eq!(not_granted.to_string(), "the caller may not ask in this tenant (callers.billing.tenants)");
+    assert_eq!(outward(&not_there), outward(&not_granted));
+}
+
+/// A caller that may use `two` for the vault.
+fn two_only() -> Grant {
+    Grant { identities: Identities::Listed(vec![name("two")]), ..billing() }
 }
 
 #[test]
