@@ -85,7 +85,7 @@ impl Cluster {
         let now = self.clock.now();
         match self.memory.find(token, now).await {
             Some(account) => Ok(account),
-            None => self.prove(token, now).await,
+            None => self.prove(token, now).await.map_err(|fault| fault.with_rule("kubernetes")),
         }
     }
 

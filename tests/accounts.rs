@@ -526,7 +526,8 @@ async fn what_an_api_server_refused_is_remembered_for_ten_seconds() {
     let world = World::of_reviews(&api);
     let token = issuer.sign(&bound("roll-7f"));
     for _ in 0..5 {
-        assert_eq!(world.verify(&token).await.unwrap_err().inward(), Some("no"));
+        let fault = world.verify(&token).await.unwrap_err();
+        assert_eq!((fault.rule(), fault.inward()), (Some("kubernetes"), Some("no")));
     }
     assert_eq!(api.asked().len(), 1);
     api.say(201, &review("roll-7f"));

@@ -125,6 +125,6 @@ impl fmt::Display for Refusal {
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
         let Refusal { reason, rule } = refusal;
-        Self::new(reason.kind(), reason.problem(), reason.remedy()).with_inward(rule)
+        Self::new(reason.kind(), reason.problem(), reason.remedy()).with_rule(rule)
     }
 }
