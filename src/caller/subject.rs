@@ -32,6 +32,11 @@ fn is_spiffe_id(uri: &str) -> bool {
     uri.strip_prefix("spiffe://").is_some_and(|rest| rest.split('/').all(plain))
 }
 
+/// Whether it has the form of one: no pattern is to meet a blank or a null in it.
+fn is_dns_name(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._*".contains(&byte))
+}
+
 /// Which certificates are meant; what is none does not matter, and not all are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubjectRule {
@@ -50,7 +55,8 @@ impl SubjectRule {
         let is_met = |rule: &Option<Glob>, names: &[&str]| {
             rule.as_ref().is_none_or(|glob| names.iter().any(|name| glob.matches(name)))
         };
-        let dns_names: Vec<&str> = subject.dns_names.iter().map(String::as_str).collect();
+        let dns_names: Vec<&str> =
+            subject.dns_names.iter().map(String::as_str).filter(|name| is_dns_name(name)).collect();
         is_met(&self.spiffe_id, subject.spiffe_id().as_slice())
             && is_met(&self.dns_name, &dns_names)
             && self.subject.as_ref().is_none_or(|whole| *whole == subject.distinguished_name)
@@ -92,6 +98,10 @@ mod tests {
         for odd in ["spiffe://corp/ns/shop/../pay", "spiffe://corp//pay", "spiffe://corp/pay/", "https://corp/pay"] {
             let odd = Subject { uris: vec![odd.to_owned()], ..Subject::default() };
             assert!(!rule(glob("*"), None, None).matches(&odd), "{odd:?}");
+        }
+        for odd in ["evil\0.shop.svc", "evil .shop.svc", "\u{e9}.shop.svc"] {
+            let odd = Subject { dns_names: vec![odd.to_owned()], ..Subject::default() };
+            assert!(!rule(None, glob("*.shop.svc"), None).matches(&odd), "{odd:?}");
         }
         let two = Subject { uris: vec!["spiffe://corp/a".to_owned(), "spiffe://corp/b".to_owned()], ..workload };
         assert!(!rule(glob("spiffe://corp/a"), None, None).matches(&two), "a certificate of two SPIFFE ids has none");

@@ -54,16 +54,25 @@ impl Drop for Keys {
 }
 
 impl Keys {
-    /// Key files in `directory`. Those that an earlier process left behind are removed once their minute is
-    /// over: another one may be at work in the same directory.
+    /// Key files in `directory`. Those that an earlier process left behind are removed by [`Self::sweep_forever`].
     #[must_use]
     pub fn new(directory: PathBuf) -> Self {
-        let now = Clock::System.now();
-        let left = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
-        for path in left.filter(|path| is_ours(path) && is_over(path, now)) {
-            fs::remove_file(path).ok();
-        }
         Self { directory, alive: Mutex::default(), news: Arc::default() }
+    }
+
+    /// Removes what other processes left behind once its minute is over, since one of them may be at work in the same
+    /// directory; and tells how long the next of it has left. Files carry the time of the system.
+    pub fn clear_left(&self, system_now: Timestamp) -> Option<Duration> {
+        let own: Vec<PathBuf> = self.lock().iter().map(|key| key.path.clone()).collect();
+        let there = fs::read_dir(&self.directory).into_iter().flatten().flatten().map(|entry| entry.path());
+        let left = there.filter(|path| is_ours(path) && !own.contains(path)).filter_map(|path| {
+            let rest = rest_of(&path, system_now);
+            if rest.is_none() {
+                fs::remove_file(&path).ok();
+            }
+            rest
+        });
+        left.min()
     }
 
     /// Makes a file, and tells where. The oldest one gives way to it when too many are alive: clients come for
@@ -112,27 +121,34 @@ impl Keys {
         self.swept(now).first().map(|oldest| (oldest.issued + LIFE).since(now))
     }
 
-    /// Removes each file when its minute is over, also when nobody asks: one task, however many challenges there are,
+    /// Removes each file when its minute is over, also when nobody asks, and those of earlier processes: one task, however many challenges there are,
     /// which ends with the last holder of this and needs a runtime that lives as long.
     pub async fn sweep_forever(self: Arc<Self>, clock: Clock) {
         let (keys, news) = (Arc::downgrade(&self), Arc::clone(&self.news));
         drop(self);
+        let tidy = |keys: Arc<Self>| {
+            [keys.sweep(clock.now()), keys.clear_left(Clock::System.now())].into_iter().flatten().min()
+        };
         loop {
-            news.notified().await;
-            while let Some(rest) = keys.upgrade().and_then(|keys| keys.sweep(clock.now())) {
+            while let Some(rest) = keys.upgrade().and_then(tidy) {
                 tokio::time::sleep(rest).await;
             }
             if keys.strong_count() == 0 {
                 return;
             }
+            news.notified().await;
         }
     }
 
     fn swept(&self, now: Timestamp) -> MutexGuard<'_, Vec<Key>> {
-        // Invariant: no code panics while it holds this lock, and the list is whole between statements.
-        let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut alive = self.lock();
         alive.retain(|key| (key.issued..key.issued + LIFE).contains(&now));
         alive
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Key>> {
+        // Invariant: no code panics while it holds this lock, and the list is whole between statements.
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn make(&self, now: Timestamp) -> io::Result<Key> {
@@ -150,10 +166,22 @@ impl Keys {
     }
 }
 
-/// Whether a file has lain there for its minute, or cannot say.
-fn is_over(path: &Path, now: Timestamp) -> bool {
-    let written = fs::metadata(path).and_then(|metadata| metadata.modified()).map(Timestamp::from);
-    written.map_or(true, |written| written + LIFE <= now)
+/// Removes every file when it is dropped, though workers that are about to end hold the keys still.
+#[derive(Debug)]
+pub(super) struct Custody(pub(super) Arc<Keys>);
+
+impl Drop for Custody {
+    fn drop(&mut self) {
+        self.0.lock().clear();
+    }
+}
+
+/// How long a file may lie there still; none when its minute is over, when it cannot say, or when it lies in the future.
+fn rest_of(path: &Path, now: Timestamp) -> Option<Duration> {
+    let written = fs::metadata(path).and_then(|metadata| metadata.modified()).map(Timestamp::from).ok()?;
+    // One that is written just now may be later than the look at the clock.
+    let is_past = written <= now + Duration::from_secs(1);
+    Some((written + LIFE).since(now)).filter(|rest| is_past && !rest.is_zero())
 }
 
 fn is_ours(path: &Path) -> bool {
@@ -253,12 +281,18 @@ mod tests {
         left.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
         fs::write(directory.path().join("himds.key"), "x").unwrap();
         let keys = Keys::new(directory.path().to_owned());
-        assert_eq!(count(), 1, "what is not ours stays");
+        let now = Clock::System.now();
+        assert_eq!((keys.clear_left(now), count()), (None, 1), "what is not ours stays");
         let neighbour = Keys::new(directory.path().to_owned());
-        neighbour.issue(Clock::System.now()).unwrap();
-        drop(Keys::new(directory.path().to_owned()));
-        assert_eq!(count(), 2, "and what another process lives by");
-        drop(neighbour);
+        neighbour.issue(now).unwrap();
+        keys.issue(now).unwrap();
+        let rest = keys.clear_left(now).unwrap();
+        assert!(count() == 3 && rest <= LIFE + Duration::from_secs(1), "and what another process lives by");
+        std::mem::forget(neighbour);
+        assert_eq!((keys.clear_left(now + LIFE + Duration::from_secs(2)), count()), (None, 2), "until it is over");
+        let keys = Arc::new(keys);
+        drop(Custody(Arc::clone(&keys)));
+        assert_eq!(count(), 1);
         let busy: Vec<_> = (0..16).map(|_| keys.issue(NOW).unwrap()).collect();
         for path in &busy {
             keys.take(&fs::read(path).unwrap(), NOW).unwrap();

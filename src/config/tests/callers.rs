@@ -171,6 +171,7 @@ const PROOFS: &[(&str, &str)] = &[
     ("{ kind = 'mtls' }", "proof: any certificate would do. Write 'spiffe_id', 'dns_name' or 'subject'"),
     ("{ kind = 'mtls', spiffe_id = 'corp/a' }", "proof.spiffe_id: a SPIFFE id begins with spiffe://. "),
     ("{ kind = 'mtls', dns_name = '' }", "proof.dns_name: the text must not be empty. "),
+    ("{ kind = 'mtls', subject = 'CN=*,O=corp' }", "proof.subject: a subject is a whole distinguished name"),
     ("{ kind = 'mtls', subject = 3 }", "proof.subject: this must be text in quotes. "),
     (
         "{ kind = 'mtls', subject = 'CN=a', spife_id = 'spiffe://a' }",
