@@ -24,7 +24,7 @@ mod flood;
 mod record;
 
 use flood::Flood;
-use record::Record;
+use record::{Record, Why};
 
 /// Where the lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,21 +89,23 @@ impl Audit {
 
     /// Notes that policy did not admit a caller.
     pub fn refused(&self, occasion: Occasion<'_>, caller: Caller, refusal: &Refusal) {
-        self.refuse(occasion, Some(caller), &refusal.rule, refusal.reason.problem());
+        let reason = Why { rule: &refusal.rule, reason: refusal.reason.problem(), detail: None };
+        self.refuse(occasion, Some(caller), reason);
     }
 
     /// Notes that nobody was recognised, or that a caller asks too often; the fault says which.
     pub fn turned_away(&self, occasion: Occasion<'_>, caller: Option<Caller>, fault: &Fault) {
-        self.refuse(occasion, caller, fault.inward().unwrap_or("callers"), &fault.to_string());
+        let (rule, reason) = (fault.rule().unwrap_or("callers"), &fault.to_string());
+        self.refuse(occasion, caller, Why { rule, reason, detail: fault.inward() });
     }
 
-    fn refuse(&self, occasion: Occasion<'_>, caller: Option<Caller>, rule: &str, reason: &str) {
+    fn refuse(&self, occasion: Occasion<'_>, caller: Option<Caller>, why: Why<'_>) {
         let suppressed = {
             let mut floods = self.floods.lock().unwrap_or_else(PoisonError::into_inner);
             floods.get_mut(seat(caller)).and_then(|flood| flood.pass(occasion.now))
         };
         if let Some(suppressed) = suppressed {
-            self.write(&Record::of_refusal(occasion, self.name(caller), rule, reason, suppressed));
+            self.write(&Record::of_refusal(occasion, self.name(caller), why, suppressed));
         }
     }
 

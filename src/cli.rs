@@ -150,7 +150,7 @@ impl Failure {
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        let inward = fault.inward().map(|text| format!(" ({text})")).unwrap_or_default();
+        let inward = fault.inward().or(fault.rule()).map(|text| format!(" ({text})")).unwrap_or_default();
         Self::new(fault.exit_code(), format!("{fault}{inward}"))
     }
 }

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use crate::caller::account::ServiceAccount;
 use crate::clock::{Clock, Timestamp};
 use crate::fault::{Fault, Kind};
+use crate::secret::Secret;
 
 pub mod claims;
 pub mod endpoint;
@@ -23,7 +24,7 @@ pub mod shelf;
 use claims::{Rules, Shown, Told};
 use endpoint::Endpoint;
 use keys::{KeyRing, Origin};
-use memory::Memory;
+use memory::{Lives, Memory};
 use review::Reviewer;
 
 /// What a cluster is known by.
@@ -48,26 +49,31 @@ pub enum Proof {
 pub struct Cluster {
     rules: Rules,
     prover: Prover,
-    memory: Memory,
+    memory: Arc<Memory>,
     clock: Clock,
+    runtime: Handle,
 }
 
 enum Prover {
     Keys(Arc<KeyRing>),
-    Review(Reviewer),
+    Review(Arc<Reviewer>),
 }
 
 impl Cluster {
-    /// A cluster of which nothing is known yet. Its keys are fetched on `runtime`, so that a caller who leaves takes
-    /// no fetch along.
+    /// A cluster of which nothing is known yet. It is asked on `runtime`, so that a caller who leaves takes no fetch
+    /// and no review along.
     #[must_use]
     pub fn new(settings: Settings, clock: Clock, runtime: Handle) -> Self {
         let Settings { rules, proof } = settings;
-        let (prover, longest) = match proof {
-            Proof::Keys(origin) => (Prover::Keys(Arc::new(KeyRing::new(origin, clock.clone(), runtime))), VERIFIED),
-            Proof::Review(endpoint) => (Prover::Review(Reviewer::new(endpoint, rules.audiences.clone())), REVIEWED),
+        let (prover, lives) = match proof {
+            Proof::Keys(origin) => {
+                (Prover::Keys(Arc::new(KeyRing::new(origin, clock.clone(), runtime.clone()))), VERIFIED)
+            }
+            Proof::Review(endpoint) => {
+                (Prover::Review(Arc::new(Reviewer::new(endpoint, rules.audiences.clone()))), REVIEWED)
+            }
         };
-        Self { rules, prover, memory: Memory::new(longest), clock }
+        Self { rules, prover, memory: Arc::new(Memory::new(lives)), clock, runtime }
     }
 
     /// Verifies a token, from memory if that was done lately.
@@ -77,20 +83,45 @@ impl Cluster {
     /// its key is unknown and the keys, or the API server, cannot be asked. No text of a fault repeats the token.
     pub async fn verify(&self, token: &str) -> Result<Arc<ServiceAccount>, Fault> {
         let now = self.clock.now();
-        self.memory.recall(token, now, || self.prove(token, now)).await
+        match self.memory.find(token, now).await {
+            Some(account) => Ok(account),
+            None => self.prove(token, now).await.map_err(|fault| fault.with_rule("kubernetes")),
+        }
     }
 
-    async fn prove(&self, token: &str, now: Timestamp) -> Result<Told, Fault> {
+    async fn prove(&self, token: &str, now: Timestamp) -> Result<Arc<ServiceAccount>, Fault> {
         let shown = Shown::parse(token)?;
         let told = shown.judge(&self.rules, now)?;
         match &self.prover {
-            Prover::Keys(ring) => {
-                let key = ring.find(shown.kid()?).await?;
-                if key.signed(&shown) { Ok(told) } else { Err(unsigned(&shown)) }
-            }
-            Prover::Review(reviewer) => reviewer.review(token, told, now).await,
+            Prover::Keys(ring) => self.memory.recall(token, now, || check(ring, &shown, told)).await,
+            Prover::Review(reviewer) => self.review(reviewer, token, told, now).await,
         }
     }
+
+    /// A task of its own: who waits for it may leave, and its answer is remembered all the same.
+    async fn review(
+        &self,
+        reviewer: &Arc<Reviewer>,
+        token: &str,
+        told: Told,
+        now: Timestamp,
+    ) -> Result<Arc<ServiceAccount>, Fault> {
+        let (memory, reviewer) = (Arc::clone(&self.memory), Arc::clone(reviewer));
+        let token = Secret::from(token.to_owned());
+        let review = self.runtime.spawn(async move {
+            let token = token.expose();
+            memory.recall(token, now, || reviewer.review(token, told, now)).await
+        });
+        review.await.unwrap_or_else(|died| {
+            let fault = Fault::new(Kind::Internal, "the review of a service-account token broke off", "report this");
+            Err(fault.with_inward(died.to_string()))
+        })
+    }
+}
+
+async fn check(ring: &Arc<KeyRing>, shown: &Shown<'_>, told: Told) -> Result<Told, Fault> {
+    let key = ring.find(shown.kid()?).await?;
+    if key.signed(shown) { Ok(told) } else { Err(unsigned(shown)) }
 }
 
 fn unsigned(shown: &Shown<'_>) -> Fault {
@@ -104,7 +135,8 @@ fn refusal(problem: &str, remedy: &'static str, why: String) -> Fault {
     if why.is_empty() { fault } else { fault.with_inward(why) }
 }
 
-/// How long a token is believed without a look at its key: the key may have left the cluster.
-const VERIFIED: Duration = Duration::from_mins(2);
-/// How long the API server's word holds: the token's pod may be gone.
-const REVIEWED: Duration = Duration::from_secs(10);
+/// A token is believed for so long without a look at its key: the key may have left the cluster. What is wrong is looked
+/// at again, which costs nobody a request.
+const VERIFIED: Lives = Lives { verified: Duration::from_mins(2), refused: Duration::ZERO };
+/// The API server's word holds for so long, whatever it is: the token's pod may be gone.
+const REVIEWED: Lives = Lives { verified: Duration::from_secs(10), refused: Duration::from_secs(10) };

@@ -29,6 +29,7 @@ struct Details {
     problem: Cow<'static, str>,
     remedy: Cow<'static, str>,
     inward: Option<String>,
+    rule: Option<String>,
     aadsts: Option<u32>,
     correlation_id: Option<String>,
     trace_id: Option<String>,
@@ -44,6 +45,7 @@ impl Fault {
             problem: problem.into(),
             remedy: remedy.into(),
             inward: None,
+            rule: None,
             aadsts: None,
             correlation_id: None,
             trace_id: None,
@@ -65,6 +67,13 @@ impl Fault {
     #[must_use]
     pub fn with_inward(mut self, text: impl Into<String>) -> Self {
         self.details.inward = Some(text.into());
+        self
+    }
+
+    /// Adds the key of the configuration that decided, for the log alone: it tells names that a caller may not know.
+    #[must_use]
+    pub fn with_rule(mut self, key: impl Into<String>) -> Self {
+        self.details.rule = Some(key.into());
         self
     }
 
@@ -139,6 +148,12 @@ impl Fault {
     #[must_use]
     pub fn inward(&self) -> Option<&str> {
         self.details.inward.as_deref()
+    }
+
+    /// The key of the configuration that decided, such as `callers.billing.rate`, where one did.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        self.details.rule.as_deref()
     }
 
     /// Entra's error number.

@@ -518,3 +518,74 @@ async fn what_an_api_server_says_instead_is_told() {
     }
     assert_eq!(api.asked().len(), 0, "what is plainly wrong is not sent on");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_api_server_refused_is_remembered_for_ten_seconds() {
+    let issuer = Issuer::new("nobody-looks", Algorithm::ES256);
+    let api = Api::that_says(201, &json!({ "status": { "error": "no" } })).await;
+    let world = World::of_reviews(&api);
+    let token = issuer.sign(&bound("roll-7f"));
+    for _ in 0..5 {
+        let fault = world.verify(&token).await.unwrap_err();
+        assert_eq!((fault.rule(), fault.inward()), (Some("kubernetes"), Some("no")));
+    }
+    assert_eq!(api.asked().len(), 1);
+    api.say(201, &review("roll-7f"));
+    world.pass(9);
+    assert_eq!(world.status(&token).await, 401);
+    world.pass(1);
+    assert_eq!(world.status(&token).await, 200);
+    api.say(500, &json!({}));
+    world.pass(10);
+    assert_eq!(world.status(&token).await, 503);
+    api.say(201, &review("roll-7f"));
+    assert_eq!(world.status(&token).await, 200, "that nobody can say is not remembered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_is_asked_for_sixteen_tokens_at_once_and_the_others_wait_their_time() {
+    let issuer = Issuer::new("nobody-looks", Algorithm::ES256);
+    let api = Api::that_says(201, &json!({ "status": { "error": "no" } })).await;
+    let world = Arc::new(World::of_reviews(&api));
+    let closed = api.gate.lock().await;
+    let forged: Vec<_> = (0..60)
+        .map(|n| {
+            let (world, token) = (Arc::clone(&world), issuer.sign(&bound(&n.to_string())));
+            tokio::spawn(async move { world.verify(&token).await.unwrap_err() })
+        })
+        .collect();
+    let watch = Stopwatch::start();
+    for one in forged {
+        let fault = one.await.unwrap();
+        assert_eq!(fault.status(), 503, "{fault}");
+    }
+    assert!(watch.elapsed() < Duration::from_secs(11), "{:?}", watch.elapsed());
+    // Those whose turn came when the first gave up were asked for too, before their own time was over.
+    assert!(api.asked().len() <= 32, "of sixty that came at once");
+    drop(closed);
+    assert_eq!(world.status(&issuer.sign(&bound("later"))).await, 401, "each turn was given back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_takes_no_review_along() {
+    let issuer = Issuer::new("nobody-looks", Algorithm::ES256);
+    let api = Api::that_says(201, &review("roll-7f")).await;
+    let world = Arc::new(World::of_reviews(&api));
+    let token = issuer.sign(&bound("roll-7f"));
+    let closed = api.gate.lock().await;
+    let verify = || {
+        let (world, token) = (Arc::clone(&world), token.clone());
+        tokio::spawn(async move { world.status(&token).await })
+    };
+    let first = verify();
+    let watch = Stopwatch::start();
+    while api.requests.lock().unwrap().is_empty() && watch.elapsed() < Duration::from_secs(5) {
+        tokio::task::yield_now().await;
+    }
+    let second = verify();
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    drop(closed);
+    assert_eq!(second.await.unwrap(), 200);
+    assert_eq!(api.asked().len(), 1);
+}

@@ -37,6 +37,9 @@ pub(super) struct Record<'a> {
     rule: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// What else the log may know of it and the caller may not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
     /// The first 16 hex digits of the token's SHA-256.
@@ -48,6 +51,17 @@ pub(super) struct Record<'a> {
     /// How many refusals of this caller were not written since its last line.
     #[serde(skip_serializing_if = "is_zero")]
     suppressed: u64,
+}
+
+/// Why a request was refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Why<'a> {
+    /// The key of the configuration that decided.
+    pub(super) rule: &'a str,
+    /// What the caller is told.
+    pub(super) reason: &'a str,
+    /// What it is not.
+    pub(super) detail: Option<&'a str>,
 }
 
 /// What became of a request.
@@ -80,18 +94,13 @@ impl<'a> Record<'a> {
         }
     }
 
-    pub(super) fn of_refusal(
-        at: Occasion<'a>,
-        caller: Option<&'a str>,
-        rule: &str,
-        reason: &'a str,
-        suppressed: u64,
-    ) -> Self {
+    pub(super) fn of_refusal(at: Occasion<'a>, caller: Option<&'a str>, why: Why<'a>, suppressed: u64) -> Self {
         Self {
             selector: selector(&at.ask.selector),
             tenant: at.ask.tenant.as_deref().map(cut),
-            rule: Some(rule.to_owned()),
-            reason: Some(reason),
+            rule: Some(why.rule.to_owned()),
+            reason: Some(why.reason),
+            detail: why.detail.map(cut),
             suppressed,
             ..Self::about(at, Verdict::Refused, caller)
         }
@@ -126,6 +135,7 @@ impl<'a> Record<'a> {
             dialect: None,
             rule: None,
             reason: None,
+            detail: None,
             request_id: None,
             token_sha256: None,
             uti: None,

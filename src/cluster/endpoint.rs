@@ -85,6 +85,13 @@ impl Endpoint {
         self.misconfigured("does not answer with what it should have", self.service.check_url(), &malformed.to_string())
     }
 
+    /// So many others are asked for that this one had to be left out.
+    #[must_use]
+    pub fn crowded(&self, why: &str) -> Fault {
+        let remedy = "ask again in a moment; if it stays so, the operator should look for whoever shows so many tokens";
+        self.fault(Kind::Unavailable, "is asked too much at once", remedy.to_owned(), why)
+    }
+
     async fn send(&self, content: Option<Content>) -> Result<Incoming, Fault> {
         let headers = self.token().await?.map(|token| ("authorization", bearer(&token))).into_iter().collect();
         let (url, request_id) = (self.url.clone(), Uuid::new_v4().to_string());
@@ -155,5 +162,5 @@ fn one_line(bytes: &Zeroizing<Vec<u8>>) -> Result<Secret, String> {
 }
 
 /// An API server that is well answers within milliseconds, and a caller waits.
-const LIMIT: Duration = Duration::from_secs(5);
+pub const LIMIT: Duration = Duration::from_secs(5);
 const LARGEST_TOKEN: u64 = 64 << 10;

@@ -1,4 +1,5 @@
-//! Remembers which tokens were verified, so that a workload that asks again costs a digest.
+//! Remembers which tokens were verified, so that a workload that asks again costs a digest; and which were refused,
+//! where that costs somebody else a request.
 //!
 //! The whole token's SHA-256 is the key: a digest of a part would let another token pass, and the token itself is
 //! not kept. moka bounds and finds; what holds is said by our clock.
@@ -14,12 +15,23 @@ use moka::policy::EvictionPolicy;
 use super::claims::Told;
 use crate::caller::account::ServiceAccount;
 use crate::clock::{Span, Timestamp};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 
-/// The tokens that were verified lately; at most 10,000.
+/// The tokens that were verified lately, and those that were refused; at most 10,000 of each.
 pub struct Memory {
-    verified: Cache<[u8; SHA256_OUTPUT_LEN], Verified>,
-    longest: Duration,
+    verified: Cache<Digest, Verified>,
+    /// Apart, so that whoever makes up tokens drives no good one out.
+    refused: Cache<Digest, Refused>,
+    lives: Lives,
+}
+
+/// How long what was found is believed.
+#[derive(Clone, Copy, Debug)]
+pub struct Lives {
+    /// That a token is good; never past its end.
+    pub verified: Duration,
+    /// That it is wrong; zero where another look costs nobody anything.
+    pub refused: Duration,
 }
 
 /// One of them.
@@ -29,20 +41,35 @@ struct Verified {
     holds: Span,
 }
 
+/// A token that was found wrong.
+#[derive(Clone)]
+struct Refused {
+    fault: Fault,
+    holds: Span,
+}
+
+type Digest = [u8; SHA256_OUTPUT_LEN];
+
 impl Memory {
-    /// An empty memory that keeps a token for at most `longest`, and never past its end.
+    /// An empty memory.
     #[must_use]
-    pub fn new(longest: Duration) -> Self {
+    pub fn new(lives: Lives) -> Self {
         // moka's usual policy turns new keys away once it is full of ones that were found more often.
         let verified = Cache::builder().max_capacity(MOST).eviction_policy(EvictionPolicy::lru()).build();
-        Self { verified, longest }
+        let refused = Cache::builder().max_capacity(MOST).eviction_policy(EvictionPolicy::lru()).build();
+        Self { verified, refused, lives }
+    }
+
+    /// Whose `token` is, if that was found lately.
+    pub async fn find(&self, token: &str, now: Timestamp) -> Option<Arc<ServiceAccount>> {
+        self.look(&key(token), now).await
     }
 
     /// Whose `token` is: as it was found lately, or as `verify` finds it now. Those who show the same token at once
-    /// share one verification, and its failure; a failure is not remembered.
+    /// share one verification, and its failure. That nobody can say is not remembered.
     ///
     /// # Errors
-    /// What `verify` fails with.
+    /// What `verify` fails with, or failed with lately.
     pub async fn recall<F: Future<Output = Result<Told, Fault>>>(
         &self,
         token: &str,
@@ -50,24 +77,49 @@ impl Memory {
         verify: impl FnOnce() -> F,
     ) -> Result<Arc<ServiceAccount>, Fault> {
         let key = key(token);
-        match self.verified.get(&key).await {
-            Some(verified) if verified.holds.holds(now) => return Ok(verified.account),
-            Some(_) => self.verified.invalidate(&key).await,
-            None => {}
+        if let Some(account) = self.look(&key, now).await {
+            return Ok(account);
         }
-        // On the heap, so that whoever is remembered carries nothing of it.
-        let verify = Box::pin(async { verify().await.map(|told| self.verified(told, now)) });
+        // On the heap, so that whoever is remembered carries nothing of it. Within it, whoever was before has noted
+        // what it found.
+        let verify = Box::pin(async {
+            if let Some(refused) = self.refused.get(&key).await.filter(|refused| refused.holds.holds(now)) {
+                return Err(refused.fault);
+            }
+            match verify().await {
+                Ok(told) => Ok(self.verified(told, now)),
+                Err(fault) => Err(self.note(key, fault, now).await),
+            }
+        });
         let verified = self.verified.try_get_with_by_ref(&key, verify).await;
         verified.map(|verified| verified.account).map_err(|fault| (*fault).clone())
     }
 
+    async fn look(&self, key: &Digest, now: Timestamp) -> Option<Arc<ServiceAccount>> {
+        let verified = self.verified.get(key).await?;
+        if verified.holds.holds(now) {
+            return Some(verified.account);
+        }
+        self.verified.invalidate(key).await;
+        None
+    }
+
+    /// Notes a failure that is the token's own.
+    async fn note(&self, key: Digest, fault: Fault, now: Timestamp) -> Fault {
+        if fault.kind == Kind::Unauthenticated && !self.lives.refused.is_zero() {
+            let holds = Span::new(now, self.lives.refused);
+            self.refused.insert(key, Refused { fault: fault.clone(), holds }).await;
+        }
+        fault
+    }
+
     fn verified(&self, told: Told, now: Timestamp) -> Verified {
         let left = told.expires.map_or(Duration::MAX, |end| end.since(now));
-        Verified { account: Arc::new(told.account), holds: Span::new(now, left.min(self.longest)) }
+        Verified { account: Arc::new(told.account), holds: Span::new(now, left.min(self.lives.verified)) }
     }
 }
 
-fn key(token: &str) -> [u8; SHA256_OUTPUT_LEN] {
+fn key(token: &str) -> Digest {
     let mut key = [0; SHA256_OUTPUT_LEN];
     key.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
     key
@@ -80,9 +132,10 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::fault::Kind;
 
     const NOW: Timestamp = Timestamp::from_secs(1000);
+    const FORGIVING: Lives = Lives { verified: Duration::from_secs(120), refused: Duration::ZERO };
+    const BOTH: Lives = Lives { refused: Duration::from_secs(10), ..FORGIVING };
 
     fn told(name: &str, expires: Option<u64>) -> Told {
         let account = ServiceAccount { namespace: "n".to_owned(), name: name.to_owned(), pod: None, node: None };
@@ -92,7 +145,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_verified_anew_after_a_while_and_at_its_end() {
         for (expires, kept, lost) in [(None, 1119, 1120), (Some(5000), 1119, 1120), (Some(1030), 1029, 1030)] {
-            let memory = Memory::new(Duration::from_secs(120));
+            let memory = Memory::new(FORGIVING);
             memory.recall("t", NOW, || async { Ok(told("first", expires)) }).await.unwrap();
             for (secs, expected) in [(kept, "first"), (999, "second"), (1000, "second")] {
                 let found = memory.recall("t", Timestamp::from_secs(secs), || async { Ok(told("second", None)) }).await;
@@ -105,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn tokens_are_told_apart_and_failures_forgotten() {
-        let memory = Memory::new(Duration::from_secs(120));
+        let memory = Memory::new(FORGIVING);
         let failed = memory.recall("t", NOW, || async { Err(Fault::new(Kind::Unauthenticated, "p", "r")) }).await;
         assert_eq!(failed.unwrap_err().status(), 401);
         for token in ["t", "T", "t "] {
@@ -114,8 +167,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_refusal_is_remembered_for_a_while_and_an_outage_is_not() {
+        let (memory, wrong) = (Memory::new(BOTH), Kind::Unauthenticated);
+        let failing = |secs: u64, kind: Kind, problem: &'static str| {
+            memory.recall("t", Timestamp::from_secs(secs), move || async move { Err(Fault::new(kind, problem, "r")) })
+        };
+        for (secs, kind, problem, told) in [
+            (1000, Kind::Unavailable, "down", "down"),
+            (1000, wrong, "first", "first"),
+            (1009, wrong, "second", "first"),
+            (999, wrong, "third", "third"),
+            (1010, wrong, "fourth", "fourth"),
+        ] {
+            let fault = failing(secs, kind, problem).await.unwrap_err();
+            assert!(fault.to_string().starts_with(told), "{secs} {problem}: {fault}");
+        }
+        assert_eq!(memory.recall("u", NOW, || async { Ok(told("u", None)) }).await.unwrap().name, "u");
+    }
+
+    #[tokio::test]
+    async fn made_up_tokens_drive_no_good_one_out() {
+        let memory = Memory::new(BOTH);
+        memory.recall("good", NOW, || async { Ok(told("x", None)) }).await.unwrap();
+        for n in 0..MOST + 500 {
+            let refuse = || async { Err(Fault::new(Kind::Unauthenticated, "p", "r")) };
+            memory.recall(&n.to_string(), NOW, refuse).await.unwrap_err();
+        }
+        memory.refused.run_pending_tasks().await;
+        assert!(memory.refused.entry_count() <= MOST);
+        assert_eq!(memory.find("good", NOW).await.unwrap().name, "x");
+    }
+
+    #[tokio::test]
     async fn those_who_come_at_once_share_a_verification() {
-        let (memory, count) = (Memory::new(Duration::from_secs(120)), AtomicUsize::new(0));
+        let (memory, count) = (Memory::new(FORGIVING), AtomicUsize::new(0));
         let one = || {
             memory.recall("t", NOW, || async {
                 tokio::task::yield_now().await;
@@ -130,7 +215,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_bounded() {
-        let memory = Memory::new(Duration::from_secs(120));
+        let memory = Memory::new(FORGIVING);
         for n in 0..MOST + 500 {
             memory.recall(&n.to_string(), NOW, || async { Ok(told("x", None)) }).await.unwrap();
         }

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::claims::{CHECK_CLUSTER, Told, clipped, named};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, LIMIT};
 use super::refusal;
 use crate::caller::account::ServiceAccount;
 use crate::clock::Timestamp;
@@ -20,20 +22,28 @@ use crate::wire::Content;
 pub struct Reviewer {
     endpoint: Endpoint,
     audiences: Vec<String>,
+    /// One for each review under way.
+    turns: Semaphore,
+    /// One for each review that is under way or waits for its turn.
+    places: Semaphore,
 }
 
 impl Reviewer {
     /// The reviewer at `endpoint`, which is asked for tokens that are meant for one of `audiences`.
     #[must_use]
-    pub const fn new(endpoint: Endpoint, audiences: Vec<String>) -> Self {
-        Self { endpoint, audiences }
+    pub fn new(endpoint: Endpoint, audiences: Vec<String>) -> Self {
+        Self { endpoint, audiences, turns: Semaphore::new(UNDER_WAY), places: Semaphore::new(UNDER_WAY + WAITING) }
     }
 
     /// Has a token reviewed whose claims say what is `told`; whose it is, is what the API server says.
     ///
     /// # Errors
-    /// 401 when it does not accept the token, or knows it as another's; the faults of [`Endpoint::ask`].
+    /// 401 when it does not accept the token, or knows it as another's; the faults of [`Endpoint::ask`], also when
+    /// others are before it for as long as an answer may take.
     pub async fn review(&self, token: &str, told: Told, now: Timestamp) -> Result<Told, Fault> {
+        let _place = self.places.try_acquire().map_err(|_| self.endpoint.crowded("no more may wait"))?;
+        let turn = timeout(LIMIT, self.turns.acquire()).await;
+        let _turn = turn.map_err(|_| self.endpoint.crowded("no turn in time"))?;
         // A legacy token has no audience, and is reviewed as one for the API server itself.
         let audiences = if told.expires.is_some() { &self.audiences[..] } else { &[] };
         let answer = self.endpoint.ask(Some(Content::Json(question(token, audiences))), now).await?;
@@ -117,6 +127,11 @@ struct User {
     #[serde(default)]
     extra: HashMap<String, Vec<String>>,
 }
+
+/// Whoever makes up tokens makes us ask for so many at once and no more.
+const UNDER_WAY: usize = 16;
+/// More could not be served in time by an API server that takes a tenth of a second for each.
+const WAITING: usize = 1000;
 
 #[cfg(test)]
 mod tests {

@@ -154,6 +154,6 @@ impl fmt::Display for Refusal {
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
         let reason = refusal.outward();
-        Self::new(reason.kind(), reason.outward_problem(), reason.remedy()).with_inward(refusal.rule)
+        Self::new(reason.kind(), reason.outward_problem(), reason.remedy()).with_rule(refusal.rule)
     }
 }

@@ -45,5 +45,5 @@ fn too_many(caller: &Name) -> Fault {
     let remedy = "keep tokens until they are about to end, or have the operator raise the caller's 'rate'";
     Fault::new(Kind::TooMany, "the caller asks more often than it may", remedy)
         .with_retry_after(Some(Duration::from_secs(1)))
-        .with_inward(format!("callers.{caller}.rate"))
+        .with_rule(format!("callers.{caller}.rate"))
 }

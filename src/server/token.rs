@@ -183,7 +183,7 @@ fn log(dialect: &str, result: &Result<Reply, Fault>, request_id: &str) {
     let (turn, correlation_id) = (fault.turn().as_str(), fault.correlation_id());
     match fault.turn() {
         Turn::Caller => {
-            tracing::info!(dialect, request_id, turn, rule = fault.inward(), %fault, "refused");
+            tracing::info!(dialect, request_id, turn, rule = fault.rule(), inward = fault.inward(), %fault, "refused");
         }
         Turn::Us => tracing::error!(dialect, request_id, turn, correlation_id, %fault, "refused"),
         // The exchange that failed has warned already, once for all who waited.

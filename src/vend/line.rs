@@ -159,7 +159,7 @@ fn too_many_flights() -> Fault {
 #[must_use]
 pub fn over_share(problem: &'static str, retry_after: Duration) -> Fault {
     let remedy = "ask for fewer different tokens, or have the operator raise 'cache.caller_share'";
-    Fault::new(Kind::TooMany, problem, remedy).with_retry_after(Some(retry_after)).with_inward("cache.caller_share")
+    Fault::new(Kind::TooMany, problem, remedy).with_retry_after(Some(retry_after)).with_rule("cache.caller_share")
 }
 
 /// Each flight has a connection, and a process has a thousand descriptors where nobody has raised that. All
