@@ -25,9 +25,44 @@ pub(super) async fn read(payload: Payload, ledger: &Ledger) -> Result<Bytes, Fau
     }
 }
 
+/// Refuses a body that is no form by its type: what points at an identity in it would be lost. None at all is taken
+/// for a form, and an empty body for none.
+///
+/// # Errors
+/// The caller's fault.
+pub(super) fn check(media: Option<&[u8]>, body: &[u8]) -> Result<(), Fault> {
+    let named = media.and_then(|media| media.split(|byte| *byte == b';').next()).map(<[u8]>::trim_ascii);
+    if body.is_empty() || named.is_none_or(|named| named.eq_ignore_ascii_case(FORM)) {
+        return Ok(());
+    }
+    let remedy = "send the parameters as 'application/x-www-form-urlencoded', or in the query with no body";
+    Err(unread("the body is no form by its Content-Type", remedy))
+}
+
 fn unread(problem: &'static str, remedy: &'static str) -> Fault {
     Fault::new(Kind::InvalidRequest, problem, remedy)
 }
 
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
 const MOST: usize = 16 << 10;
 const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_a_form_or_nothing() {
+        for (media, body, is_taken) in [
+            (None, "client_id=x", true),
+            (Some("application/x-www-form-urlencoded"), "client_id=x", true),
+            (Some(" Application/X-WWW-Form-Urlencoded ; charset=utf-8"), "client_id=x", true),
+            (Some("application/json"), "", true),
+            (Some("application/json"), "{\"client_id\":\"x\"}", false),
+            (Some("multipart/form-data; boundary=application/x-www-form-urlencoded"), "--x", false),
+            (Some(""), "client_id=x", false),
+        ] {
+            assert_eq!(check(media.map(str::as_bytes), body.as_bytes()).is_ok(), is_taken, "{media:?} {body}");
+        }
+    }
+}

@@ -59,7 +59,9 @@ async fn answer(
     let form = if has_form {
         // Who is not let in has no body waited for.
         dialect.guard.check(&header)?;
-        form::read(payload, connection::ledger(request)).await?
+        let form = form::read(payload, connection::ledger(request)).await?;
+        form::check(header("content-type"), &form)?;
+        form
     } else {
         web::Bytes::new()
     };
