@@ -53,7 +53,12 @@ fn letters(name: &str) -> impl Iterator<Item = u8> + '_ {
 }
 
 const WORDS: &[Word] = &[
-    Word { spellings: &["client_id", "clientid"], guesses: &[], selector: Some(Selector::ClientId), is_native: false },
+    Word {
+        spellings: &["client_id", "clientid"],
+        guesses: &["msi_client_id", "mi_client_id", "app_id"],
+        selector: Some(Selector::ClientId),
+        is_native: false,
+    },
     Word {
         spellings: &["object_id", "objectid", "principal_id", "principalId"],
         guesses: &[],
@@ -62,7 +67,7 @@ const WORDS: &[Word] = &[
     },
     Word {
         spellings: &["msi_res_id", "mi_res_id", "msi-res-id", "resource_id"],
-        guesses: &[],
+        guesses: &["msi_resource_id", "mi_resource_id"],
         selector: Some(Selector::ResourceId),
         is_native: false,
     },
