@@ -87,9 +87,9 @@ impl App {
             instance: config.instance,
             vend,
             metrics,
+            keys: config.key_dir.map(|directory| Arc::new(Keys::new(directory, clock.now()))),
             clock,
             mark,
-            keys: config.key_dir.map(|directory| Arc::new(Keys::new(directory))),
             rates,
             audit: config.audit,
         })

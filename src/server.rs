@@ -43,7 +43,7 @@ mod witness;
 
 use door::{Accepting, Door};
 use host::Hosts;
-use keys::{Custody, Keys};
+use keys::{Keys, Last};
 pub use listen::Listen;
 use phase::Phase;
 use rates::Rates;
@@ -134,7 +134,8 @@ pub struct Server {
     phase: Arc<Phase>,
     drain: Duration,
     grace: Duration,
-    _custody: Option<Custody>,
+    /// No key file outlives this, however it ends.
+    _last: Option<Last>,
 }
 
 struct Listener {
@@ -158,7 +159,7 @@ impl Server {
         let (token_addresses, admin_addresses) = (addresses(&tokens), addresses(&admin));
         let service = web::Data::new(service(&token_addresses, &admin_addresses));
         let phase = Arc::clone(&service.phase);
-        let custody = service.keys.clone().map(Custody);
+        let last = service.keys.clone().map(Last);
         let data = service.clone();
         let tokens = launch(tokens, settings.tls.as_ref(), settings.workers, settings.grace, &phase, move |config| {
             config.app_data(data.clone()).default_service(web::to(token::serve));
@@ -168,7 +169,7 @@ impl Server {
         })?;
         phase.begin();
         let (drain, grace) = (settings.drain, settings.grace);
-        Ok(Self { tokens, token_addresses, admin, admin_addresses, phase, drain, grace, _custody: custody })
+        Ok(Self { tokens, token_addresses, admin, admin_addresses, phase, drain, grace, _last: last })
     }
 
     /// The addresses where tokens are served; unix sockets have none.

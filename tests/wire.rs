@@ -216,6 +216,43 @@ async fn every_recorded_page_is_shown_as_it_was() {
     asking.await.unwrap();
 }
 
+/// The clients of the matrix and the dialects that each speaks, as `tests/clients/matrix/clients` lists them.
+fn listed() -> Vec<(String, Vec<String>)> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        client: Vec<Client>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Client {
+        name: String,
+        dialects: Vec<String>,
+    }
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/matrix/clients");
+    let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let read = |path: std::path::PathBuf| -> File {
+        let written = config::Config::builder().add_source(config::File::from(path)).build().unwrap();
+        written.try_deserialize().unwrap()
+    };
+    let clients = paths.flat_map(|path| read(path).client);
+    clients.map(|client| (client.name, client.dialects)).collect()
+}
+
+#[test]
+fn each_client_of_the_matrix_was_recorded_in_each_dialect_that_it_speaks() {
+    let goldens = Golden::all();
+    let listed = listed();
+    for (client, dialects) in &listed {
+        for dialect in dialects {
+            let name = format!("{client}/{dialect}-none");
+            assert!(goldens.iter().any(|golden| golden.name == name), "tests/wire/{name}.http is missing");
+        }
+    }
+    for golden in &goldens {
+        let client = golden.name.split('/').next().unwrap();
+        assert!(listed.iter().any(|(name, _)| name == client), "{}: no client of the matrix", golden.name);
+    }
+}
+
 #[test]
 fn each_client_was_recorded_in_each_case_that_it_has() {
     let goldens = Golden::all();

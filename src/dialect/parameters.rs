@@ -34,7 +34,7 @@ impl<'a> Parameters<'a> {
             let Some(selector) = selector(name, value, is_native)? else {
                 continue;
             };
-            if found != Selector::None && found != selector {
+            if found != Selector::None && !agree(&found, &selector) {
                 return Err(Fault::new(
                     Kind::InvalidRequest,
                     "the request points at an identity in two different ways",
@@ -44,6 +44,16 @@ impl<'a> Parameters<'a> {
             found = selector;
         }
         Ok(found)
+    }
+}
+
+/// Whether two selectors point in the same way at the same identity: neither GUIDs nor ARM ids know case.
+fn agree(one: &Selector, other: &Selector) -> bool {
+    match (one, other) {
+        (Selector::ClientId(one), Selector::ClientId(other))
+        | (Selector::ObjectId(one), Selector::ObjectId(other))
+        | (Selector::ResourceId(one), Selector::ResourceId(other)) => one.eq_ignore_ascii_case(other),
+        _ => one == other,
     }
 }
 

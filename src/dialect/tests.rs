@@ -104,6 +104,14 @@ fn whatever_is_unknown_is_ignored() {
 }
 
 #[test]
+fn ids_that_differ_in_case_alone_agree() {
+    for name in ["client_id", "object_id", "msi_res_id"] {
+        assert!(selector_of(&format!("{name}=ab&{name}=AB")).is_ok(), "{name}");
+        assert!(selector_of(&format!("{name}=ab&{name}=AC")).is_err(), "{name}");
+    }
+}
+
+#[test]
 fn what_is_nearly_a_selector_is_an_error_that_tells_the_right_one() {
     for (name, told) in [
         ("CLIENT_ID", "'client_id'"),
@@ -115,6 +123,8 @@ fn what_is_nearly_a_selector_is_an_error_that_tells_the_right_one() {
         ("resourceId", "'msi_res_id'"),
         ("mi-res-id", "'msi_res_id'"),
         ("msi_resource_id", "'msi_res_id'"),
+        ("mi_resource_id", "'msi_res_id'"),
+        ("msi_client_id", "'client_id'"),
         ("mi_client_id", "'client_id'"),
         ("app_id", "'client_id'"),
         ("msi_object_id", "'object_id'"),

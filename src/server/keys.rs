@@ -25,6 +25,8 @@ use crate::secret::Secret;
 pub struct Keys {
     directory: PathBuf,
     alive: Mutex<Vec<Key>>,
+    /// What was there before.
+    left: Mutex<Vec<Left>>,
     /// Wakes whoever removes them.
     news: Arc<Notify>,
 }
@@ -37,6 +39,23 @@ struct Key {
     issued: Timestamp,
     /// Whether somebody who showed it waits for a token.
     is_in_use: bool,
+}
+
+/// A file of another process, which may have ended and left it behind or be at work in the same directory.
+#[derive(Debug)]
+struct Left {
+    path: PathBuf,
+    end: Timestamp,
+}
+
+/// Removes all files of its keys when it is dropped, whoever else still holds them.
+#[derive(Debug)]
+pub(super) struct Last(pub(super) Arc<Keys>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.alive().clear();
+    }
 }
 
 impl Drop for Key {
@@ -54,25 +73,14 @@ impl Drop for Keys {
 }
 
 impl Keys {
-    /// Key files in `directory`. Those that an earlier process left behind are removed by [`Self::sweep_forever`].
+    /// Key files in `directory`. Those that are there already are removed like our own once their minute is over.
     #[must_use]
-    pub fn new(directory: PathBuf) -> Self {
-        Self { directory, alive: Mutex::default(), news: Arc::default() }
-    }
-
-    /// Removes what other processes left behind once its minute is over, since one of them may be at work in the same
-    /// directory; and tells how long the next of it has left. Files carry the time of the system.
-    pub fn clear_left(&self, system_now: Timestamp) -> Option<Duration> {
-        let own: Vec<PathBuf> = self.lock().iter().map(|key| key.path.clone()).collect();
-        let there = fs::read_dir(&self.directory).into_iter().flatten().flatten().map(|entry| entry.path());
-        let left = there.filter(|path| is_ours(path) && !own.contains(path)).filter_map(|path| {
-            let rest = rest_of(&path, system_now);
-            if rest.is_none() {
-                fs::remove_file(&path).ok();
-            }
-            rest
-        });
-        left.min()
+    pub fn new(directory: PathBuf, now: Timestamp) -> Self {
+        let there = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
+        let left = there.filter(|path| is_ours(path)).map(|path| Left { end: now + rest(&path), path }).collect();
+        let keys = Self { directory, alive: Mutex::default(), left: Mutex::new(left), news: Arc::default() };
+        keys.sweep_left(now);
+        keys
     }
 
     /// Makes a file, and tells where. The oldest one gives way to it when too many are alive: clients come for
@@ -118,19 +126,26 @@ impl Keys {
 
     /// Removes what has lived for its minute, and tells how long the oldest of the others has left.
     pub fn sweep(&self, now: Timestamp) -> Option<Duration> {
-        self.swept(now).first().map(|oldest| (oldest.issued + LIFE).since(now))
+        let own = self.swept(now).first().map(|oldest| oldest.issued + LIFE);
+        own.into_iter().chain(self.sweep_left(now)).min().map(|end| end.since(now))
     }
 
-    /// Removes each file when its minute is over, also when nobody asks, and those of earlier processes: one task, however many challenges there are,
+    /// Removes what another process made and its minute ended, and tells when the next one ends.
+    fn sweep_left(&self, now: Timestamp) -> Option<Timestamp> {
+        // Invariant: as of those that are alive.
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever made it may have removed it.
+        left.extract_if(.., |file| file.end <= now).for_each(|file| drop(fs::remove_file(file.path)));
+        left.iter().map(|file| file.end).min()
+    }
+
+    /// Removes each file when its minute is over, also when nobody asks: one task, however many challenges there are,
     /// which ends with the last holder of this and needs a runtime that lives as long.
     pub async fn sweep_forever(self: Arc<Self>, clock: Clock) {
         let (keys, news) = (Arc::downgrade(&self), Arc::clone(&self.news));
         drop(self);
-        let tidy = |keys: Arc<Self>| {
-            [keys.sweep(clock.now()), keys.clear_left(Clock::System.now())].into_iter().flatten().min()
-        };
         loop {
-            while let Some(rest) = keys.upgrade().and_then(tidy) {
+            while let Some(rest) = keys.upgrade().and_then(|keys| keys.sweep(clock.now())) {
                 tokio::time::sleep(rest).await;
             }
             if keys.strong_count() == 0 {
@@ -141,12 +156,12 @@ impl Keys {
     }
 
     fn swept(&self, now: Timestamp) -> MutexGuard<'_, Vec<Key>> {
-        let mut alive = self.lock();
+        let mut alive = self.alive();
         alive.retain(|key| (key.issued..key.issued + LIFE).contains(&now));
         alive
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Key>> {
+    fn alive(&self) -> MutexGuard<'_, Vec<Key>> {
         // Invariant: no code panics while it holds this lock, and the list is whole between statements.
         self.alive.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -166,22 +181,10 @@ impl Keys {
     }
 }
 
-/// Removes every file when it is dropped, though workers that are about to end hold the keys still.
-#[derive(Debug)]
-pub(super) struct Custody(pub(super) Arc<Keys>);
-
-impl Drop for Custody {
-    fn drop(&mut self) {
-        self.0.lock().clear();
-    }
-}
-
-/// How long a file may lie there still; none when its minute is over, when it cannot say, or when it lies in the future.
-fn rest_of(path: &Path, now: Timestamp) -> Option<Duration> {
-    let written = fs::metadata(path).and_then(|metadata| metadata.modified()).map(Timestamp::from).ok()?;
-    // One that is written just now may be later than the look at the clock.
-    let is_past = written <= now + Duration::from_secs(1);
-    Some((written + LIFE).since(now)).filter(|rest| is_past && !rest.is_zero())
+/// What is left of a file's minute; nothing where it cannot say. The system's clock has dated it.
+fn rest(path: &Path) -> Duration {
+    let written = fs::metadata(path).and_then(|metadata| metadata.modified()).map(Timestamp::from);
+    written.map_or(Duration::ZERO, |written| LIFE.saturating_sub(Clock::System.now().since(written)))
 }
 
 fn is_ours(path: &Path) -> bool {
@@ -209,7 +212,7 @@ mod tests {
     #[test]
     fn a_key_opens_once_within_its_minute() {
         let directory = tempfile::tempdir().unwrap();
-        let keys = Keys::new(directory.path().to_owned());
+        let keys = Keys::new(directory.path().to_owned(), NOW);
         let (first, second) = (keys.issue(NOW).unwrap(), keys.issue(NOW).unwrap());
         let metadata = fs::metadata(&first).unwrap();
         assert!(metadata.permissions().mode() & 0o777 == 0o640 && metadata.len() <= 4096);
@@ -244,7 +247,7 @@ mod tests {
     #[tokio::test]
     async fn one_task_removes_every_file_in_its_time() {
         let directory = tempfile::tempdir().unwrap();
-        let keys = Arc::new(Keys::new(directory.path().to_owned()));
+        let keys = Arc::new(Keys::new(directory.path().to_owned(), NOW));
         let hand = ManualClock::at(NOW);
         let sweeper = tokio::spawn(Arc::clone(&keys).sweep_forever(Clock::Manual(hand.clone())));
         for round in 0..2 {
@@ -273,6 +276,35 @@ mod tests {
         tokio::time::timeout(LIFE / 6, sweeper).await.expect("the task goes with the keys").unwrap();
     }
 
+    #[tokio::test]
+    async fn what_a_crash_left_goes_when_its_minute_is_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let left = directory.path().join("bursar-left.key");
+        let file = fs::File::create(&left).unwrap();
+        file.set_modified(std::time::SystemTime::now() - LIFE / 2).unwrap();
+        let hand = ManualClock::at(NOW);
+        let keys = Arc::new(Keys::new(directory.path().to_owned(), NOW));
+        let rest = keys.sweep(NOW).unwrap();
+        assert!(rest <= LIFE / 2 && rest > LIFE / 4 && left.exists(), "{rest:?}");
+        hand.advance(rest - Duration::from_millis(50));
+        let sweeper = tokio::spawn(Arc::clone(&keys).sweep_forever(Clock::Manual(hand.clone())));
+        tokio::task::yield_now().await;
+        assert!(left.exists(), "it may be another process's that lives");
+        hand.advance(Duration::from_millis(50));
+        assert!(settled(directory.path(), 0).await, "nobody asked");
+        drop(keys);
+        tokio::time::timeout(LIFE / 6, sweeper).await.expect("the task goes with the keys").unwrap();
+    }
+
+    #[test]
+    fn the_last_one_takes_all_files_along() {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = Arc::new(Keys::new(directory.path().to_owned(), NOW));
+        let path = keys.issue(NOW).unwrap();
+        drop(Last(Arc::clone(&keys)));
+        assert!(!path.exists() && keys.sweep(NOW).is_none());
+    }
+
     #[test]
     fn few_are_alive_and_none_outlives_its_process() {
         let directory = tempfile::tempdir().unwrap();
@@ -280,19 +312,13 @@ mod tests {
         let left = fs::File::create(directory.path().join("bursar-left.key")).unwrap();
         left.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
         fs::write(directory.path().join("himds.key"), "x").unwrap();
-        let keys = Keys::new(directory.path().to_owned());
-        let now = Clock::System.now();
-        assert_eq!((keys.clear_left(now), count()), (None, 1), "what is not ours stays");
-        let neighbour = Keys::new(directory.path().to_owned());
-        neighbour.issue(now).unwrap();
-        keys.issue(now).unwrap();
-        let rest = keys.clear_left(now).unwrap();
-        assert!(count() == 3 && rest <= LIFE + Duration::from_secs(1), "and what another process lives by");
-        std::mem::forget(neighbour);
-        assert_eq!((keys.clear_left(now + LIFE + Duration::from_secs(2)), count()), (None, 2), "until it is over");
-        let keys = Arc::new(keys);
-        drop(Custody(Arc::clone(&keys)));
-        assert_eq!(count(), 1);
+        let keys = Keys::new(directory.path().to_owned(), NOW);
+        assert_eq!(count(), 1, "what is not ours stays");
+        let neighbour = Keys::new(directory.path().to_owned(), NOW);
+        neighbour.issue(Clock::System.now()).unwrap();
+        drop(Keys::new(directory.path().to_owned(), NOW));
+        assert_eq!(count(), 2, "and what another process lives by");
+        drop(neighbour);
         let busy: Vec<_> = (0..16).map(|_| keys.issue(NOW).unwrap()).collect();
         for path in &busy {
             keys.take(&fs::read(path).unwrap(), NOW).unwrap();
@@ -310,7 +336,7 @@ mod tests {
         keys.issue(NOW + LIFE).unwrap();
         drop(keys);
         assert_eq!(count(), 1);
-        let nowhere = Keys::new(directory.path().join("nowhere"));
+        let nowhere = Keys::new(directory.path().join("nowhere"), NOW);
         assert_eq!(nowhere.issue(NOW).unwrap_err().kind, Kind::Misconfigured);
     }
 }

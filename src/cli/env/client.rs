@@ -81,6 +81,10 @@ const TRUST_OF_JAVA: Note = Note::In(
     "service-fabric",
     "it does not go by the thumbprint: the JVM's trust store has to hold the certificate that is shown there",
 );
+const KEY_FILES: Note = Note::In(
+    "arc",
+    "it takes key files in /var/opt/azcmagent/tokens alone, and has to be on this machine and allowed to read them",
+);
 const LINK_LOCAL: Note = Note::Always(
     "needs 169.254.169.254: it reads no variables, so port 80 of that address has to lead to a listener of Bursar (an address on lo, a redirection, a network namespace)",
 );
@@ -93,7 +97,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "imds", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
         own: &[],
         rivals: OF_AZURE_IDENTITY,
-        notes: &[CLIENT_ID],
+        notes: &[KEY_FILES, CLIENT_ID],
     },
     Client {
         name: "azure-identity-node",
@@ -101,7 +105,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "imds", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
         own: &[],
         rivals: OF_AZURE_IDENTITY,
-        notes: &[CLIENT_ID, TRUST_OF_NODE],
+        notes: &[KEY_FILES, CLIENT_ID, TRUST_OF_NODE],
     },
     Client {
         name: "azure-identity-java",
@@ -109,7 +113,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "imds", "arc", "cloud-shell", "service-fabric"],
         own: &[],
         rivals: OF_AZURE_IDENTITY,
-        notes: &[CLIENT_ID, TRUST_OF_JAVA],
+        notes: &[KEY_FILES, CLIENT_ID, TRUST_OF_JAVA],
     },
     Client {
         name: "azure-identity-dotnet",
@@ -118,6 +122,7 @@ pub const CLIENTS: &[Client] = &[
         own: &[],
         rivals: OF_AZURE_IDENTITY,
         notes: &[
+            KEY_FILES,
             CLIENT_ID,
             Note::Always(
                 "with --dialect imds use ManagedIdentityCredential: DefaultAzureCredential probes for the real address",
@@ -130,7 +135,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "imds", "arc", "cloud-shell", "app-service-2017"],
         own: &[],
         rivals: OF_AZURE_IDENTITY,
-        notes: &[],
+        notes: &[KEY_FILES],
     },
     Client {
         name: "azure-identity-rust",
@@ -148,7 +153,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
         own: &[],
         rivals: OF_AZURE_IDENTITY,
-        notes: &[CLIENT_ID, Note::Always("IMDS is asked at 169.254.169.254 alone")],
+        notes: &[KEY_FILES, CLIENT_ID, Note::Always("IMDS is asked at 169.254.169.254 alone")],
     },
     Client {
         name: "msal-python",
@@ -156,7 +161,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "imds", "arc", "app-service-2017", "service-fabric"],
         own: &[],
         rivals: &[],
-        notes: &[],
+        notes: &[KEY_FILES],
     },
     Client {
         name: "msal-node",
@@ -164,7 +169,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "imds", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
         own: &[],
         rivals: &[],
-        notes: &[Note::Always("it looks at the variables once in the life of a process"), TRUST_OF_NODE],
+        notes: &[KEY_FILES, Note::Always("it looks at the variables once in the life of a process"), TRUST_OF_NODE],
     },
     Client {
         name: "msal-go",
@@ -172,7 +177,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
         own: &[],
         rivals: &[],
-        notes: &[Note::Always("IMDS is asked at 169.254.169.254 alone")],
+        notes: &[KEY_FILES, Note::Always("IMDS is asked at 169.254.169.254 alone")],
     },
     Client {
         name: "msal-java",
@@ -180,7 +185,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "imds", "arc", "cloud-shell", "service-fabric"],
         own: &[],
         rivals: &[],
-        notes: &[TRUST_OF_JAVA],
+        notes: &[KEY_FILES, TRUST_OF_JAVA],
     },
     Client {
         name: "msal-dotnet",
@@ -188,7 +193,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "imds", "arc", "cloud-shell", "app-service-2017", "service-fabric"],
         own: &[],
         rivals: &[],
-        notes: &[],
+        notes: &[KEY_FILES],
     },
     Client {
         name: "azure-cli",
@@ -196,7 +201,7 @@ pub const CLIENTS: &[Client] = &[
         dialects: &["app-service", "imds", "arc"],
         own: &[],
         rivals: &[],
-        notes: &[Note::Always("then: az login --identity [--client-id ID] [--allow-no-subscriptions]")],
+        notes: &[KEY_FILES, Note::Always("then: az login --identity [--client-id ID] [--allow-no-subscriptions]")],
     },
     Client {
         name: "azcopy",
@@ -227,7 +232,20 @@ pub const CLIENTS: &[Client] = &[
         title: "Terraform's azurerm and azuread",
         dialects: &[],
         own: &[("ARM_USE_MSI", Own::Text("true")), ("ARM_MSI_ENDPOINT", Own::Endpoint)],
-        rivals: &["ARM_CLIENT_SECRET", "ARM_CLIENT_CERTIFICATE", "ARM_CLIENT_CERTIFICATE_PATH", "ARM_USE_OIDC"],
+        rivals: &[
+            "ARM_CLIENT_SECRET",
+            "ARM_CLIENT_SECRET_FILE_PATH",
+            "ARM_CLIENT_CERTIFICATE",
+            "ARM_CLIENT_CERTIFICATE_PATH",
+            "ARM_USE_OIDC",
+            "ARM_OIDC_TOKEN",
+            "ARM_OIDC_TOKEN_FILE_PATH",
+            "ARM_OIDC_REQUEST_TOKEN",
+            "ARM_OIDC_REQUEST_URL",
+            "ARM_OIDC_AZURE_SERVICE_CONNECTION_ID",
+            "ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID",
+            "ARM_USE_AKS_WORKLOAD_IDENTITY",
+        ],
         notes: &[Note::Always(
             "set ARM_TENANT_ID and ARM_SUBSCRIPTION_ID, and ARM_CLIENT_ID for another identity than the default one",
         )],

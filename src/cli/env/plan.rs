@@ -227,6 +227,9 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("IDENTITY_ENDPOINT"), "{text}");
+        for rival in ["ARM_CLIENT_SECRET_FILE_PATH", "ARM_OIDC_TOKEN_FILE_PATH", "ARM_USE_AKS_WORKLOAD_IDENTITY"] {
+            assert!(text.contains(&format!("unset {rival}\n")), "{rival} stays in\n{text}");
+        }
         assert!(printed("packer", None, &[]).contains("# needs 169.254.169.254"));
         assert!(
             printed("google-auth", None, &[]).contains("http://127.0.0.1:1/metadata/identity/oauth2/token?api-version")
@@ -239,6 +242,7 @@ mod tests {
         for (name, dialect, words) in [
             ("azure-identity-node", "service-fabric", "NODE_EXTRA_CA_CERTS"),
             ("msal-java", "service-fabric", "trust store"),
+            ("azure-identity-python", "arc", "# it takes key files in /var/opt/azcmagent/tokens alone"),
             (
                 "curl",
                 "imds",
