@@ -138,6 +138,14 @@ pub struct Server {
     _last: Option<Last>,
 }
 
+/// Who serves a listener.
+struct Crew {
+    workers: usize,
+    /// Connections that each of them may hold.
+    most: usize,
+    grace: Duration,
+}
+
 struct Listener {
     doors: Vec<Door>,
     handle: ServerHandle,
@@ -161,10 +169,12 @@ impl Server {
         let phase = Arc::clone(&service.phase);
         let last = service.keys.clone().map(Last);
         let data = service.clone();
-        let tokens = launch(tokens, settings.tls.as_ref(), settings.workers, settings.grace, &phase, move |config| {
+        let crew = Crew { workers: settings.workers, most: most_connections(settings.workers), grace: settings.grace };
+        let tokens = launch(tokens, settings.tls.as_ref(), &crew, &phase, move |config| {
             config.app_data(data.clone()).default_service(web::to(token::serve));
         })?;
-        let admin = launch(admin, None, 1, settings.grace, &phase, move |config| {
+        let crew = Crew { workers: 1, most: ADMIN_CONNECTIONS, grace: settings.grace };
+        let admin = launch(admin, None, &crew, &phase, move |config| {
             config.app_data(service.clone()).default_service(web::to(admin::serve));
         })?;
         phase.begin();
@@ -237,15 +247,14 @@ fn addresses(doors: &[Door]) -> Vec<SocketAddr> {
 fn launch(
     doors: Vec<Door>,
     tls: Option<&Tls>,
-    workers: usize,
-    grace: Duration,
+    crew: &Crew,
     phase: &Arc<Phase>,
     routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> Result<Listener, Fault> {
     let mut server = dev::Server::build()
-        .workers(workers)
-        .max_concurrent_connections(most_connections(workers))
-        .shutdown_timeout(grace.as_secs())
+        .workers(crew.workers)
+        .max_concurrent_connections(crew.most)
+        .shutdown_timeout(crew.grace.as_secs())
         .disable_signals();
     let signal = server.graceful_shutdown_signal();
     let ending = move || {
@@ -273,17 +282,19 @@ fn launch(
     Ok(Listener { doors, handle: server.handle(), task: tokio::spawn(server) })
 }
 
-/// How many connections a worker may hold, so that all together leave descriptors for the admin listener,
-/// for authorities and for files.
+/// How many connections a worker may hold where tokens are served, so that all together leave descriptors for the
+/// admin listener, for authorities and for files.
 fn most_connections(workers: usize) -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
-    let shared = descriptors.unwrap_or(usize::MAX).saturating_sub(RESERVE).max(RESERVE);
-    (shared / workers.max(1)).min(MAX_CONNECTIONS)
+    let shared = descriptors.unwrap_or(usize::MAX).saturating_sub(RESERVE + ADMIN_CONNECTIONS);
+    (shared / workers.max(1)).clamp(1, MAX_CONNECTIONS)
 }
 
 /// How long no answer has to be given for it to be quiet.
 const QUIET: Duration = Duration::from_millis(150);
-/// Descriptors that connections to a listener leave to others.
+/// Connections to the admin listener: more than probes and scrapers hold.
+const ADMIN_CONNECTIONS: usize = 64;
+/// Descriptors that the connections of all listeners leave to authorities and files.
 const RESERVE: usize = 128;
 /// What actix allows by itself.
 const MAX_CONNECTIONS: usize = 25_000;

@@ -1,6 +1,6 @@
 //! Connections that crawl, idle, say nothing or do not listen: they are closed in time, others are served
 //! meanwhile, and whoever only waits is not cut.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and says what it leaves out")]
 
 mod support;
 
@@ -19,6 +19,8 @@ const HEAD: &str =
     "GET /nowhere HTTP/1.1\r\nHost: localhost\r\nX-A: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 const CHUNKED: &str = "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
 const LONG: &str = "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n";
+/// As many as a machine's processes may hold together.
+const MANY: usize = 10_000;
 /// Between the limit and what a busy machine may add.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -210,6 +212,48 @@ async fn idle_connections_hold_up_no_end() {
     }
 }
 
+/// How many descriptors this process may have, once it has asked for all that it can get.
+fn descriptors() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).ok();
+    getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX)
+}
+
+/// Idle on both listeners at once, more than there are descriptors: authorities are reached all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_connections_leave_descriptors() {
+    let directory = support::directory();
+    let (_sts, announcement) = support::start_sts(&[]);
+    let authority = announcement["authority"].as_str().unwrap();
+    let path = support::write_config(directory.path(), support::TWO_IDENTITIES, authority);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -n 300 && exec \"$0\" serve --config \"$1\"", env!("CARGO_BIN_EXE_bursar")]).arg(path);
+    let (serve, tokens, admin) = support::serving(&mut command).await;
+    let [tokens, admin] = [tokens, admin].map(|url| url.trim_start_matches("http://").parse::<SocketAddr>().unwrap());
+    let mut first = TcpStream::connect(tokens).await.unwrap();
+    assert_eq!(statuses(&ask(&mut first, LOST).await), [404]);
+    let mut idle = Vec::new();
+    for address in [admin, tokens] {
+        for _ in 0..200 {
+            let mut socket = TcpStream::connect(address).await.unwrap();
+            socket.write_all(LOST.as_bytes()).await.unwrap();
+            idle.push(socket);
+        }
+    }
+    let mut status = [0; 12];
+    let (one_of_admin, one_of_tokens) = idle.split_at_mut(200);
+    for socket in [&mut one_of_admin[0], &mut one_of_tokens[0]] {
+        socket.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 404");
+    }
+    let request = format!("GET {NATIVE} HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\n\r\n");
+    let answer = ask(&mut first, &request).await;
+    assert_eq!(statuses(&answer), [200], "{answer}");
+    let open = std::fs::read_dir(format!("/proc/{}/fd", serve.pid())).unwrap().count();
+    assert!(open < 260, "{open} of 300 descriptors are taken");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_idle_connections_leave_room() {
     let directory = support::directory();
@@ -220,8 +264,11 @@ async fn thousands_of_idle_connections_leave_room() {
     let (_serve, tokens, _) = support::start_serve(&path, &[]).await;
     let address: SocketAddr = tokens.trim_start_matches("http://").parse().unwrap();
     let mut idle = Vec::new();
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(500).min(10_000);
+    let wanted = descriptors().saturating_sub(500).min(MANY);
+    if wanted < MANY {
+        eprintln!("only {wanted} connections: the hard limit of descriptors (ulimit -Hn) allows no more");
+    }
+    assert!(wanted > 0, "a limit of more than 500 descriptors is needed");
     for _ in 0..wanted {
         let mut socket = TcpStream::connect(address).await.unwrap();
         socket.write_all(LOST.as_bytes()).await.unwrap();

@@ -76,8 +76,55 @@ async fn a_line_ends_with_both_characters() {
         "POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\nContent-Length: {}\r\n\r\n{form}",
         form.len()
     );
-    for answer in answers(&doors[..2], format!("{posted}{good}").as_bytes()).await {
-        assert_eq!(statuses(&answer), [200, 200], "{answer}");
+    for answer in answers(&doors[..2], posted.as_bytes()).await {
+        assert_eq!(statuses(&answer), [200], "{answer}");
+    }
+}
+
+/// Nobody but the framework knows where a body ends, so that lines behind one could not be looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_behind_a_body_is_served() {
+    let (world, doors) = world_with_doors(ALL).await;
+    world.ask(NATIVE).await.token();
+    let good = format!("GET {TARGET} HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\n\r\n");
+    let form = "resource=https%3A%2F%2Fvault.azure.net";
+    let length = form.len();
+    let posted =
+        format!("POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\nContent-Length: {length}\r\n\r\n");
+    let chunked = good.replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let lost = "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n".to_owned();
+    for (name, status, head, body) in [
+        ("a body that nobody reads", 404, lost, "hello"),
+        ("chunks that nobody reads", 200, chunked, "5\r\nhello\r\n0\r\n\r\n"),
+        ("a form", 200, posted, form),
+    ] {
+        for next in [good.replace("\r\n", "\n"), good.clone(), "no head\r\n\r\n".to_owned()] {
+            let (begun, rest) = body.split_at(body.len() / 2);
+            for pieces in [vec![format!("{head}{body}{next}")], vec![format!("{head}{begun}"), format!("{rest}{next}")]]
+            {
+                for door in &doors[..2] {
+                    let (answer, is_closed) = door.pieces(&pieces).await;
+                    assert_eq!(statuses(&answer), [status], "{name} on {}: {answer}", door.name);
+                    assert!(answer.contains("connection: close") && is_closed, "{name} on {}: {answer}", door.name);
+                }
+            }
+        }
+    }
+}
+
+/// Whoever is told that the connection ends has nothing more answered on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_behind_a_last_request_is_served() {
+    let (_world, doors) = world_with_doors("").await;
+    let last = "GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let bare = "GET /nowhere HTTP/1.1\nHost: localhost\r\n\r\n";
+    for (first, status) in [(last, 404), (bare, 400)] {
+        let more = "GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(40);
+        for door in &doors {
+            let (answer, is_closed) = door.pieces(&[format!("{first}{more}")]).await;
+            assert_eq!(statuses(&answer), [status], "{}: {answer}", door.name);
+            assert!(is_closed, "{}: {answer}", door.name);
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The admin listener: health, readiness, metrics. It never hands out anything that is secret.
 
 use actix_web::dev::Payload;
+use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::http::{ConnectionType, Method};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::connection::{self, Ledger};
@@ -15,11 +15,8 @@ use crate::fault::{Fault, Kind};
 pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Data<Service>) -> HttpResponse {
     let ledger = connection::ledger(&request);
     ledger.begin(!matches!(payload.into_inner(), Payload::None));
-    let mut response = page(&request, ledger, &service).unwrap_or_else(|fault| refuse(&fault, &fresh_id()));
-    if ledger.end() {
-        response.head_mut().set_connection_type(ConnectionType::Close);
-    }
-    response
+    let response = page(&request, ledger, &service).unwrap_or_else(|fault| refuse(&fault, &fresh_id()));
+    connection::end(&request, response, false)
 }
 
 fn page(request: &HttpRequest, ledger: &Ledger, service: &Service) -> Result<HttpResponse, Fault> {

@@ -10,15 +10,17 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol};
 use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::body::MessageBody;
 use actix_web::dev::AppConfig;
+use actix_web::http::ConnectionType;
 use actix_web::rt::net::{TcpStream, UnixStream};
-use actix_web::{App, HttpRequest, web};
+use actix_web::{App, HttpRequest, HttpResponse, web};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -30,17 +32,30 @@ use super::tls::client::Client;
 use crate::caller::peer::User;
 use crate::clock::Deadline;
 
+mod last;
 mod ledger;
 mod lines;
 mod link;
 
+use last::Last;
 pub(super) use ledger::Ledger;
 pub(super) use link::Link;
 
 /// What was agreed on the connection that brought a request.
 #[expect(clippy::expect_used, reason = "`http` gives each connection its ledger before the first request is read")]
-pub(super) fn ledger(request: &HttpRequest) -> &Ledger {
+pub(super) fn ledger(request: &HttpRequest) -> &Rc<Ledger> {
     request.conn_data::<Rc<Ledger>>().expect("every connection has a ledger")
+}
+
+/// Writes down that a request is answered. An answer that ends the connection says so, and is the last: whoever is
+/// asked to end, for what came or by itself, has nothing more answered that it sent ahead.
+pub(super) fn end(request: &HttpRequest, mut response: HttpResponse, is_last: bool) -> HttpResponse {
+    let ledger = ledger(request);
+    if !ledger.end() && !is_last && request.head().connection_type() != ConnectionType::Close {
+        return response;
+    }
+    response.head_mut().set_connection_type(ConnectionType::Close);
+    response.map_body(|_, body| Last::new(body, Rc::clone(ledger)).boxed())
 }
 
 /// What serves the connections of an address. `ending` is done when idle ones have to be closed.
@@ -124,6 +139,10 @@ struct Connection {
     ledger: Rc<Ledger>,
     /// By when what was written has to be taken, while it is not.
     stalled: Option<Deadline>,
+    /// By when the other side has to close, once the last answer is sent.
+    farewell: Option<Deadline>,
+    /// Whether the framework has looked for bytes since it last flushed.
+    is_read: bool,
     /// Wakes us no later than something is overdue. It is not taken back when that comes in time, so that a busy
     /// connection sets one every few seconds at most.
     timer: Option<Pin<Box<Sleep>>>,
@@ -131,7 +150,14 @@ struct Connection {
 
 impl Connection {
     fn new(stream: Stream, link: Link, unasked: Unasked) -> Self {
-        Self { stream, ledger: Rc::new(Ledger::new(link, unasked)), stalled: None, timer: None }
+        Self {
+            stream,
+            ledger: Rc::new(Ledger::new(link, unasked)),
+            stalled: None,
+            farewell: None,
+            is_read: true,
+            timer: None,
+        }
     }
 
     /// Hands on how far a write came, and whether the connection has outlived its welcome.
@@ -148,10 +174,48 @@ impl Connection {
         written
     }
 
+    /// Sends what is written, and after the last answer that nothing more comes.
+    fn send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context)?;
+        if flushed.is_pending() || !self.ledger.has_said_last() {
+            return flushed.map(Ok);
+        }
+        // The framework does not read while its buffer is full, and asks itself again and again then.
+        if self.farewell.is_some() && !self.is_read {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        self.is_read = false;
+        if self.farewell.is_none() {
+            self.farewell = Some(Deadline::after(FAREWELL));
+            // What is not taken until then is not read by us either.
+            context.waker().wake_by_ref();
+        }
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    /// Throws away what comes after the last answer, since a socket that is closed with unread bytes is reset, and
+    /// the answer perhaps with it. Ends when the other side closes.
+    fn throw_away(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut bytes = [0; 4096];
+        for _ in 0..THROWN_AT_ONCE {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     /// Whether something is overdue. If not, and something will be, we are woken then.
     fn is_overdue(&mut self, context: &mut Context<'_>) -> bool {
         loop {
-            let left = [self.ledger.left(), self.stalled.as_ref().map(Deadline::left)];
+            let left = [
+                self.ledger.left(),
+                self.stalled.as_ref().map(Deadline::left),
+                self.farewell.as_ref().map(Deadline::left),
+            ];
             let Some(left) = left.into_iter().flatten().min() else { return false };
             if left.is_zero() {
                 return true;
@@ -168,6 +232,10 @@ impl Connection {
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.is_read = true;
+        if this.farewell.is_some() {
+            return this.throw_away(context);
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
         this.ledger.came(&buffer.filled()[before..]);
@@ -188,7 +256,7 @@ impl AsyncWrite for Connection {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        let flushed = this.send(context);
         this.judge(flushed, context)
     }
 
@@ -203,6 +271,7 @@ impl AsyncWrite for Connection {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longer than clients pause between requests; the framework's own five seconds make them reconnect.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long the rest of a body is still taken after an answer that ends the connection, so that the caller can
-/// read the answer.
+/// How long what comes is still taken after an answer that ends the connection, so that the caller can read the answer.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How many pieces of that are read before others have their turn.
+const THROWN_AT_ONCE: usize = 16;

@@ -6,19 +6,15 @@ use actix_web::body::{BodyStream, to_bytes_limited};
 use actix_web::dev::Payload;
 use actix_web::web::Bytes;
 
-use super::connection::Ledger;
 use crate::fault::{Fault, Kind};
 
 /// The whole body, of at most 16 KiB, if it is there within 5 s.
 ///
 /// # Errors
 /// The caller's fault.
-pub(super) async fn read(payload: Payload, ledger: &Ledger) -> Result<Bytes, Fault> {
+pub(super) async fn read(payload: Payload) -> Result<Bytes, Fault> {
     match tokio::time::timeout(PATIENCE, to_bytes_limited(BodyStream::new(payload), MOST)).await {
-        Ok(Ok(Ok(form))) => {
-            ledger.body_is_read();
-            Ok(form)
-        }
+        Ok(Ok(Ok(form))) => Ok(form),
         Ok(Ok(Err(_))) => Err(unread("the body cannot be read", "send a form, in chunks or with its length")),
         Ok(Err(_)) => Err(unread("the body is too large", "send the parameters alone")),
         Err(_) => Err(unread("the body does not come", "send it at once")),

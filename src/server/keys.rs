@@ -281,7 +281,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let left = directory.path().join("bursar-left.key");
         let file = fs::File::create(&left).unwrap();
-        file.set_modified(std::time::SystemTime::now() - LIFE / 2).unwrap();
+        let written = Duration::from_millis(Clock::System.now().as_millis()) - LIFE / 2;
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH + written).unwrap();
         let hand = ManualClock::at(NOW);
         let keys = Arc::new(Keys::new(directory.path().to_owned(), NOW));
         let rest = keys.sweep(NOW).unwrap();

@@ -21,7 +21,7 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
     ledger.begin(!matches!(payload, Payload::None));
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
     let request_id = client_request_id(&header).map_or_else(fresh_id, str::to_owned);
-    let mut response = match route::of(&request, ledger, &service) {
+    let response = match route::of(&request, ledger, &service) {
         Ok(Route::Page(page)) => pages::serve(&page, &request, &service, &request_id).await,
         Ok(Route::Token(dialect)) => {
             let result = answer(dialect, &request, payload, &service, &request_id).await;
@@ -35,15 +35,12 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
         Err(astray) => lost(&astray, &request_id),
     };
     // Whoever connects again shows another certificate.
-    let must_end = ledger.end() || ledger.link.has_ended(&service.clock);
+    let has_ended = ledger.link.has_ended(&service.clock);
     let is_draining = service.phase.is_draining();
     if is_draining {
         service.phase.count();
     }
-    if must_end || is_draining {
-        response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
-    }
-    response
+    connection::end(&request, response, has_ended || is_draining)
 }
 
 /// The straight line: read, recognise, admit, vend, reply. A key that is shown pays for one token.
@@ -59,7 +56,7 @@ async fn answer(
     let form = if has_form {
         // Who is not let in has no body waited for.
         dialect.guard.check(&header)?;
-        form::read(payload, connection::ledger(request)).await?
+        form::read(payload).await?
     } else {
         web::Bytes::new()
     };

@@ -73,19 +73,29 @@ impl Door {
 
     /// Sends bytes as they are, and reads until the connection is closed or quiet.
     pub async fn raw(&self, request: &[u8]) -> String {
+        self.pieces(&[request]).await.0
+    }
+
+    /// The same in several pieces with a pause between them; and whether the connection was closed.
+    pub async fn pieces(&self, pieces: &[impl AsRef<[u8]>]) -> (String, bool) {
         let mut line = self.open().await;
-        // The other side may close before it has read everything.
-        line.write_all(request).await.ok();
-        line.flush().await.ok();
-        let mut answer = Vec::new();
-        let mut chunk = [0; 4096];
+        for (n, piece) in pieces.iter().enumerate() {
+            if n > 0 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            // The other side may close before it has read everything.
+            line.write_all(piece.as_ref()).await.ok();
+            line.flush().await.ok();
+        }
+        let (mut answer, mut chunk, mut is_closed) = (Vec::new(), [0; 4096], false);
         while let Ok(Ok(read)) = tokio::time::timeout(Duration::from_millis(700), line.read(&mut chunk)).await {
             if read == 0 {
+                is_closed = true;
                 break;
             }
             answer.extend_from_slice(&chunk[..read]);
         }
-        String::from_utf8_lossy(&answer).into_owned()
+        (String::from_utf8_lossy(&answer).into_owned(), is_closed)
     }
 
     /// Sends `first`, then a byte of `drip` each half second, over and over; how long that was borne, if it ended.

@@ -327,7 +327,12 @@ pub fn start_sts(args: &[&str]) -> (Process, Value) {
 pub async fn start_serve(config: &Path, environment: &[(&str, &str)]) -> (Process, String, String) {
     let mut command = bursar();
     command.arg("serve").arg("--config").arg(config).envs(environment.iter().copied());
-    let serve = Process::start(&mut command);
+    serving(&mut command).await
+}
+
+/// The same of a command that serves.
+pub async fn serving(command: &mut Command) -> (Process, String, String) {
+    let serve = Process::start(command);
     let line = serve.logged("serving").await;
     let addresses: Vec<String> = line
         .split(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'))
