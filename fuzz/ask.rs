@@ -52,7 +52,7 @@ pub(crate) struct House {
 impl House {
     /// A house with its key file in `directory`.
     pub(crate) fn new(directory: &Path) -> io::Result<Self> {
-        let keys = Keys::new(directory.to_owned());
+        let keys = Keys::new(directory.to_owned(), NOW);
         let path = keys.issue(NOW).map_err(|fault| io::Error::other(fault.to_string()))?;
         Ok(Self {
             callers: Callers::open(&[Secret::from("another".to_owned()), Secret::from(SECRET.to_owned())]),
