@@ -268,7 +268,7 @@ pub fn is_shaped_as_token(shown: &[u8]) -> bool {
 
 impl Known {
     fn has(&self, secret: &Imprint) -> bool {
-        self.secrets().iter().any(|held| held.matches(secret))
+        self.secrets().iter().any(|own| own.matches(secret))
     }
 
     fn secrets(&self) -> &[Imprint] {

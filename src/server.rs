@@ -169,11 +169,12 @@ impl Server {
         let phase = Arc::clone(&service.phase);
         let last = service.keys.clone().map(Last);
         let data = service.clone();
-        let crew = Crew { workers: settings.workers, most: most_connections(settings.workers), grace: settings.grace };
+        let (most_admin, most) = most_connections(settings.workers);
+        let crew = Crew { workers: settings.workers, most, grace: settings.grace };
         let tokens = launch(tokens, settings.tls.as_ref(), &crew, &phase, move |config| {
             config.app_data(data.clone()).default_service(web::to(token::serve));
         })?;
-        let crew = Crew { workers: 1, most: ADMIN_CONNECTIONS, grace: settings.grace };
+        let crew = Crew { workers: 1, most: most_admin, grace: settings.grace };
         let admin = launch(admin, None, &crew, &phase, move |config| {
             config.app_data(service.clone()).default_service(web::to(admin::serve));
         })?;
@@ -282,18 +283,18 @@ fn launch(
     Ok(Listener { doors, handle: server.handle(), task: tokio::spawn(server) })
 }
 
-/// How many connections a worker may hold where tokens are served, so that all together leave descriptors for the
-/// admin listener, for authorities and for files.
-fn most_connections(workers: usize) -> usize {
+/// How many connections the admin listener may hold, and each worker where tokens are served, so that neither takes
+/// the other's descriptors and all leave some to authorities and files.
+fn most_connections(workers: usize) -> (usize, usize) {
     let descriptors = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
-    let shared = descriptors.unwrap_or(usize::MAX).saturating_sub(RESERVE + ADMIN_CONNECTIONS);
-    (shared / workers.max(1)).clamp(1, MAX_CONNECTIONS)
+    let descriptors = descriptors.unwrap_or(usize::MAX);
+    let admin = (descriptors / 4).clamp(64, 1024);
+    let shared = descriptors.saturating_sub(RESERVE + admin);
+    (admin, (shared / workers.max(1)).clamp(1, MAX_CONNECTIONS))
 }
 
 /// How long no answer has to be given for it to be quiet.
 const QUIET: Duration = Duration::from_millis(150);
-/// Connections to the admin listener: more than probes and scrapers hold.
-const ADMIN_CONNECTIONS: usize = 64;
 /// Descriptors that the connections of all listeners leave to authorities and files.
 const RESERVE: usize = 128;
 /// What actix allows by itself.

@@ -73,5 +73,4 @@ const WORDS: &[Word] = &[
     },
     Word { spellings: &["identity"], guesses: &["identity_name"], selector: Some(Selector::Name), is_native: true },
     Word { spellings: &["tenant"], guesses: &["tenant_id"], selector: None, is_native: true },
-    Word { spellings: &["fmi_path"], guesses: &[], selector: None, is_native: true },
 ];

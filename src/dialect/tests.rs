@@ -148,7 +148,6 @@ fn names_and_tenants_are_for_the_native_dialect_alone() {
         ("identityName=payroll", false),
         ("TENANT=contoso", false),
         ("tenant_id=contoso", false),
-        ("Fmi_Path=a", false),
     ] {
         for row in DIALECTS {
             let version = if let Version::Only(one) = row.version { one } else { "2024-01-01" };
