@@ -21,10 +21,12 @@ use crate::policy::{Permit, Refusal};
 use crate::token::Token;
 
 mod flood;
+mod loss;
 mod record;
 
 use flood::Flood;
-use record::{Record, Why};
+use loss::{Counting, Loss};
+use record::{Record, Verdict, Why};
 
 /// Where the lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +41,8 @@ pub enum Destination {
 pub struct Audit {
     writer: NonBlocking,
     /// Writes what is left when it is dropped.
-    _guard: WorkerGuard,
+    guard: Option<WorkerGuard>,
+    loss: Loss,
     callers: Vec<Name>,
     /// One for those who are nobody, then one for each caller.
     floods: Mutex<Vec<Flood>>,
@@ -67,18 +70,20 @@ impl Audit {
     /// The file cannot be opened for writing.
     pub fn open(destination: &Destination, callers: Vec<Name>) -> Result<Self, Fault> {
         let builder = NonBlockingBuilder::default().lossy(true);
+        let loss = Loss::default();
         let (writer, guard) = match destination {
-            Destination::Stdout => builder.finish(io::stdout()),
+            Destination::Stdout => builder.finish(Counting::new(io::stdout(), &loss)),
             Destination::File(path) => {
                 let opened = OpenOptions::new().append(true).create(true).mode(MODE).open(path);
-                builder.finish(opened.map_err(|error| {
+                let opened = opened.map_err(|error| {
                     let problem = format!("the audit log {} cannot be written: {error}", path.display());
                     Fault::new(Kind::Unstartable, problem, "correct 'log.audit', or let this process write there")
-                })?)
+                })?;
+                builder.finish(Counting::new(opened, &loss))
             }
         };
         let floods = Mutex::new(vec![Flood::default(); callers.len() + 1]);
-        Ok(Self { writer, _guard: guard, callers, floods })
+        Ok(Self { writer, guard: Some(guard), loss, callers, floods })
     }
 
     /// Notes what a caller got.
@@ -93,6 +98,12 @@ impl Audit {
         self.refuse(occasion, Some(caller), reason);
     }
 
+    /// Notes that a caller was admitted against its rules, which are not enforced, and got no token all the same.
+    pub fn overruled(&self, occasion: Occasion<'_>, caller: Caller, refusal: &Refusal) {
+        let why = Why { rule: &refusal.rule, reason: refusal.reason.problem(), detail: None };
+        self.bounded(occasion, Some(caller), Verdict::Audited, why);
+    }
+
     /// Notes that nobody was recognised, or that a caller asks too often; the fault says which.
     pub fn turned_away(&self, occasion: Occasion<'_>, caller: Option<Caller>, fault: &Fault) {
         let (rule, reason) = (fault.rule().unwrap_or("callers"), &fault.to_string());
@@ -100,12 +111,17 @@ impl Audit {
     }
 
     fn refuse(&self, occasion: Occasion<'_>, caller: Option<Caller>, why: Why<'_>) {
+        self.bounded(occasion, caller, Verdict::Refused, why);
+    }
+
+    /// Writes what a caller can bring about at will, unless that has become a flood.
+    fn bounded(&self, occasion: Occasion<'_>, caller: Option<Caller>, verdict: Verdict, why: Why<'_>) {
         let suppressed = {
             let mut floods = self.floods.lock().unwrap_or_else(PoisonError::into_inner);
             floods.get_mut(seat(caller)).and_then(|flood| flood.pass(occasion.now))
         };
         if let Some(suppressed) = suppressed {
-            self.write(&Record::of_refusal(occasion, self.name(caller), why, suppressed));
+            self.write(&Record::without_token(occasion, self.name(caller), verdict, why, suppressed));
         }
     }
 
@@ -118,6 +134,19 @@ impl Audit {
         for (seat, suppressed) in settled.into_iter().enumerate().filter(|(_, suppressed)| *suppressed > 0) {
             let caller = seat.checked_sub(1).and_then(|place| self.callers.get(place));
             self.write(&Record::of_flood(now, caller.map(Name::as_str), suppressed));
+        }
+        self.tell_loss();
+    }
+
+    /// How many lines are in no log, since nobody took them or the disk is full.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.loss.count() + self.writer.error_counter().dropped_lines() as u64
+    }
+
+    fn tell_loss(&self) {
+        if let Some(lost) = self.loss.news(self.lost()) {
+            tracing::warn!(lost, "lines of the audit log were lost: nobody took them, or they could not be written");
         }
     }
 
@@ -148,10 +177,9 @@ impl Audit {
 
 impl Drop for Audit {
     fn drop(&mut self) {
-        let lost = self.writer.error_counter().dropped_lines();
-        if lost > 0 {
-            tracing::warn!(lost, "lines of the audit log were lost, since nobody took them");
-        }
+        // What is left is written, or counted.
+        drop(self.guard.take());
+        self.tell_loss();
     }
 }
 
@@ -163,3 +191,56 @@ fn seat(caller: Option<Caller>) -> usize {
 /// For the owner to write and the group to read: an audit names people's workloads.
 const MODE: u32 = 0o640;
 const MINUTE: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Stopwatch;
+
+    fn lines(path: &std::path::Path, count: usize) -> Vec<serde_json::Value> {
+        let watch = Stopwatch::start();
+        loop {
+            let text = std::fs::read_to_string(path).unwrap();
+            let lines: Vec<_> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            if lines.len() >= count || watch.elapsed() > Duration::from_secs(3) {
+                return lines;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_flood_is_settled_and_the_file_is_for_its_owner() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit");
+        let audit = Audit::open(&Destination::File(path.clone()), vec![Name::of_word("billing")]).unwrap();
+        let now = Timestamp::from_secs(1000);
+        {
+            let mut floods = audit.floods.lock().unwrap();
+            for flood in floods.iter_mut() {
+                assert_eq!((0..32).filter_map(|_| flood.pass(now)).count(), 30);
+            }
+        }
+        audit.settle(now);
+        audit.settle(now + MINUTE);
+        audit.settle(now + MINUTE);
+        let lines = lines(&path, 2);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].get("caller").is_none() && lines[1]["caller"] == "billing", "{lines:?}");
+        assert!(lines.iter().all(|line| line["suppressed"] == 2 && line["verdict"] == "refused"), "{lines:?}");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(audit.lost(), 0);
+    }
+
+    #[test]
+    fn what_a_full_disk_swallows_is_counted() {
+        let audit = Audit::open(&Destination::File("/dev/full".into()), Vec::new()).unwrap();
+        audit.write(&Record::of_flood(Timestamp::from_secs(1), None, 1));
+        let watch = Stopwatch::start();
+        while audit.lost() == 0 && watch.elapsed() < Duration::from_secs(3) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(audit.lost(), 1);
+    }
+}

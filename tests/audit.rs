@@ -108,13 +108,21 @@ async fn what_is_refused_is_told_with_the_rule_and_what_is_not_enforced_too() {
     assert!(!refused.body.to_string().contains("callers."), "the rule is for the operator: {refused:?}");
     assert_eq!(ask(&world, "nobody", NATIVE).await.status, 401);
     ask(&world, "trial", NATIVE).await.token();
-    let lines = lines(&world, 4).await;
+    let first = lines(&world, 4).await;
     let told =
-        |n: usize| ["verdict", "caller", "rule", "selector"].map(|field| lines[n][field].as_str().unwrap_or("-"));
+        |n: usize| ["verdict", "caller", "rule", "selector"].map(|field| first[n][field].as_str().unwrap_or("-"));
     assert_eq!(told(0), ["refused", "billing", "callers.billing.resources", "-"]);
     assert_eq!(told(1), ["refused", "billing", "callers.billing.identities", "identity=second"]);
     assert_eq!(told(2), ["refused", "-", "callers", "-"]);
     assert_eq!(told(3), ["audited", "trial", "callers.trial.resources", "-"]);
+    // Also where the authority gives nothing.
+    world
+        .break_sts(support::on_token(serde_json::json!({ "status": 400, "body": { "error": "invalid_scope" } })))
+        .await;
+    assert_eq!(ask(&world, "trial", &format!("{NATIVE}&client_claims=%7B%7D")).await.status, 400);
+    let last = &lines(&world, 5).await[4];
+    assert_eq!((last["verdict"].as_str(), last["rule"].as_str()), (Some("audited"), Some("callers.trial.resources")));
+    assert!(last.get("token_sha256").is_none(), "{last}");
     assert!(!std::fs::read_to_string(world.directory.path().join("audit.jsonl")).unwrap().contains("secret-of"));
 }
 

@@ -94,7 +94,13 @@ impl<'a> Record<'a> {
         }
     }
 
-    pub(super) fn of_refusal(at: Occasion<'a>, caller: Option<&'a str>, why: Why<'a>, suppressed: u64) -> Self {
+    pub(super) fn without_token(
+        at: Occasion<'a>,
+        caller: Option<&'a str>,
+        verdict: Verdict,
+        why: Why<'a>,
+        suppressed: u64,
+    ) -> Self {
         Self {
             selector: selector(&at.ask.selector),
             tenant: at.ask.tenant.as_deref().map(cut),
@@ -102,7 +108,7 @@ impl<'a> Record<'a> {
             reason: Some(why.reason),
             detail: why.detail.map(cut),
             suppressed,
-            ..Self::about(at, Verdict::Refused, caller)
+            ..Self::about(at, verdict, caller)
         }
     }
 

@@ -89,7 +89,7 @@ async fn pay(
     service.rates.take(caller).inspect_err(|fault| witness.turned_away(Some(caller), fault))?;
     let permit = service.policy.admit(caller, ask).inspect_err(|refusal| witness.refused(caller, refusal))?;
     let token = service.vend.vend(&permit, request_id).await;
-    let token = token.inspect_err(|fault| witness.unpaid(caller, fault))?;
+    let token = token.inspect_err(|fault| witness.unpaid(&permit, fault))?;
     witness.vended(&permit, &token);
     Ok(dialect.reply(ask, &permit.identity().client_id, &token, service.clock.now()))
 }

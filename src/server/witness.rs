@@ -28,9 +28,14 @@ impl Witness<'_> {
             return;
         }
         if let Some(refusal) = permit.overruled() {
-            tracing::warn!(request_id = self.request_id, rule = refusal.rule, %refusal, "admitted, since this caller's rules are not enforced");
+            self.warn(refusal);
         }
         self.tell(|audit, occasion| audit.vended(occasion, permit, token));
+    }
+
+    fn warn(&self, refusal: &Refusal) {
+        let request_id = self.request_id;
+        tracing::warn!(request_id, rule = refusal.rule, %refusal, "admitted, since this caller's rules are not enforced");
     }
 
     /// Policy did not admit the caller.
@@ -43,10 +48,14 @@ impl Witness<'_> {
         self.tell(|audit, occasion| audit.turned_away(occasion, caller, fault));
     }
 
-    /// There is no token. Only that the caller has had its share is said of the caller.
-    pub(super) fn unpaid(&self, caller: Caller, fault: &Fault) {
+    /// There is no token. Of the caller it is said that it had its share, and which rule it was admitted against.
+    pub(super) fn unpaid(&self, permit: &Permit, fault: &Fault) {
+        if let Some(refusal) = permit.overruled() {
+            self.warn(refusal);
+            self.tell(|audit, occasion| audit.overruled(occasion, permit.caller(), refusal));
+        }
         if fault.kind == Kind::TooMany {
-            self.turned_away(Some(caller), fault);
+            self.turned_away(Some(permit.caller()), fault);
         }
     }
 
