@@ -14,7 +14,7 @@ use bursar::dialect::instance::Instance;
 use bursar::dialect::page::Page;
 use bursar::dialect::route::{Route, Target};
 use bursar::dialect::table::DIALECTS;
-use bursar::dialect::{Dialect, Guard, Header, Method, Request};
+use bursar::dialect::{Dialect, Guard, Header, Method, Request, shown_key};
 use bursar::name::{ClientId, FmiPath, Name, TenantId};
 use bursar::policy::{Identity, Policy, Resources, Tenant, Tenants};
 use bursar::secret::Secret;
@@ -115,8 +115,8 @@ impl House {
         let header = |name: &'static str| raw.header(name);
         let form = if raw.method == Method::Post.as_str() { &raw.form[..] } else { &[] };
         let Ok(ask) = dialect.read(&Request { query: raw.query, form, header: &header }) else { return false };
-        let shown = dialect.guard.shown(&header);
-        let key = shown.filter(|_| dialect.guard == Guard::KeyFile).and_then(|shown| self.keys.take(shown, NOW));
+        let key =
+            shown_key(&header).filter(|_| dialect.guard == Guard::KeyFile).and_then(|shown| self.keys.take(shown, NOW));
         if let Some(path) = &key {
             self.keys.put_back(path, NOW);
         }

@@ -75,15 +75,15 @@ impl App {
             runtime,
         });
         let server::Server { hosts, dialects, header_secrets, proofs, .. } = config.server;
-        let rates = Rates::new(config.callers.iter().map(|caller| (caller.grant.caller.clone(), caller.rate)));
-        let (grants, callers) = callers::build(config.callers, &header_secrets, &proofs);
+        let rates = Rates::new(config.callers.iter().map(|caller| (caller.entitlement.caller.clone(), caller.rate)));
+        let (entitlements, callers) = callers::build(config.callers, &header_secrets, &proofs);
         Ok(Self {
             settings,
             hosts,
             dialects,
             callers,
             cluster,
-            policy: Policy::new(config.identities.into_iter().map(|identity| identity.rules).collect(), grants),
+            policy: Policy::new(config.identities.into_iter().map(|identity| identity.rules).collect(), entitlements),
             instance: config.instance,
             vend,
             metrics,
@@ -93,12 +93,6 @@ impl App {
             rates,
             audit: config.audit,
         })
-    }
-
-    /// The cluster whose service accounts are callers, if there is one.
-    #[must_use]
-    pub fn cluster(&self) -> Option<Arc<Cluster>> {
-        self.cluster.clone()
     }
 
     /// Listens and serves.

@@ -26,7 +26,7 @@ mod record;
 
 use flood::Flood;
 use loss::{Counting, Loss};
-use record::{Record, Verdict, Why};
+use record::{Outcome, Record, Why};
 
 /// Where the lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Audit {
     /// Notes that a caller was admitted against its rules, which are not enforced, and got no token all the same.
     pub fn overruled(&self, occasion: Occasion<'_>, caller: Caller, refusal: &Refusal) {
         let why = Why { rule: &refusal.rule, reason: refusal.reason.problem(), detail: None };
-        self.bounded(occasion, Some(caller), Verdict::Audited, why);
+        self.bounded(occasion, Some(caller), Outcome::Audited, why);
     }
 
     /// Notes that nobody was recognised, or that a caller asks too often; the fault says which.
@@ -111,11 +111,11 @@ impl Audit {
     }
 
     fn refuse(&self, occasion: Occasion<'_>, caller: Option<Caller>, why: Why<'_>) {
-        self.bounded(occasion, caller, Verdict::Refused, why);
+        self.bounded(occasion, caller, Outcome::Refused, why);
     }
 
     /// Writes what a caller can bring about at will, unless that has become a flood.
-    fn bounded(&self, occasion: Occasion<'_>, caller: Option<Caller>, verdict: Verdict, why: Why<'_>) {
+    fn bounded(&self, occasion: Occasion<'_>, caller: Option<Caller>, verdict: Outcome, why: Why<'_>) {
         let suppressed = {
             let mut floods = self.floods.lock().unwrap_or_else(PoisonError::into_inner);
             floods.get_mut(seat(caller)).and_then(|flood| flood.pass(occasion.now))

@@ -215,16 +215,6 @@ impl Dialect {
 }
 
 impl Guard {
-    /// What a request shows of its caller, if it shows anything.
-    #[must_use]
-    pub fn shown<'a>(self, header: &Header<'a>) -> Option<&'a [u8]> {
-        match self {
-            Self::HeaderSecret(name) => header(name),
-            Self::KeyFile => basic(header("authorization")?),
-            Self::Metadata => None,
-        }
-    }
-
     /// Whether the headers hold what it demands of them, a secret or a key aside, which `caller` looks at.
     /// Nothing else of a request has to be there for that.
     ///
@@ -290,10 +280,11 @@ pub fn client_request_id<'a>(header: &Header<'a>) -> Option<&'a str> {
     std::str::from_utf8(shown).ok().filter(|id| is_guid(id))
 }
 
-/// What is shown behind the scheme `Basic`, whose case means nothing (RFC 9110, section 11.1). It is the content of the
-/// key file as it is, and not in base64.
-fn basic(authorization: &[u8]) -> Option<&[u8]> {
-    let (scheme, shown) = authorization.split_at_checked(b"basic ".len())?;
+/// What is shown as the content of a key file, behind the scheme `Basic`, whose case means nothing (RFC 9110, section
+/// 11.1). It is that content as it is, and not in base64.
+#[must_use]
+pub fn shown_key<'a>(header: &Header<'a>) -> Option<&'a [u8]> {
+    let (scheme, shown) = header("authorization")?.split_at_checked(b"basic ".len())?;
     scheme.eq_ignore_ascii_case(b"basic ").then(|| shown.trim_ascii_start())
 }
 

@@ -10,12 +10,12 @@ use crate::name::{Name, Resource, Selector, TenantId};
 use crate::token::Extras;
 
 pub mod admission;
-pub mod grant;
+pub mod entitlement;
 pub mod identity;
 pub mod refusal;
 
 pub use admission::Admission;
-pub use grant::{Grant, Mode};
+pub use entitlement::{Entitlement, Mode};
 pub use identity::{Identity, Resources, Tenant, Tenants};
 pub use refusal::{Reason, Refusal};
 
@@ -24,7 +24,7 @@ pub use refusal::{Reason, Refusal};
 pub struct Policy {
     identities: Vec<Arc<Identity>>,
     /// One for each caller, in the places in which [`Caller`]s know themselves.
-    grants: Vec<Grant>,
+    entitlements: Vec<Entitlement>,
 }
 
 /// The proof that policy admitted one caller to one identity, tenant and resource.
@@ -95,10 +95,10 @@ impl Permit {
 
 impl Policy {
     /// Rules over these identities, and over callers where they are told apart. The configuration has seen to it
-    /// that selectors differ and that what a grant names is there.
+    /// that selectors differ and that what a entitlement names is there.
     #[must_use]
-    pub fn new(identities: Vec<Identity>, grants: Vec<Grant>) -> Self {
-        Self { identities: identities.into_iter().map(Arc::new).collect(), grants }
+    pub fn new(identities: Vec<Identity>, entitlements: Vec<Entitlement>) -> Self {
+        Self { identities: identities.into_iter().map(Arc::new).collect(), entitlements }
     }
 
     /// Admits `ask`, or says why not.
@@ -110,7 +110,7 @@ impl Policy {
     /// The first rule that does not admit it: the caller's own before the identity's, so that nobody learns of
     /// what is not its own.
     pub fn admit(&self, caller: Caller, ask: &Ask) -> Result<Permit, Refusal> {
-        let Admission { identity, tenant, overruled, .. } = self.judge(self.grant(caller)?, ask)?;
+        let Admission { identity, tenant, overruled, .. } = self.judge(self.entitlement(caller)?, ask)?;
         Ok(Permit {
             caller,
             identity: Arc::clone(identity),
@@ -128,17 +128,17 @@ impl Policy {
     /// # Errors
     /// The refusal that the caller would meet, which nobody else may read.
     pub fn explain(&self, caller: Option<&Name>, ask: &Ask) -> Result<Admission<'_>, Refusal> {
-        let grant = self.grants.iter().find(|grant| Some(&grant.caller) == caller);
-        if grant.is_none() && !self.grants.is_empty() {
+        let entitlement = self.entitlements.iter().find(|entitlement| Some(&entitlement.caller) == caller);
+        if entitlement.is_none() && !self.entitlements.is_empty() {
             return Err(stranger());
         }
-        self.judge(grant, ask)
+        self.judge(entitlement, ask)
     }
 
     /// The one evaluation of the rules.
-    fn judge<'p>(&'p self, grant: Option<&'p Grant>, ask: &Ask) -> Result<Admission<'p>, Refusal> {
+    fn judge<'p>(&'p self, entitlement: Option<&'p Entitlement>, ask: &Ask) -> Result<Admission<'p>, Refusal> {
         let mut overruled = None;
-        let mut hold = |refused: Option<Refusal>| match (refused, grant.map(|grant| grant.mode)) {
+        let mut hold = |refused: Option<Refusal>| match (refused, entitlement.map(|entitlement| entitlement.mode)) {
             (Some(refusal), Some(Mode::Audit)) => {
                 overruled.get_or_insert(refusal);
                 Ok(())
@@ -146,60 +146,69 @@ impl Policy {
             (Some(refusal), _) => Err(refusal),
             (None, _) => Ok(()),
         };
-        let identity = self.select(&ask.selector, grant)?;
-        hold(refusal(grant, Reason::Identity, "identities", |grant| grant.allows_identity(identity)))?;
+        let identity = self.select(&ask.selector, entitlement)?;
+        hold(refusal(entitlement, Reason::Identity, "identities", |entitlement| {
+            entitlement.allows_identity(identity)
+        }))?;
         let tenant = identity.tenants.find(ask.tenant.as_deref());
-        let tenant = tenant.map_err(|reason| self.no_tenant(reason, grant, identity, ask))?;
-        hold(refusal(grant, Reason::Tenant, "tenants", |grant| grant.allows_tenant(&tenant)))?;
-        hold(refusal(grant, Reason::Resource, "resources", |grant| grant.allows_resource(&ask.resource)))?;
+        let tenant = tenant.map_err(|reason| self.no_tenant(reason, entitlement, identity, ask))?;
+        hold(refusal(entitlement, Reason::Tenant, "tenants", |entitlement| entitlement.allows_tenant(&tenant)))?;
+        hold(refusal(entitlement, Reason::Resource, "resources", |entitlement| {
+            entitlement.allows_resource(&ask.resource)
+        }))?;
         let fmi_path = ask.extras.fmi_path.as_ref();
-        hold(refusal(grant, Reason::FmiPath, "fmi_paths", |grant| grant.allows_fmi_path(fmi_path)))?;
+        hold(refusal(entitlement, Reason::FmiPath, "fmi_paths", |entitlement| entitlement.allows_fmi_path(fmi_path)))?;
         if !identity.resources.allow(&ask.resource) {
             return Err(Refusal::of_identity(Reason::IdentityResource, &identity.name, "resources"));
         }
         if !fmi_path.is_none_or(|path| identity.fmi_paths.contains(path)) {
             return Err(Refusal::of_identity(Reason::IdentityFmiPath, &identity.name, "fmi_paths"));
         }
-        Ok(Admission { grant, identity, tenant, overruled })
+        Ok(Admission { entitlement, identity, tenant, overruled })
     }
 
     /// The rules about `caller`; none where callers are not told apart.
-    fn grant(&self, caller: Caller) -> Result<Option<&Grant>, Refusal> {
-        if self.grants.is_empty() || caller.is_operator() {
+    fn entitlement(&self, caller: Caller) -> Result<Option<&Entitlement>, Refusal> {
+        if self.entitlements.is_empty() || caller.is_operator() {
             return Ok(None);
         }
-        let grant = caller.place().and_then(|place| self.grants.get(place));
-        grant.map(Some).ok_or_else(stranger)
+        let entitlement = caller.place().and_then(|place| self.entitlements.get(place));
+        entitlement.map(Some).ok_or_else(stranger)
     }
 
     /// Why there is no tenant for `ask`, by the first rule that says so. Whoever may ask in some tenants alone is
     /// not told in which others an identity works.
-    fn no_tenant(&self, reason: Reason, grant: Option<&Grant>, identity: &Identity, ask: &Ask) -> Refusal {
-        let limiting = grant.filter(|grant| grant.tenants.is_some() && grant.mode == Mode::Enforce);
-        let (Some(grant), Some(asked)) = (limiting, ask.tenant.as_deref()) else { return of_tenants(reason, identity) };
-        if self.grants_tenant(grant, asked) {
+    fn no_tenant(&self, reason: Reason, entitlement: Option<&Entitlement>, identity: &Identity, ask: &Ask) -> Refusal {
+        let limiting =
+            entitlement.filter(|entitlement| entitlement.tenants.is_some() && entitlement.mode == Mode::Enforce);
+        let (Some(entitlement), Some(asked)) = (limiting, ask.tenant.as_deref()) else {
+            return of_tenants(reason, identity);
+        };
+        if self.grants_tenant(entitlement, asked) {
             return of_tenants(reason, identity).blurred(true);
         }
-        Refusal::of_caller(Reason::Tenant, &grant.caller, "tenants")
+        Refusal::of_caller(Reason::Tenant, &entitlement.caller, "tenants")
     }
 
     /// Whether a caller may ask in what it calls so, wherever identities work.
-    fn grants_tenant(&self, grant: &Grant, asked: &str) -> bool {
+    fn grants_tenant(&self, entitlement: &Entitlement, asked: &str) -> bool {
         let unnamed = TenantId::parse(asked).ok().map(|id| Tenant { name: None, id });
         let known = self.identities.iter().filter_map(|identity| identity.tenants.find(Some(asked)).ok());
-        grant.lists_tenant(asked) || known.chain(unnamed).any(|tenant| grant.allows_tenant(&tenant))
+        entitlement.lists_tenant(asked) || known.chain(unnamed).any(|tenant| entitlement.allows_tenant(&tenant))
     }
 
     /// Whoever may use some identities alone is not told which others there are.
-    fn select(&self, selector: &Selector, grant: Option<&Grant>) -> Result<&Arc<Identity>, Refusal> {
+    fn select(&self, selector: &Selector, entitlement: Option<&Entitlement>) -> Result<&Arc<Identity>, Refusal> {
         if *selector == Selector::None {
-            return self.default_identity(grant);
+            return self.default_identity(entitlement);
         }
         let found = self.identities.iter().find(|identity| identity.is_selected(selector));
         found.ok_or_else(|| {
-            let hides = |grant: &Grant| grant.identities != grant::Identities::Any && grant.mode == Mode::Enforce;
+            let hides = |entitlement: &Entitlement| {
+                entitlement.identities != entitlement::Identities::Any && entitlement.mode == Mode::Enforce
+            };
             let reason = Reason::UnknownIdentity { by_name: matches!(selector, Selector::Name(_)) };
-            Refusal::new(reason, "identities").blurred(grant.is_some_and(hides))
+            Refusal::new(reason, "identities").blurred(entitlement.is_some_and(hides))
         })
     }
 
@@ -217,29 +226,38 @@ impl Policy {
     }
 
     /// The caller's own, else the one marked as default, else the only one there is.
-    fn default_identity(&self, grant: Option<&Grant>) -> Result<&Arc<Identity>, Refusal> {
-        let own = grant.and_then(Grant::default_identity);
+    fn default_identity(&self, entitlement: Option<&Entitlement>) -> Result<&Arc<Identity>, Refusal> {
+        let own = entitlement.and_then(Entitlement::default_identity);
         let own = own.and_then(|name| self.identities.iter().find(|identity| identity.name == *name));
         let only = || if let [only] = &self.identities[..] { Some(only) } else { None };
         // In audit mode it is meant all the same, and its own rule tells that it is not granted.
-        let holds = |grant: &Grant, identity: &Identity| grant.mode == Mode::Audit || grant.allows_identity(identity);
-        let is_granted = |identity: &&Arc<Identity>| grant.is_none_or(|grant| holds(grant, identity));
+        let holds = |entitlement: &Entitlement, identity: &Identity| {
+            entitlement.mode == Mode::Audit || entitlement.allows_identity(identity)
+        };
+        let is_granted = |identity: &&Arc<Identity>| entitlement.is_none_or(|entitlement| holds(entitlement, identity));
         let marked = || self.identities.iter().find(|identity| identity.default).filter(is_granted);
-        own.or_else(marked).or_else(only).ok_or_else(|| match grant {
-            Some(grant) => Refusal::of_caller(Reason::NoDefaultIdentity, &grant.caller, "default_identity"),
+        own.or_else(marked).or_else(only).ok_or_else(|| match entitlement {
+            Some(entitlement) => Refusal::of_caller(Reason::NoDefaultIdentity, &entitlement.caller, "default_identity"),
             None => Refusal::new(Reason::NoDefaultIdentity, "identities"),
         })
     }
 
     /// The names of the callers that are told apart, in their places.
     pub fn callers(&self) -> impl Iterator<Item = &Name> {
-        self.grants.iter().map(|grant| &grant.caller)
+        self.entitlements.iter().map(|entitlement| &entitlement.caller)
     }
 }
 
 /// The refusal by a rule of the caller that does not hold.
-fn refusal(grant: Option<&Grant>, reason: Reason, key: &str, holds: impl Fn(&Grant) -> bool) -> Option<Refusal> {
-    grant.filter(|grant| !holds(grant)).map(|grant| Refusal::of_caller(reason, &grant.caller, key))
+fn refusal(
+    entitlement: Option<&Entitlement>,
+    reason: Reason,
+    key: &str,
+    holds: impl Fn(&Entitlement) -> bool,
+) -> Option<Refusal> {
+    entitlement
+        .filter(|entitlement| !holds(entitlement))
+        .map(|entitlement| Refusal::of_caller(reason, &entitlement.caller, key))
 }
 
 /// The refusal of whoever is none of the callers that are told apart.

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bursar::app::App;
 use bursar::caller::account::ServiceAccount;
 use bursar::clock::{Clock, ManualClock, Stopwatch, Timestamp};
 use bursar::cluster::Cluster;
@@ -154,8 +153,9 @@ impl World {
         let path = support::write_config(directory.path(), &section, "http://127.0.0.1:1");
         let hand = ManualClock::at(Timestamp::from_secs(START));
         let config = Config::read(Some(&path), std::collections::HashMap::new(), hand.now()).unwrap();
-        let app = App::build(config, Clock::Manual(hand.clone()), tokio::runtime::Handle::current()).unwrap();
-        Self { cluster: app.cluster().unwrap(), hand, directory }
+        let (settings, clock) = (config.kubernetes.unwrap().settings, Clock::Manual(hand.clone()));
+        let cluster = Arc::new(Cluster::new(settings, clock, tokio::runtime::Handle::current()));
+        Self { cluster, hand, directory }
     }
 
     /// A service that gets the keys of `api`.

@@ -62,8 +62,8 @@ fn the_whole_product_is_admitted_and_refused_as_it_was_written_by_hand() {
     for example in EXAMPLES {
         let config = read(example);
         assert_whole(example, &config);
-        let grants = config.callers.into_iter().map(|caller| caller.grant).collect();
-        let policy = Policy::new(config.identities.into_iter().map(|identity| identity.rules).collect(), grants);
+        let entitlements = config.callers.into_iter().map(|caller| caller.entitlement).collect();
+        let policy = Policy::new(config.identities.into_iter().map(|identity| identity.rules).collect(), entitlements);
         for cell in example.cells() {
             let ask = Ask {
                 resource: Resource::parse(Example::meant(example.resources, cell.resource)).unwrap(),
@@ -85,7 +85,7 @@ fn the_whole_product_is_admitted_and_refused_as_it_was_written_by_hand() {
 fn assert_whole(example: &Example, config: &Config) {
     let cells = example.cells();
     let set = |of: fn(&Cell) -> &'static str| cells.iter().map(of).collect::<BTreeSet<_>>();
-    let callers: BTreeSet<&str> = config.callers.iter().map(|caller| caller.grant.caller.as_str()).collect();
+    let callers: BTreeSet<&str> = config.callers.iter().map(|caller| caller.entitlement.caller.as_str()).collect();
     let identities: BTreeSet<&str> = config.identities.iter().map(|identity| identity.rules.name.as_str()).collect();
     assert_eq!((set(|cell| cell.caller), set(|cell| cell.identity)), (callers, identities));
     let tenants: HashSet<&str> = example.tenants.iter().map(|(_, id)| *id).collect();
@@ -99,7 +99,7 @@ fn assert_whole(example: &Example, config: &Config) {
         assert!(is_there(&identity.rules.resources));
         assert!(identity.rules.fmi_paths.iter().all(|path| example.fmi_paths.contains(&path.as_str())));
     }
-    assert!(config.callers.iter().all(|caller| is_there(&caller.grant.resources)));
+    assert!(config.callers.iter().all(|caller| is_there(&caller.entitlement.resources)));
     let product = config.callers.len()
         * config.identities.len()
         * example.tenants.len()

@@ -9,7 +9,7 @@ use crate::caller::{Callers, Means};
 use crate::config::caller::Caller;
 use crate::credential::ClientSecret;
 use crate::credential::watch::Watch;
-use crate::policy::Grant;
+use crate::policy::Entitlement;
 use crate::secret::Secret;
 
 /// The callers, and the secrets of each, in their places.
@@ -19,18 +19,18 @@ pub(super) struct Renewing {
 }
 
 /// What policy and recognition go by: the configured callers, or one for all with these secrets.
-pub(super) fn build(callers: Vec<Caller>, header_secrets: &[Secret], order: &[Means]) -> (Vec<Grant>, Renewing) {
+pub(super) fn build(callers: Vec<Caller>, header_secrets: &[Secret], order: &[Means]) -> (Vec<Entitlement>, Renewing) {
     if callers.is_empty() {
         let callers = Arc::new(ArcSwap::from_pointee(Callers::open(header_secrets)));
         return (Vec::new(), Renewing { callers, secrets: Vec::new() });
     }
-    let (mut grants, mut proofs, mut secrets) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut entitlements, mut proofs, mut secrets) = (Vec::new(), Vec::new(), Vec::new());
     for caller in callers {
-        grants.push(caller.grant);
+        entitlements.push(caller.entitlement);
         proofs.push(caller.proof);
         secrets.push(caller.secrets);
     }
-    (grants, Renewing { callers: Arc::new(ArcSwap::from_pointee(Callers::named(proofs, order))), secrets })
+    (entitlements, Renewing { callers: Arc::new(ArcSwap::from_pointee(Callers::named(proofs, order))), secrets })
 }
 
 impl Renewing {

@@ -15,7 +15,7 @@ use crate::token::Token;
 #[derive(Debug, Serialize)]
 pub(super) struct Record<'a> {
     time: String,
-    verdict: Verdict,
+    verdict: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]
     caller: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,7 @@ pub(super) struct Why<'a> {
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Verdict {
+pub(super) enum Outcome {
     /// It was admitted.
     Admitted,
     /// It was admitted since the caller's rules are not enforced, against one of them.
@@ -90,14 +90,14 @@ impl<'a> Record<'a> {
             reason: overruled.map(|refusal| refusal.reason.problem()),
             token_sha256: Some(prefix(token)),
             uti: uti(token),
-            ..Self::about(at, if overruled.is_some() { Verdict::Audited } else { Verdict::Admitted }, caller)
+            ..Self::about(at, if overruled.is_some() { Outcome::Audited } else { Outcome::Admitted }, caller)
         }
     }
 
     pub(super) fn without_token(
         at: Occasion<'a>,
         caller: Option<&'a str>,
-        verdict: Verdict,
+        verdict: Outcome,
         why: Why<'a>,
         suppressed: u64,
     ) -> Self {
@@ -113,10 +113,10 @@ impl<'a> Record<'a> {
     }
 
     pub(super) fn of_flood(now: Timestamp, caller: Option<&'a str>, suppressed: u64) -> Self {
-        Self { suppressed, ..Self::bare(now, Verdict::Refused, caller) }
+        Self { suppressed, ..Self::bare(now, Outcome::Refused, caller) }
     }
 
-    fn about(at: Occasion<'a>, verdict: Verdict, caller: Option<&'a str>) -> Self {
+    fn about(at: Occasion<'a>, verdict: Outcome, caller: Option<&'a str>) -> Self {
         Self {
             peer: Some(at.peer),
             resource: Some(at.ask.resource.as_str()),
@@ -127,7 +127,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn bare(now: Timestamp, verdict: Verdict, caller: Option<&'a str>) -> Self {
+    fn bare(now: Timestamp, verdict: Outcome, caller: Option<&'a str>) -> Self {
         Self {
             time: now.to_string(),
             verdict,

@@ -111,7 +111,8 @@ impl Env {
 
     /// Where the header secret lies: the service's, or, where callers are told apart, that of the one that is named.
     fn origin<'a>(&self, config: &'a Config) -> Result<Option<&'a Origin>, Failure> {
-        let names = || config.callers.iter().map(|caller| caller.grant.caller.as_str()).collect::<Vec<_>>().join(", ");
+        let names =
+            || config.callers.iter().map(|caller| caller.entitlement.caller.as_str()).collect::<Vec<_>>().join(", ");
         let failure = |text| Err(Failure::new(EX_USAGE, text));
         let Some(name) = &self.caller else {
             let is_wanted = config.server.dialects.iter().any(|dialect| dialect.guard.needs_secret());
@@ -121,7 +122,7 @@ impl Env {
                 failure(format!("callers are told apart here; say whose lines with --caller: {}", names()))
             };
         };
-        match config.callers.iter().find(|caller| caller.grant.caller.as_str() == name) {
+        match config.callers.iter().find(|caller| caller.entitlement.caller.as_str() == name) {
             None => failure(format!("no caller has this name; choose from {}", names())),
             Some(caller) if caller.proof.means() == Means::ServiceAccount => failure(format!(
                 "{name} is known by its service account: put the content of its projected token into IDENTITY_HEADER, as docs/configuration.md tells"

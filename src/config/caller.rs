@@ -15,13 +15,13 @@ use crate::caller::subject::SubjectRule;
 use crate::caller::{Means, Proof, is_shaped_as_token};
 use crate::credential::ClientSecret;
 use crate::name::{FmiPath, Malformed, Name, TenantId};
-use crate::policy::grant::{Grant, Identities, Mode};
+use crate::policy::entitlement::{Entitlement, Identities, Mode};
 
 /// A caller, what proves it, and what policy knows of it.
 #[derive(Debug)]
 pub struct Caller {
     /// What policy goes by.
-    pub grant: Grant,
+    pub entitlement: Entitlement,
     /// What it is recognised by.
     pub proof: Proof,
     /// The header secrets that it shows, where they are its proof; each is read again when its file changes.
@@ -53,8 +53,8 @@ pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>
     let caller = || {
         let ((proof, secrets, origins), caller) = (proven?, name?);
         let (identities, resources) = (identities?, resources?);
-        let grant = Grant { caller, identities, default_identity, tenants, resources, fmi_paths, mode };
-        Some(Caller { grant, proof, secrets, origins, rate })
+        let entitlement = Entitlement { caller, identities, default_identity, tenants, resources, fmi_paths, mode };
+        Some(Caller { entitlement, proof, secrets, origins, rate })
     };
     Some((means, caller()))
 }
@@ -196,22 +196,22 @@ fn by_user(section: &mut Section<'_>) -> Option<UserRule> {
 /// Notes callers that name what is not there, and those that nobody could tell apart.
 pub fn check(callers: &[Caller], identities: &[String], tenants: &[String], report: &Report) {
     for caller in callers {
-        let at = |key: &str| format!("callers.{}.{key}", caller.grant.caller);
+        let at = |key: &str| format!("callers.{}.{key}", caller.entitlement.caller);
         let is_there = |name: &Name| identities.iter().any(|identity| identity == name.as_str());
-        if let Identities::Listed(listed) = &caller.grant.identities {
+        if let Identities::Listed(listed) = &caller.entitlement.identities {
             for (n, _) in listed.iter().enumerate().filter(|(_, name)| !is_there(name)) {
                 let key = at(&format!("identities[{n}]"));
                 report.note(key, "there is no such identity", "name one of [identities]");
             }
         }
-        let grants = |name: &Name| match &caller.grant.identities {
+        let allows = |name: &Name| match &caller.entitlement.identities {
             Identities::Any => is_there(name),
             Identities::Listed(listed) => listed.contains(name),
         };
-        if caller.grant.default_identity.as_ref().is_some_and(|name| !grants(name)) {
+        if caller.entitlement.default_identity.as_ref().is_some_and(|name| !allows(name)) {
             report.note(at("default_identity"), "it is none that the caller may use", "name one of its 'identities'");
         }
-        for (n, tenant) in caller.grant.tenants.iter().flatten().enumerate() {
+        for (n, tenant) in caller.entitlement.tenants.iter().flatten().enumerate() {
             if !tenants.contains(tenant) && TenantId::parse(tenant).is_err() {
                 let key = at(&format!("tenants[{n}]"));
                 report.note(key, "there is no such tenant", "name one of [tenants], or write its id");
@@ -231,7 +231,7 @@ fn check_shapes(callers: &[Caller], report: &Report) {
         |caller: &&Caller| caller.secrets.iter().any(|secret| is_shaped_as_token(secret.value().expose().as_bytes()));
     for caller in callers.iter().filter(is_taken_for_token) {
         let problem = "the secret has the shape of a token, and would be verified as that of a service account";
-        let key = format!("callers.{}.proof", caller.grant.caller);
+        let key = format!("callers.{}.proof", caller.entitlement.caller);
         report.note(key, problem, "take a secret that is no JWT, such as 'openssl rand -hex 32' prints");
     }
 }
@@ -239,8 +239,8 @@ fn check_shapes(callers: &[Caller], report: &Report) {
 fn check_distinct(callers: &[Caller], report: &Report) {
     for (n, caller) in callers.iter().enumerate() {
         if let Some(other) = callers[..n].iter().find(|other| is_same(&other.proof, &caller.proof)) {
-            let problem = format!("callers.{} is proved by the same", other.grant.caller);
-            let key = format!("callers.{}.proof", caller.grant.caller);
+            let problem = format!("callers.{} is proved by the same", other.entitlement.caller);
+            let key = format!("callers.{}.proof", caller.entitlement.caller);
             report.note(key, problem, "make them differ, so that one of them is meant");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::grant::Grant;
+use super::entitlement::Entitlement;
 use super::identity::{Identity, Tenant};
 use super::refusal::Refusal;
 
@@ -16,7 +16,7 @@ use super::refusal::Refusal;
 /// ```
 #[derive(Debug)]
 pub struct Admission<'p> {
-    pub(super) grant: Option<&'p Grant>,
+    pub(super) entitlement: Option<&'p Entitlement>,
     pub(super) identity: &'p Arc<Identity>,
     pub(super) tenant: Tenant,
     pub(super) overruled: Option<Refusal>,
@@ -45,9 +45,9 @@ impl Admission<'_> {
     /// identity's where callers are not told apart. What was overruled names the key that does not.
     #[must_use]
     pub fn rule(&self) -> String {
-        match (&self.overruled, self.grant) {
+        match (&self.overruled, self.entitlement) {
             (Some(refusal), _) => refusal.rule.clone(),
-            (None, Some(grant)) => format!("callers.{}", grant.caller),
+            (None, Some(entitlement)) => format!("callers.{}", entitlement.caller),
             (None, None) => format!("identities.{}", self.identity.name),
         }
     }

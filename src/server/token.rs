@@ -10,7 +10,7 @@ use super::witness::Witness;
 use super::{Service, connection, form, pages, recognise, route};
 use crate::clock::Stopwatch;
 use crate::dialect::route::{Astray, Route};
-use crate::dialect::{Ask, Dialect, Envelope, Guard, Method, Reply, Request, client_request_id};
+use crate::dialect::{Ask, Dialect, Envelope, Guard, Method, Reply, Request, client_request_id, shown_key};
 use crate::fault::{Fault, Kind, Turn};
 
 /// Answers any request to a token listener.
@@ -67,7 +67,7 @@ async fn answer(
     if header("authorization").is_none() {
         return Err(unchallenged());
     }
-    let key = dialect.guard.shown(&header).and_then(|shown| service.take_key(shown));
+    let key = shown_key(&header).and_then(|shown| service.take_key(shown));
     let paid = pay(dialect, &ask, request, key.is_some(), service, request_id).await;
     if let Some(key) = key {
         service.settle_key(&key, paid.as_ref().is_err_and(|fault| fault.turn() == Turn::Authority));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::line::{Line, Turn, over_share};
+use super::line::{Line, Pass, over_share};
 use crate::fault::Fault;
 use crate::source::Source;
 
@@ -24,7 +24,7 @@ enum State {
     /// It is nobody's turn yet of those who stand in these lines.
     Closed(Vec<Arc<Line>>),
     /// The flight may go, in the turn of a caller or in nobody's. Whoever flies it takes that along.
-    Open(Option<Turn>),
+    Open(Option<Pass>),
 }
 
 impl Gate {
@@ -62,7 +62,7 @@ impl Gate {
     }
 
     /// Opens for a turn that has come, unless another one's came first; says whether it did.
-    pub fn open_for(&self, turn: impl FnOnce() -> Turn) -> bool {
+    pub fn open_for(&self, turn: impl FnOnce() -> Pass) -> bool {
         let state = self.lock();
         let is_closed = matches!(*state, State::Closed(_));
         if is_closed {
@@ -81,7 +81,7 @@ impl Gate {
     ///
     /// # Errors
     /// It was nobody's turn in time; then nobody stands in line for the flight any more.
-    pub async fn passed(&self, limit: Duration) -> Result<Option<Turn>, Fault> {
+    pub async fn passed(&self, limit: Duration) -> Result<Option<Pass>, Fault> {
         if !self.is_open() {
             // Its end says nothing that the state does not.
             timeout(limit, self.opened.notified()).await.ok();
@@ -95,7 +95,7 @@ impl Gate {
     }
 
     /// Opens, and leaves the lines.
-    fn swing(&self, mut state: MutexGuard<'_, State>, turn: Option<Turn>) {
+    fn swing(&self, mut state: MutexGuard<'_, State>, turn: Option<Pass>) {
         let before = std::mem::replace(&mut *state, State::Open(turn));
         drop(state);
         self.opened.notify_one();

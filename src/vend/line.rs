@@ -51,7 +51,7 @@ struct Waiting {
 }
 
 /// A caller's turn: it ends, and the next one comes, when this is dropped.
-pub struct Turn {
+pub struct Pass {
     line: Arc<Line>,
     source: Arc<Source>,
 }
@@ -67,7 +67,7 @@ impl Line {
     ///
     /// # Errors
     /// So many wait that no more may.
-    pub fn stand(self: &Arc<Self>, source: &Arc<Source>, gate: &Arc<Gate>) -> Result<Option<Turn>, Fault> {
+    pub fn stand(self: &Arc<Self>, source: &Arc<Source>, gate: &Arc<Gate>) -> Result<Option<Pass>, Fault> {
         let mut state = self.lock();
         if state.has_room(source, self.limits) {
             state.flying.push(Arc::clone(source));
@@ -104,8 +104,8 @@ impl Line {
         }
     }
 
-    fn turn(self: &Arc<Self>, source: &Arc<Source>) -> Turn {
-        Turn { line: Arc::clone(self), source: Arc::clone(source) }
+    fn turn(self: &Arc<Self>, source: &Arc<Source>) -> Pass {
+        Pass { line: Arc::clone(self), source: Arc::clone(source) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -141,7 +141,7 @@ impl State {
     }
 }
 
-impl Drop for Turn {
+impl Drop for Pass {
     fn drop(&mut self) {
         self.line.pass_on(&self.source);
     }

@@ -3,7 +3,7 @@
 use super::matrix::is_called;
 use crate::config::Config;
 use crate::name::{ClientId, FmiPath, Name, Resource, TenantId};
-use crate::policy::grant::Grant;
+use crate::policy::entitlement::Entitlement;
 use crate::policy::{Identity, Policy, Resources, Tenant};
 
 /// Policy, and what can be asked of it.
@@ -22,19 +22,19 @@ impl Rules {
     /// Those of a whole configuration.
     pub(super) fn of(config: Config) -> Self {
         let identities: Vec<Identity> = config.identities.into_iter().map(|identity| identity.rules).collect();
-        let grants: Vec<Grant> = config.callers.into_iter().map(|caller| caller.grant).collect();
+        let entitlements: Vec<Entitlement> = config.callers.into_iter().map(|caller| caller.entitlement).collect();
         let listed = identities.iter().map(|identity| &identity.resources);
-        let resources = listed.chain(grants.iter().map(|grant| &grant.resources));
+        let resources = listed.chain(entitlements.iter().map(|entitlement| &entitlement.resources));
         let paths = identities.iter().map(|identity| &identity.fmi_paths);
-        let paths = paths.chain(grants.iter().map(|grant| &grant.fmi_paths));
+        let paths = paths.chain(entitlements.iter().map(|entitlement| &entitlement.fmi_paths));
         Self {
-            callers: grants.iter().map(|grant| grant.caller.clone()).collect(),
+            callers: entitlements.iter().map(|entitlement| entitlement.caller.clone()).collect(),
             identities: identities.iter().map(|one| (one.name.clone(), one.client_id.clone())).collect(),
-            tenants: tenants(&identities, &grants),
+            tenants: tenants(&identities, &entitlements),
             has_any_tenant: identities.iter().any(|identity| identity.tenants.any),
             resources: resources.flat_map(named).cloned().collect(),
             fmi_paths: paths.flatten().cloned().collect(),
-            policy: Policy::new(identities, grants),
+            policy: Policy::new(identities, entitlements),
         }
     }
 
@@ -75,14 +75,14 @@ fn named(resources: &Resources) -> &[Resource] {
 }
 
 /// Those in which identities work, and those that callers name by an id alone.
-fn tenants(identities: &[Identity], grants: &[Grant]) -> Vec<Tenant> {
+fn tenants(identities: &[Identity], entitlements: &[Entitlement]) -> Vec<Tenant> {
     let mut tenants: Vec<Tenant> = Vec::new();
     for tenant in identities.iter().flat_map(|identity| &identity.tenants.listed) {
         if !tenants.iter().any(|held| held.name == tenant.name && held.id == tenant.id) {
             tenants.push(tenant.clone());
         }
     }
-    for text in grants.iter().filter_map(|grant| grant.tenants.as_ref()).flatten() {
+    for text in entitlements.iter().filter_map(|entitlement| entitlement.tenants.as_ref()).flatten() {
         let Ok(id) = TenantId::parse(text) else { continue };
         if !tenants.iter().any(|tenant| is_called(tenant, text)) {
             tenants.push(Tenant { name: None, id });

@@ -7,7 +7,7 @@ use crate::caller::account::ServiceAccount;
 use crate::caller::peer::User;
 use crate::caller::subject::Subject;
 use crate::name::Name;
-use crate::policy::grant::{Identities, Mode};
+use crate::policy::entitlement::{Identities, Mode};
 
 /// Every key of a caller, and every kind of proof with all of its keys.
 const EVERY_CALLER: &str = r#"
@@ -86,23 +86,26 @@ fn every_key_of_a_caller_is_read() {
     let (read, mistakes) = callers(EVERY_CALLER);
     assert_eq!(mistakes, [""; 0]);
     let find = |name: &str| {
-        let found = read.iter().flatten().find(|caller| caller.grant.caller.as_str() == name);
+        let found = read.iter().flatten().find(|caller| caller.entitlement.caller.as_str() == name);
         found.unwrap_or_else(|| panic!("{name} is not read"))
     };
     let billing = find("billing");
-    let grant = &billing.grant;
+    let entitlement = &billing.entitlement;
     let names = |names: &[&str]| Identities::Listed(names.iter().map(|name| Name::parse(name).unwrap()).collect());
-    assert_eq!(grant.identities, names(&["payroll", "reports"]));
-    assert_eq!(grant.default_identity.as_ref().map(Name::as_str), Some("reports"));
-    assert_eq!(grant.tenants.as_ref().unwrap()[1], "72F988BF-86f1-41af-91ab-2d7cd011db47");
-    assert!(matches!(&grant.resources, policy::Resources::Listed(listed) if listed.len() == 1));
+    assert_eq!(entitlement.identities, names(&["payroll", "reports"]));
+    assert_eq!(entitlement.default_identity.as_ref().map(Name::as_str), Some("reports"));
+    assert_eq!(entitlement.tenants.as_ref().unwrap()[1], "72F988BF-86f1-41af-91ab-2d7cd011db47");
+    assert!(matches!(&entitlement.resources, policy::Resources::Listed(listed) if listed.len() == 1));
     assert_eq!(
-        (grant.fmi_paths[0].as_str(), grant.mode, billing.rate.map(NonZeroU32::get)),
+        (entitlement.fmi_paths[0].as_str(), entitlement.mode, billing.rate.map(NonZeroU32::get)),
         ("a/b", Mode::Audit, Some(7))
     );
     let here = find("here");
-    assert_eq!((&here.grant.identities, here.grant.mode, here.rate), (&Identities::Any, Mode::Enforce, None));
-    assert!(here.grant.tenants.is_none() && matches!(here.grant.resources, policy::Resources::Any));
+    assert_eq!(
+        (&here.entitlement.identities, here.entitlement.mode, here.rate),
+        (&Identities::Any, Mode::Enforce, None)
+    );
+    assert!(here.entitlement.tenants.is_none() && matches!(here.entitlement.resources, policy::Resources::Any));
     let secrets = |name: &str| -> Vec<String> {
         find(name).secrets.iter().map(|secret| secret.value().expose().to_owned()).collect()
     };

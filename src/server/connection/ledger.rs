@@ -14,7 +14,7 @@ pub(in crate::server) struct Ledger {
     /// What it tells of its other end.
     pub(in crate::server) link: Link,
     owed: Cell<Owed>,
-    turn: Cell<Turn>,
+    answering: Cell<Answering>,
     lines: Cell<Lines>,
     unasked: Cell<Option<Unasked>>,
     has_said_last: Cell<bool>,
@@ -31,7 +31,7 @@ enum Owed {
 
 /// What is being answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum Answering {
     /// Nothing.
     Nobody,
     /// A request that has no body.
@@ -43,8 +43,8 @@ enum Turn {
 impl Ledger {
     /// A connection on which a request is awaited.
     pub(super) fn new(link: Link, unasked: Unasked) -> Self {
-        let (turn, lines, unasked) = (Cell::new(Turn::Nobody), Cell::default(), Cell::new(Some(unasked)));
-        Self { link, unasked, owed: Cell::new(Owed::Begun), turn, lines, has_said_last: Cell::new(false) }
+        let (answering, lines, unasked) = (Cell::new(Answering::Nobody), Cell::default(), Cell::new(Some(unasked)));
+        Self { link, unasked, owed: Cell::new(Owed::Begun), answering, lines, has_said_last: Cell::new(false) }
     }
 
     /// These bytes came. While a request is answered nothing is owed: it bounds itself, and so its body.
@@ -55,7 +55,7 @@ impl Ledger {
         let mut lines = self.lines.get();
         lines.read(bytes);
         self.lines.set(lines);
-        if self.turn.get() == Turn::Nobody && matches!(self.owed.get(), Owed::Nothing) {
+        if self.answering.get() == Answering::Nobody && matches!(self.owed.get(), Owed::Nothing) {
             self.owed.set(Owed::Begun);
         }
     }
@@ -75,19 +75,19 @@ impl Ledger {
     pub(in crate::server) fn begin(&self, has_body: bool) {
         drop(self.unasked.take());
         self.owed.set(Owed::Nothing);
-        self.turn.set(if has_body { Turn::Embodied } else { Turn::Bare });
+        self.answering.set(if has_body { Answering::Embodied } else { Answering::Bare });
     }
 
     /// Whether a line of its head ended without a carriage return.
     pub(in crate::server) fn has_bare_line(&self) -> bool {
-        self.lines.get().is_bare(self.turn.get() == Turn::Bare)
+        self.lines.get().is_bare(self.answering.get() == Answering::Bare)
     }
 
     /// It is answered. Whether the connection must end with that: where a body ends, and so where the lines of the
     /// next head begin, the stream does not know.
     pub(in crate::server) fn end(&self) -> bool {
-        let must_end = self.turn.get() == Turn::Embodied || self.has_bare_line();
-        self.turn.set(Turn::Nobody);
+        let must_end = self.answering.get() == Answering::Embodied || self.has_bare_line();
+        self.answering.set(Answering::Nobody);
         let mut lines = self.lines.get();
         lines.next_head();
         self.lines.set(lines);

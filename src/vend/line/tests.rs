@@ -20,7 +20,7 @@ fn boarded(line: &Arc<Line>, source: &Arc<Source>) -> Arc<Gate> {
 }
 
 /// The turn that a flight has by now, if it is under way.
-async fn turn(gate: &Arc<Gate>) -> Option<Turn> {
+async fn turn(gate: &Arc<Gate>) -> Option<Pass> {
     if gate.is_open() { gate.passed(Duration::ZERO).await.unwrap() } else { None }
 }
 

@@ -5,7 +5,7 @@ use crate::name::{FmiPath, Name, Resource};
 
 /// The rules about one caller. What an identity itself is limited to holds beside them.
 #[derive(Debug)]
-pub struct Grant {
+pub struct Entitlement {
     /// The caller's name in the configuration.
     pub caller: Name,
     /// Whose tokens it may have.
@@ -40,7 +40,7 @@ pub enum Mode {
     Enforce,
 }
 
-impl Grant {
+impl Entitlement {
     /// Whether it may use the identity.
     #[must_use]
     pub fn allows_identity(&self, identity: &Identity) -> bool {

@@ -4,7 +4,9 @@ use crate::caller::{Callers, Means, Peer, Proof, Recognition};
 use crate::dialect::{Ask, Guard};
 use crate::fault::{Fault, Kind};
 use crate::name::{ClientId, FmiPath, Name, Resource, Selector, TenantId};
-use crate::policy::{Grant, Identity, Mode, Policy, Reason, Refusal, Resources, Tenant, Tenants, grant::Identities};
+use crate::policy::{
+    Entitlement, Identity, Mode, Policy, Reason, Refusal, Resources, Tenant, Tenants, entitlement::Identities,
+};
 use crate::secret::Imprint;
 use crate::token::Extras;
 
@@ -46,8 +48,8 @@ fn identities() -> Vec<Identity> {
 }
 
 /// A caller that may use `one` for the vault.
-fn billing() -> Grant {
-    Grant {
+fn billing() -> Entitlement {
+    Entitlement {
         caller: name("billing"),
         identities: Identities::Listed(vec![name("one")]),
         default_identity: None,
@@ -70,8 +72,8 @@ fn by_name(name: &str) -> Selector {
 }
 
 /// `one in contoso`, with `*` where a rule was overruled; or the rule that refuses and its status.
-fn judged(grant: Grant, ask: &Ask) -> String {
-    let policy = Policy::new(identities(), vec![grant]);
+fn judged(entitlement: Entitlement, ask: &Ask) -> String {
+    let policy = Policy::new(identities(), vec![entitlement]);
     match policy.explain(Some(&name("billing")), ask) {
         Ok(admission) => {
             let overruled = admission.overruled().map(|refusal| format!(" against {}", refusal.rule));
@@ -96,7 +98,11 @@ fn identities_are_listed_or_any() {
         (Identities::Any, by_name("nobody"), "identities 400"),
     ] {
         let told = format!("{identities:?} {selector:?}");
-        assert_eq!(judged(Grant { identities, ..billing() }, &ask(selector, None, VAULT, None)), expected, "{told}");
+        assert_eq!(
+            judged(Entitlement { identities, ..billing() }, &ask(selector, None, VAULT, None)),
+            expected,
+            "{told}"
+        );
     }
 }
 
@@ -112,10 +118,10 @@ fn without_a_selector_the_callers_own_default_is_meant_and_never_one_that_is_not
         (Identities::Any, Some(name("two")), "two in contoso"),
     ] {
         let told = format!("{identities:?} {default_identity:?}");
-        let grant = Grant { identities, default_identity, ..billing() };
-        assert_eq!(judged(grant, &ask(Selector::None, None, VAULT, None)), expected, "{told}");
+        let entitlement = Entitlement { identities, default_identity, ..billing() };
+        assert_eq!(judged(entitlement, &ask(Selector::None, None, VAULT, None)), expected, "{told}");
     }
-    let audited = Grant { identities: one_of_two(), mode: Mode::Audit, ..billing() };
+    let audited = Entitlement { identities: one_of_two(), mode: Mode::Audit, ..billing() };
     assert_eq!(
         judged(audited, &ask(Selector::None, None, VAULT, None)),
         "one in contoso against callers.billing.identities",
@@ -147,9 +153,9 @@ fn tenants_are_granted_by_name_or_id_and_all_when_none_is_listed() {
         (Some("Contoso"), "one", None, "callers.billing.tenants 403"),
     ] {
         let tenants = granted.map(|tenant| vec![tenant.to_owned()]);
-        let grant = Grant { identities: Identities::Any, tenants, ..billing() };
+        let entitlement = Entitlement { identities: Identities::Any, tenants, ..billing() };
         assert_eq!(
-            judged(grant, &ask(by_name(identity), asked, VAULT, None)),
+            judged(entitlement, &ask(by_name(identity), asked, VAULT, None)),
             expected,
             "{granted:?} {identity} {asked:?}"
         );
@@ -173,8 +179,8 @@ fn a_resource_has_to_be_both_the_callers_and_the_identitys() {
         (Resources::Any, "one", GRAPH, "one in contoso"),
     ] {
         let told = format!("{granted:?} {identity} {asked}");
-        let grant = Grant { identities: Identities::Any, resources: granted, ..billing() };
-        assert_eq!(judged(grant, &ask(by_name(identity), None, asked, None)), expected, "{told}");
+        let entitlement = Entitlement { identities: Identities::Any, resources: granted, ..billing() };
+        assert_eq!(judged(entitlement, &ask(by_name(identity), None, asked, None)), expected, "{told}");
     }
 }
 
@@ -191,9 +197,9 @@ fn a_path_has_to_be_both_the_callers_and_the_identitys() {
         (&["a/b", "x"], "one", Some("x"), "identities.one.fmi_paths 403"),
         (&["a/b"], "two", Some("a/b"), "identities.two.fmi_paths 403"),
     ] {
-        let grant = Grant { identities: Identities::Any, fmi_paths: paths(granted), ..billing() };
+        let entitlement = Entitlement { identities: Identities::Any, fmi_paths: paths(granted), ..billing() };
         assert_eq!(
-            judged(grant, &ask(by_name(identity), None, VAULT, asked)),
+            judged(entitlement, &ask(by_name(identity), None, VAULT, asked)),
             expected,
             "{granted:?} {identity} {asked:?}"
         );
@@ -202,7 +208,7 @@ fn a_path_has_to_be_both_the_callers_and_the_identitys() {
 
 #[test]
 fn audit_overrules_each_rule_of_the_caller_and_none_of_the_identity() {
-    let strict = || Grant { tenants: Some(vec!["contoso".to_owned()]), mode: Mode::Audit, ..billing() };
+    let strict = || Entitlement { tenants: Some(vec!["contoso".to_owned()]), mode: Mode::Audit, ..billing() };
     for (asked, expected) in [
         (ask(by_name("one"), None, VAULT, None), "one in contoso"),
         (ask(by_name("two"), None, VAULT, None), "two in contoso against callers.billing.identities"),
@@ -218,14 +224,14 @@ fn audit_overrules_each_rule_of_the_caller_and_none_of_the_identity() {
     }
     // Of several rules the first is told, which is the one that enforcement would refuse by.
     let all = ask(by_name("any"), Some(GUID), "r", Some("a/b"));
-    assert_eq!(judged(Grant { mode: Mode::Enforce, ..strict() }, &all), "callers.billing.identities 403");
+    assert_eq!(judged(Entitlement { mode: Mode::Enforce, ..strict() }, &all), "callers.billing.identities 403");
 }
 
 #[test]
 fn a_caller_of_some_identities_cannot_tell_which_others_there_are() {
     let outward = |selector: Selector, tenant: Option<&str>| {
-        let grant = Grant { tenants: Some(vec!["contoso".to_owned()]), ..billing() };
-        let policy = Policy::new(identities(), vec![grant]);
+        let entitlement = Entitlement { tenants: Some(vec!["contoso".to_owned()]), ..billing() };
+        let policy = Policy::new(identities(), vec![entitlement]);
         let fault =
             Fault::from(policy.explain(Some(&name("billing")), &ask(selector, tenant, VAULT, None)).unwrap_err());
         (fault.kind, fault.to_string())
@@ -247,7 +253,7 @@ fn a_caller_of_some_identities_cannot_tell_which_others_there_are() {
 fn the_operator_can_tell_what_the_caller_cannot() {
     let refused = |selector: Selector, tenant: Option<&str>| {
         let tenants = Some(vec!["contoso".to_owned(), "fabrikam".to_owned()]);
-        let policy = Policy::new(identities(), vec![Grant { tenants, ..two_only() }]);
+        let policy = Policy::new(identities(), vec![Entitlement { tenants, ..two_only() }]);
         policy.explain(Some(&name("billing")), &ask(selector, tenant, VAULT, None)).unwrap_err()
     };
     let outward = |refusal: &Refusal| {
@@ -265,8 +271,8 @@ fn the_operator_can_tell_what_the_caller_cannot() {
 }
 
 /// A caller that may use `two` for the vault.
-fn two_only() -> Grant {
-    Grant { identities: Identities::Listed(vec![name("two")]), ..billing() }
+fn two_only() -> Entitlement {
+    Entitlement { identities: Identities::Listed(vec![name("two")]), ..billing() }
 }
 
 #[test]
