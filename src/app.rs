@@ -102,6 +102,7 @@ impl App {
     pub fn start(self) -> Result<Server, Fault> {
         let settings = self.settings.clone();
         self.vend.sweep_forever();
+        self.vend.refresh_forever();
         self.vend.watch_credentials();
         let callers = self.callers.watch();
         let names = self.policy.callers().cloned().collect();

@@ -7,7 +7,7 @@ use crate::claims::ClaimsRequest;
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
 use crate::name::{ClientId, FmiPath, Resource, Selector, is_guid};
-use crate::token::{Extras, Token};
+use crate::token::{Extras, Rejected, Token};
 
 pub mod envelope;
 pub mod instance;
@@ -158,6 +158,8 @@ pub struct Ask {
     pub extras: Extras,
     /// What a resource demanded of the token that it refused; no cached token is good enough then.
     pub challenge: Option<ClaimsRequest>,
+    /// Which cached tokens are not good enough.
+    pub rejected: Option<Rejected>,
 }
 
 impl Dialect {
@@ -198,6 +200,7 @@ impl Dialect {
                 client_claims: native("client_claims")?.map(ClaimsRequest::parse).transpose()?,
             },
             challenge: native("claims")?.map(ClaimsRequest::parse).transpose()?,
+            rejected: parameters.rejected()?,
         })
     }
 

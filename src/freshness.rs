@@ -13,8 +13,13 @@ use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind, Rest};
 use crate::token::Token;
 
+pub mod bucket;
+pub mod budget;
+pub mod renewal;
 pub mod respite;
+pub mod schedule;
 
+pub use renewal::{Renewal, renewal};
 pub use respite::Respite;
 
 /// The windows that the rules go by, from the configuration's `[freshness]`.

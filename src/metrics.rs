@@ -20,8 +20,12 @@ pub struct Metrics {
     exchanges: IntCounterVec,
     exchange_duration: HistogramVec,
     flight_waiters: IntCounter,
+    flight_joins: IntCounter,
     refreshes: IntCounterVec,
+    refresh_lag: HistogramVec,
     tokens: IntGauge,
+    token_remaining: HistogramVec,
+    outage_cover: IntGaugeVec,
     credential_expiry: IntGaugeVec,
     credential_rejections: IntCounterVec,
     credential_preferences: IntCounterVec,
@@ -61,8 +65,31 @@ impl Metrics {
                 "bursar_flight_waiters_total",
                 "Callers that waited for an exchange, their own or another's.",
             )?,
+            flight_joins: IntCounter::new(
+                "bursar_flight_joins_total",
+                "Callers that waited for an exchange which another caller's request or a renewal had begun.",
+            )?,
             refreshes: counters("bursar_refreshes_total", "Renewals ahead of expiry.", &["identity", "outcome"])?,
+            refresh_lag: durations(
+                "bursar_refresh_lag_seconds",
+                "Time from the moment at which a token should be renewed to the end of its renewal.",
+                "identity",
+                LAG_BUCKETS,
+            )?,
             tokens: IntGauge::new("bursar_tokens", "Live tokens in the cache.")?,
+            token_remaining: durations(
+                "bursar_token_remaining_seconds",
+                "Time that tokens had left to live when they were handed to callers.",
+                "identity",
+                LIFE_BUCKETS,
+            )?,
+            outage_cover: IntGaugeVec::new(
+                Opts::new(
+                    "bursar_outage_cover_seconds",
+                    "How long every caller of late would still be served if all authorities failed now.",
+                ),
+                &[],
+            )?,
             credential_expiry: IntGaugeVec::new(
                 Opts::new(
                     "bursar_credential_expiry_timestamp_seconds",
@@ -95,7 +122,11 @@ impl Metrics {
         self.registry.register(Box::new(self.exchanges.clone()))?;
         self.registry.register(Box::new(self.exchange_duration.clone()))?;
         self.registry.register(Box::new(self.flight_waiters.clone()))?;
+        self.registry.register(Box::new(self.flight_joins.clone()))?;
         self.registry.register(Box::new(self.refreshes.clone()))?;
+        self.registry.register(Box::new(self.refresh_lag.clone()))?;
+        self.registry.register(Box::new(self.token_remaining.clone()))?;
+        self.registry.register(Box::new(self.outage_cover.clone()))?;
         self.registry.register(Box::new(self.tokens.clone()))?;
         self.registry.register(Box::new(self.credential_expiry.clone()))?;
         self.registry.register(Box::new(self.credential_rejections.clone()))?;
@@ -120,9 +151,22 @@ impl Metrics {
         self.flight_waiters.inc();
     }
 
-    /// A renewal ahead of expiry ended.
-    pub fn refreshed<T>(&self, identity: &Name, result: &Result<T, Fault>) {
+    /// A caller boards a flight that was begun without it.
+    pub fn joins(&self) {
+        self.flight_joins.inc();
+    }
+
+    /// A renewal ahead of expiry ended, so long after it was due.
+    pub fn refreshed<T>(&self, identity: &Name, result: &Result<T, Fault>, lag: Duration) {
         self.refreshes.with_label_values(&[identity.as_str(), outcome(result)]).inc();
+        if result.is_ok() {
+            self.refresh_lag.with_label_values(&[identity.as_str()]).observe(lag.as_secs_f64());
+        }
+    }
+
+    /// A token that has so long to live is handed to a caller.
+    pub fn handed(&self, identity: &Name, remaining: Duration) {
+        self.token_remaining.with_label_values(&[identity.as_str()]).observe(remaining.as_secs_f64());
     }
 
     /// A credential ends at that time, or nobody knows when it does.
@@ -147,10 +191,17 @@ impl Metrics {
         self.credential_preferences.with_label_values(&[identity.as_str(), credential]).inc();
     }
 
-    /// The page for `/metrics`; `tokens` is how many live ones the cache holds now.
+    /// The page for `/metrics`; `tokens` is how many live ones the cache holds now, and `cover` how long they serve
+    /// whoever asks, if somebody does.
     #[must_use]
-    pub fn page(&self, tokens: usize) -> Vec<u8> {
+    pub fn page(&self, tokens: usize, cover: Option<Duration>) -> Vec<u8> {
         self.tokens.set(i64::try_from(tokens).unwrap_or(i64::MAX));
+        match cover {
+            Some(cover) => {
+                self.outage_cover.with_label_values(NONE).set(i64::try_from(cover.as_secs()).unwrap_or(i64::MAX))
+            }
+            None => self.outage_cover.reset(),
+        }
         let mut page = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut page) {
             tracing::error!(%error, "the metrics page could not be written");
@@ -166,10 +217,16 @@ fn outcome<T>(result: &Result<T, Fault>) -> &'static str {
     }
 }
 
+const NONE: &[&str] = &[];
 const CREDENTIAL: &[&str] = &["identity", "credential"];
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const REQUEST_BUCKETS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 30.0];
 const EXCHANGE_BUCKETS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+const LAG_BUCKETS: &[f64] = &[0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0];
+/// With the edges at which Azure SDKs (300 s) and Bursar itself (30 s) take a token for one that ends.
+const LIFE_BUCKETS: &[f64] =
+    &[0.0, 30.0, 60.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 21600.0, 43200.0, 86400.0];
 
 #[cfg(test)]
 mod tests {
@@ -181,20 +238,26 @@ mod tests {
         let payroll = Name::parse("payroll").unwrap();
         metrics.answered("imds", &Ok(()), Duration::from_millis(2));
         metrics.exchanged(&payroll, &Err::<(), _>(Fault::new(crate::fault::Kind::Throttled, "p", "r")), Duration::ZERO);
-        metrics.refreshed(&payroll, &Ok(()));
+        metrics.refreshed(&payroll, &Ok(()), Duration::from_secs(2));
+        metrics.joins();
+        metrics.handed(&payroll, Duration::from_mins(5));
         metrics.waits();
         metrics.credential_rejected(&payroll, "secret");
         metrics.credential_preferred(&payroll, "secret#2");
         metrics.credential_ends(&payroll, "secret", Some(Timestamp::from_secs(1_800_000_000)));
         metrics.credential_ends(&payroll, "assertion", Some(Timestamp::from_secs(1)));
         metrics.credential_ends(&payroll, "assertion", None);
-        let page = String::from_utf8(metrics.page(3)).unwrap();
+        let page = String::from_utf8(metrics.page(3, Some(Duration::from_secs(70)))).unwrap();
         assert!(!page.contains("credential=\"assertion\""), "what is not known is not there");
         for line in [
             r#"bursar_requests_total{dialect="imds",outcome="ok"} 1"#,
             r#"bursar_exchanges_total{identity="payroll",outcome="too_many_requests"} 1"#,
             r#"bursar_refreshes_total{identity="payroll",outcome="ok"} 1"#,
             "bursar_flight_waiters_total 1",
+            "bursar_flight_joins_total 1",
+            r#"bursar_refresh_lag_seconds_bucket{identity="payroll",le="5"} 1"#,
+            r#"bursar_token_remaining_seconds_bucket{identity="payroll",le="300"} 1"#,
+            "bursar_outage_cover_seconds 70",
             "bursar_tokens 3",
             r#"bursar_credential_expiry_timestamp_seconds{credential="secret",identity="payroll"} 1800000000"#,
             r#"bursar_credential_rejections_total{credential="secret",identity="payroll"} 1"#,
@@ -204,5 +267,7 @@ mod tests {
         ] {
             assert!(page.contains(line), "{line} is missing in\n{page}");
         }
+        let page = String::from_utf8(metrics.page(0, None)).unwrap();
+        assert!(!page.contains("bursar_outage_cover_seconds 70"), "where nobody asks there is nothing to cover");
     }
 }

@@ -7,7 +7,7 @@ use crate::claims::ClaimsRequest;
 use crate::dialect::Ask;
 use crate::fault::{Fault, Kind};
 use crate::name::{Name, Resource, Selector, TenantId};
-use crate::token::Extras;
+use crate::token::{Extras, Rejected};
 
 pub mod admission;
 pub mod entitlement;
@@ -35,7 +35,7 @@ pub struct Policy {
 ///
 /// ```compile_fail,E0451
 /// let permit = bursar::policy::Permit {
-///     caller: todo!(), identity: todo!(), tenant: todo!(), resource: todo!(), extras: todo!(), challenge: todo!(), overruled: todo!(),
+///     caller: todo!(), identity: todo!(), tenant: todo!(), resource: todo!(), extras: todo!(), challenge: todo!(), rejected: todo!(), overruled: todo!(),
 /// };
 /// ```
 #[derive(Debug)]
@@ -46,6 +46,7 @@ pub struct Permit {
     resource: Resource,
     extras: Extras,
     challenge: Option<ClaimsRequest>,
+    rejected: Option<Rejected>,
     overruled: Option<Refusal>,
 }
 
@@ -86,6 +87,12 @@ impl Permit {
         self.challenge.as_ref()
     }
 
+    /// Which cached tokens are not good enough.
+    #[must_use]
+    pub const fn rejected(&self) -> Option<Rejected> {
+        self.rejected
+    }
+
     /// What would have been refused, had the caller's rules been enforced.
     #[must_use]
     pub const fn overruled(&self) -> Option<&Refusal> {
@@ -118,6 +125,7 @@ impl Policy {
             resource: ask.resource.clone(),
             extras: ask.extras.clone(),
             challenge: ask.challenge.clone(),
+            rejected: ask.rejected,
             overruled,
         })
     }
@@ -292,7 +300,7 @@ mod tests {
 
     fn admit(policy: &Policy, selector: Selector, tenant: Option<&str>, resource: &str) -> Result<String, u16> {
         let (resource, tenant) = (Resource::parse(resource).unwrap(), tenant.map(str::to_owned));
-        let ask = Ask { resource, selector, tenant, extras: Extras::default(), challenge: None };
+        let ask = Ask { resource, selector, tenant, extras: Extras::default(), challenge: None, rejected: None };
         let permit = policy.admit(Callers::operator(), &ask).map_err(|refusal| Fault::from(refusal).status())?;
         Ok(format!("{} in {} for {}", permit.identity().name, permit.tenant(), permit.resource().as_str()))
     }
@@ -359,7 +367,7 @@ mod tests {
         for (asked, status) in [(None, None), (Some("a/b"), None), (Some("a"), Some(403)), (Some("a/b/c"), Some(403))] {
             let extras = Extras { fmi_path: asked.map(path), client_claims: None };
             let (resource, selector) = (Resource::parse("r").unwrap(), Selector::None);
-            let ask = Ask { resource, selector, tenant: None, extras, challenge: None };
+            let ask = Ask { resource, selector, tenant: None, extras, challenge: None, rejected: None };
             assert_eq!(
                 policy.admit(Callers::operator(), &ask).err().map(|refusal| Fault::from(refusal).status()),
                 status,

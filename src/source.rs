@@ -17,13 +17,14 @@ use crate::name::{Name, Resource, Scope, TenantId};
 use crate::token::{Extras, Token, TokenKey};
 use crate::wire::late;
 
+pub mod allowance;
 pub mod application;
-pub mod budget;
 pub mod host;
 pub mod roster;
 pub mod standing;
 pub mod throttle;
 
+use allowance::Allowance;
 pub use application::Application;
 pub use host::Host;
 
@@ -44,6 +45,8 @@ pub struct Wish<'a> {
     pub extras: &'a Extras,
     /// What a resource demanded of it.
     pub challenge: Option<&'a ClaimsRequest>,
+    /// Whether it has to be another one than whoever issues may still have.
+    pub is_forced: bool,
     /// The id of the request that wants it, which goes to the authority too.
     pub request_id: &'a str,
     /// Drawn from `0.0..1.0`; spreads retries and cooling.
@@ -143,22 +146,12 @@ impl Source {
         }
     }
 
-    /// Takes one renewal from the budget, if there is one for the caller in this place.
+    /// What may be asked of the authority that nobody waits for, or that anybody can demand.
     #[must_use]
-    pub fn may_renew(&self, caller: Option<usize>) -> bool {
+    pub const fn allowance(&self) -> &Allowance {
         match self {
-            Self::Application(application) => application.may_renew(caller),
-            Self::Host(host) => host.may_renew(caller),
-        }
-    }
-
-    /// Takes one answer to a challenge from their budget, if there is one for the caller in this place. It is not
-    /// that of renewals: whoever can reach a listener can write challenges. A host takes none.
-    #[must_use]
-    pub fn may_answer(&self, caller: Option<usize>) -> bool {
-        match self {
-            Self::Application(application) => application.may_answer(caller),
-            Self::Host(_) => true,
+            Self::Application(application) => application.allowance(),
+            Self::Host(host) => host.allowance(),
         }
     }
 

@@ -12,8 +12,10 @@ use crate::clock::Timestamp;
 use crate::name::{ClientId, FmiPath, Name, Scope, TenantId};
 use crate::secret::Secret;
 
+mod rejected;
 mod showing;
 
+pub use rejected::Rejected;
 use showing::Showing;
 
 /// A bearer token and its times.

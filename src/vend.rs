@@ -8,17 +8,13 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use uuid::Uuid;
 
-use crate::claims::ClaimsRequest;
-use crate::clock::{Clock, Deadline};
-use crate::credential::Delegate;
+use crate::clock::Clock;
 use crate::credential::calendar::Calendar;
 use crate::credential::watch::Watch;
 use crate::freshness::{Patience, Windows};
 use crate::metrics::Metrics;
 use crate::policy::Permit;
-use crate::source::{Handover, Source, Vouch, Wish};
 
 mod any_tenant;
 pub mod cache;
@@ -26,17 +22,21 @@ pub mod flight;
 pub mod gate;
 pub mod holding;
 pub mod line;
+mod mission;
+mod pilot;
+pub mod refresh;
 pub mod slot;
 pub mod sources;
 pub mod stake;
 
-use cache::{Bounds, Cache};
-use flight::{Flight, Landing};
+use cache::{Bounds, Cache, Hold, Stock};
+use flight::{Errand, Flight, Landing, unchanged};
 use gate::Gate;
-use line::Line;
-use slot::{Departure, Moment, Slot, Step};
+use mission::{Demand, Mission};
+use refresh::Refresh;
+use slot::{Moment, Slot, Step};
 use sources::Sources;
-use stake::{Stake, Stakes};
+use stake::Stakes;
 
 /// The core: sources, cache and the rules of freshness.
 #[derive(Clone)]
@@ -44,6 +44,7 @@ pub struct Vend(Arc<Parts>);
 
 struct Parts {
     cache: Cache,
+    refresh: Arc<Refresh>,
     sources: Sources,
     stakes: Stakes,
     windows: Windows,
@@ -76,6 +77,7 @@ impl Vend {
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(Parts {
             cache: Cache::new(settings.bounds),
+            refresh: Arc::default(),
             sources: settings.sources,
             stakes: settings.stakes,
             windows: settings.windows,
@@ -95,46 +97,76 @@ impl Vend {
         let lease = || stake.map(|stake| stake.lease(&source)).transpose();
         let slot = self.0.cache.slot(&source.key(permit.resource(), permit.extras()), lease).await?;
         let mission = Mission { source, request_id, stake, is_own: true };
-        self.obtain(&mission, &slot, permit.challenge()).await
+        let demand = Demand { challenge: permit.challenge(), rejected: permit.rejected() };
+        let landing = self.obtain(&mission, slot, demand).await;
+        if let Ok(token) = &landing {
+            self.0.metrics.handed(&permit.identity().name, token.expires_at.since(self.0.clock.now()));
+        }
+        landing
     }
 
     /// Takes steps until there is an answer: one, unless a flight was somebody else's errand.
-    async fn obtain(&self, mission: &Mission<'_>, slot: &Arc<Slot>, challenge: Option<&ClaimsRequest>) -> Landing {
-        let source = &mission.source;
+    async fn obtain(&self, mission: &Mission<'_>, mut slot: Arc<Slot>, demand: Demand<'_>) -> Landing {
         loop {
-            let moment = self.moment();
-            let resting = source.resting(&slot.key().scope, moment.now);
-            let board = |gate: &Arc<Gate>| gate.board(mission.line(), source);
-            let caller = mission.stake.map(|stake| stake.place);
-            let step = match challenge {
-                None => slot.step(moment, resting, || source.may_renew(caller), board),
-                Some(challenge) => slot.answer(challenge, moment.now, resting, || source.may_answer(caller), board),
-            };
+            let errand = demand.errand(|| slot.live(self.0.clock.now()));
+            let (step, hold) = self.step(mission, &slot, errand);
             let (patience, flight) = match step {
                 Step::Refuse(fault) => return Err(fault),
                 Step::Serve(token) => return Ok(token),
-                Step::ServeAndRefresh(token, departure) => {
-                    if let Some(departure) = departure {
-                        self.fly(departure, mission, &Uuid::new_v4().to_string(), Purpose::Renewal);
-                    }
+                Step::ServeAndRefresh(token, ticket) => {
+                    self.call(mission, &slot, ticket);
                     return Ok(token);
                 }
+                Step::Moved => {
+                    slot = self.0.cache.flown(&slot).await;
+                    continue;
+                }
                 Step::Wait(patience, flight, departure) => {
-                    if let Some(departure) = departure {
-                        self.fly(departure, mission, mission.request_id, Purpose::Caller);
+                    match departure.zip(hold) {
+                        Some((departure, hold)) => self.fly(departure, hold, mission),
+                        None => self.0.metrics.joins(),
                     }
                     (patience, flight)
                 }
             };
             self.0.metrics.waits();
-            let landing = match challenge {
-                None => self.await_landing(slot, flight.clone(), patience).await,
-                Some(_) => flight.clone().landed().await,
+            let is_forced = flight.is_forced();
+            let landing = match errand {
+                Errand { challenge: None, is_forced: false } => {
+                    self.await_landing(&slot, flight.clone(), patience).await
+                }
+                _ => flight.clone().landed().await,
             };
-            if flight.answers(challenge, &landing) {
-                return landing;
+            if !flight.answers(errand.challenge, &landing) {
+                continue;
+            }
+            match landing {
+                // A flight that was begun for somebody else may bring what its authority still has.
+                Ok(token) if demand.rejects(&token) && is_forced => return Err(unchanged()),
+                Ok(token) if demand.rejects(&token) => {}
+                landing => return landing,
             }
         }
+    }
+
+    /// Takes one step; with a departure comes the hold on its key.
+    fn step(&self, mission: &Mission<'_>, slot: &Arc<Slot>, errand: Errand<'_>) -> (Step, Option<Hold>) {
+        let (moment, source) = (self.moment(), &mission.source);
+        let resting = source.resting(&slot.key().scope, moment.now);
+        let mut hold = None;
+        let claim = || {
+            hold = self.0.cache.hold(slot);
+            hold.is_some()
+        };
+        let board = |gate: &Arc<Gate>| gate.board(mission.line(), source);
+        let step = match errand {
+            Errand { challenge: None, is_forced: false } => slot.step(moment, resting, claim, board),
+            _ => {
+                let may_answer = || source.allowance().answer(mission.place(), moment.now);
+                slot.answer(errand, moment.now, resting, may_answer, claim, board)
+            }
+        };
+        (step, hold)
     }
 
     /// Waits as long as patience and the live token last, then serves that token. It stands in for a
@@ -156,10 +188,12 @@ impl Vend {
         flight.landed().await
     }
 
-    /// How many live tokens are cached.
-    #[must_use]
-    pub fn tokens(&self) -> usize {
-        self.0.cache.tokens(self.0.clock.now())
+    /// What is cached now.
+    pub async fn stock(&self) -> Stock {
+        let parts = Arc::clone(&self.0);
+        // A million keys take a while to look at, in which nobody else may wait.
+        let looked = self.0.runtime.spawn_blocking(move || parts.cache.stock(parts.clock.now())).await;
+        looked.unwrap_or_default()
     }
 
     /// Takes new credentials as they appear, and warns before they end, for as long as the core is in use.
@@ -185,100 +219,39 @@ impl Vend {
                 tokio::time::sleep(SWEEP_PAUSE).await;
                 let Some(parts) = parts.upgrade() else { return };
                 parts.cache.sweep(parts.clock.now()).await;
+                parts.refresh.sweep();
             }
         });
+    }
+
+    /// Renews ahead what is in demand, for as long as the core is in use.
+    pub fn refresh_forever(&self) {
+        let (parts, refresh) = (Arc::downgrade(&self.0), Arc::clone(&self.0.refresh));
+        self.0.runtime.spawn(async move {
+            while let Some(parts) = parts.upgrade() {
+                let pause = Self(parts).refresh();
+                refresh.rest(pause).await;
+            }
+        });
+    }
+
+    /// Starts the renewals whose turn it is, and says how long it is until the next ones.
+    fn refresh(&self) -> Duration {
+        let (due, pause) = self.0.refresh.round(self.0.clock.now());
+        due.into_iter().for_each(|due| self.renew(due));
+        pause
     }
 
     fn moment(&self) -> Moment<'_> {
         Moment { now: self.0.clock.now(), windows: &self.0.windows }
     }
 
-    /// Starts the flight of `departure` when it is somebody's turn, and the one that has to follow it.
-    fn fly(&self, departure: Departure, mission: &Mission<'_>, request_id: &str, purpose: Purpose) {
-        let (vend, request_id) = (self.clone(), request_id.to_owned());
-        let (source, stake) = (Arc::clone(&mission.source), mission.stake.cloned());
-        let slot: Arc<Slot> = Arc::clone(departure.slot());
-        let hold = self.0.cache.hold(&slot);
-        self.0.runtime.spawn(async move {
-            let mission = Mission { source, request_id: &request_id, stake: stake.as_ref(), is_own: false };
-            let timeout = mission.source.timeout();
-            let deadline = Deadline::after(timeout);
-            // What waits for longer would have too little time left to fly.
-            match departure.gate().passed(timeout / 2).await {
-                // The turn lasts for as long as exchanges follow one another.
-                Ok(_turn) => {
-                    let mut next = vend.pilot(departure, &mission, deadline, purpose).await;
-                    while let Some(departure) = next {
-                        let mission = Mission { request_id: &Uuid::new_v4().to_string(), ..mission.clone() };
-                        next = vend.pilot(departure, &mission, Deadline::after(timeout), Purpose::Caller).await;
-                    }
-                }
-                Err(fault) => drop(departure.land(Err(fault), vend.moment(), 0.0)),
-            }
-            vend.0.cache.weigh(slot).await;
-            drop(hold);
-        });
-    }
-
-    /// Flies one flight to its end.
-    async fn pilot(
-        &self,
-        departure: Departure,
-        mission: &Mission<'_>,
-        deadline: Deadline,
-        purpose: Purpose,
-    ) -> Option<Departure> {
-        let jitter = fastrand::f64();
-        let slot = Arc::clone(departure.slot());
-        let (key, challenge) = (slot.key(), departure.challenge());
-        let (source, request_id) = (&mission.source, mission.request_id);
-        let vouch = &Vouching { vend: self, mission };
-        let wish = Wish { scope: &key.scope, extras: &key.extras, challenge, request_id, jitter, deadline, vouch };
-        let result = source.fetch(wish, &self.0.metrics).await;
-        if purpose == Purpose::Renewal {
-            self.0.metrics.refreshed(source.identity(), &result);
+    /// Has the slot renewed whose ageing token was just served.
+    fn call(&self, mission: &Mission<'_>, slot: &Arc<Slot>, ticket: Option<u32>) {
+        match ticket {
+            Some(ticket) => self.0.refresh.put(self.0.clock.now(), mission.lane(), slot, ticket),
+            None => self.0.refresh.ring(),
         }
-        departure.land(result, self.moment(), jitter)
-    }
-}
-
-/// Where a token is to come from, for whom.
-#[derive(Clone)]
-struct Mission<'a> {
-    source: Arc<Source>,
-    request_id: &'a str,
-    /// What the caller has of what all share, if it is told apart.
-    stake: Option<&'a Arc<Stake>>,
-    /// Whether a caller asks for just this. What an exchange of its own needs beside goes in the same turn, and
-    /// must not wait for another one: those that have a turn would wait for those that have none.
-    is_own: bool,
-}
-
-impl Mission<'_> {
-    /// The line in which flights for it wait.
-    fn line(&self) -> Option<&Arc<Line>> {
-        self.stake.filter(|_| self.is_own).map(|stake| &stake.line)
-    }
-}
-
-/// Hands over the tokens that prove an application. They leave for its authority alone, so no policy is asked.
-struct Vouching<'a> {
-    vend: &'a Vend,
-    mission: &'a Mission<'a>,
-}
-
-impl Vouch for Vouching<'_> {
-    fn token<'a>(&'a self, delegate: &'a Delegate) -> Handover<'a> {
-        Box::pin(async {
-            let (parts, outer) = (&self.vend.0, self.mission);
-            let owner = outer.stake.map(Arc::as_ref);
-            let source = parts.sources.vouching(&delegate.identity, &outer.source, owner).await?;
-            // Never refused: that a caller has its share would be taken for a failure of the credential.
-            let lease = || Ok(owner.map(Stake::charge));
-            let slot = parts.cache.slot(&source.key(&delegate.resource, &delegate.extras), lease).await?;
-            let mission = Mission { source, is_own: false, ..outer.clone() };
-            self.vend.obtain(&mission, &slot, None).await
-        })
     }
 }
 
@@ -289,15 +262,6 @@ impl Parts {
         self.sources.all().for_each(|source| source.follow_all());
         calendar
     }
-}
-
-/// Why a flight was started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    /// Somebody waits.
-    Caller,
-    /// An ageing token is renewed ahead.
-    Renewal,
 }
 
 const SWEEP_PAUSE: Duration = Duration::from_mins(1);

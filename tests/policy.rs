@@ -74,6 +74,7 @@ fn the_whole_product_is_admitted_and_refused_as_it_was_written_by_hand() {
                     client_claims: None,
                 },
                 challenge: None,
+                rejected: None,
             };
             let said = policy.explain(Some(&Name::parse(cell.caller).unwrap()), &ask);
             assert_eq!(sign(&cell, said), cell.sign, "{}: {cell:?}", example.file);

@@ -86,7 +86,14 @@ impl Token {
         let app = App::build(config, Clock::System, Handle::current())?;
         let resource = Resource::parse(&self.resource).map_err(Fault::from)?;
         let selector = self.identity.clone().map_or(Selector::None, Selector::Name);
-        let ask = Ask { resource, selector, tenant: self.tenant.clone(), extras: Extras::default(), challenge: None };
+        let ask = Ask {
+            resource,
+            selector,
+            tenant: self.tenant.clone(),
+            extras: Extras::default(),
+            challenge: None,
+            rejected: None,
+        };
         let (client_id, token) = app.token(&ask, &Uuid::new_v4().to_string()).await?;
         let Reply { body, .. } = NATIVE.reply(&ask, &client_id, &token, Clock::System.now());
         Ok(String::from_utf8_lossy(&body).into_owned())

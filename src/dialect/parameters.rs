@@ -6,6 +6,7 @@ use super::spelling::Spelling;
 use super::table::NATIVE;
 use crate::fault::{Fault, Kind};
 use crate::name::Selector;
+use crate::token::Rejected;
 
 /// Names and values, decoded.
 pub(super) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
@@ -25,6 +26,15 @@ impl<'a> Parameters<'a> {
             return Err(Fault::new(Kind::InvalidRequest, problem, "give it once"));
         }
         Ok(first)
+    }
+
+    /// Which tokens the caller will not be handed again. Whoever names one is content with any other.
+    pub(super) fn rejected(&self) -> Result<Option<Rejected>, Fault> {
+        if let Some(sum) = self.one("token_sha256_to_refresh")? {
+            return Ok(Some(Rejected::parse(sum)?));
+        }
+        let bypasses = self.one("bypass_cache")?.is_some_and(|word| word.eq_ignore_ascii_case("true"));
+        Ok(bypasses.then_some(Rejected::Every))
     }
 
     /// The one selector, in any client's spelling.

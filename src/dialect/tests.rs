@@ -181,7 +181,7 @@ fn reply(selector: Selector) -> serde_json::Value {
     let (secret, expires) = (Secret::from("tok".to_owned()), issued + Duration::from_secs(3599));
     let token = Token::new(secret, issued, expires, Some(Duration::from_secs(9)));
     let resource = Resource::parse("https://r/").unwrap();
-    let ask = Ask { resource, selector, tenant: None, extras: Extras::default(), challenge: None };
+    let ask = Ask { resource, selector, tenant: None, extras: Extras::default(), challenge: None, rejected: None };
     let client_id = ClientId::parse("11111111-2222-3333-4444-555555555555").unwrap();
     let reply = dialect("imds").reply(&ask, &client_id, &token, issued + Duration::from_millis(99_500));
     serde_json::from_slice(&reply.body).unwrap()

@@ -15,11 +15,11 @@ use crate::fault::{Fault, Kind};
 pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Data<Service>) -> HttpResponse {
     let ledger = connection::ledger(&request);
     ledger.begin(!matches!(payload.into_inner(), Payload::None));
-    let response = page(&request, ledger, &service).unwrap_or_else(|fault| refuse(&fault, &fresh_id()));
+    let response = page(&request, ledger, &service).await.unwrap_or_else(|fault| refuse(&fault, &fresh_id()));
     connection::end(&request, response, false)
 }
 
-fn page(request: &HttpRequest, ledger: &Ledger, service: &Service) -> Result<HttpResponse, Fault> {
+async fn page(request: &HttpRequest, ledger: &Ledger, service: &Service) -> Result<HttpResponse, Fault> {
     head::check(request.headers(), ledger)?;
     check_host(request, &service.admin_hosts)?;
     let known = matches!(request.path(), "/healthz" | "/readyz" | "/metrics");
@@ -31,7 +31,7 @@ fn page(request: &HttpRequest, ledger: &Ledger, service: &Service) -> Result<Htt
         "/readyz" if service.phase.is_ready() => status(true, "ready"),
         "/readyz" if service.phase.is_draining() => status(false, "draining"),
         "/readyz" => status(false, "starting"),
-        "/metrics" => metrics(service),
+        "/metrics" => metrics(service).await,
         _ => {
             let remedy = "ask for /healthz, /readyz or /metrics";
             return Err(Fault::new(Kind::NotFound, "there is nothing at this path", remedy));
@@ -47,9 +47,10 @@ fn status(fine: bool, word: &str) -> HttpResponse {
         .body(format!(r#"{{"status":"{word}"}}"#))
 }
 
-fn metrics(service: &Service) -> HttpResponse {
+async fn metrics(service: &Service) -> HttpResponse {
+    let stock = service.vend.stock().await;
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
         .insert_header((CACHE_CONTROL, "no-store"))
-        .body(service.metrics.page(service.vend.tokens()))
+        .body(service.metrics.page(stock.tokens, stock.cover))
 }

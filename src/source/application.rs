@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::budget::Budget;
+use super::allowance::Allowance;
 use super::roster::{Held, Roster};
 use super::throttle::Throttle;
 use super::{Wish, retried, within};
@@ -39,8 +39,7 @@ pub struct Application {
     throttle: Throttle,
     refresh_rate: NonZeroU32,
     caller_share: Option<Share>,
-    renewals: Budget,
-    challenges: Budget,
+    allowance: Allowance,
     clock: Clock,
 }
 
@@ -60,7 +59,7 @@ pub struct Parts {
     pub extra_body: Arc<[(String, String)]>,
     /// The deadline of a whole fetch: discovery, retry and further credentials included.
     pub timeout: Duration,
-    /// Renewals a second, and as many answers to challenges; callers that wait for anything else are not counted.
+    /// Renewals a second, and as many answers to what callers demand beyond a live token.
     pub refresh_rate: NonZeroU32,
     /// How many of them one caller may take, where callers are told apart.
     pub caller_share: Option<Share>,
@@ -84,8 +83,7 @@ impl Application {
             throttle: Throttle::default(),
             refresh_rate: parts.refresh_rate,
             caller_share: parts.caller_share,
-            renewals: Budget::new(parts.refresh_rate, parts.caller_share),
-            challenges: Budget::new(parts.refresh_rate, parts.caller_share),
+            allowance: Allowance::new(parts.refresh_rate, parts.caller_share),
             clock: parts.clock,
         }
     }
@@ -164,16 +162,10 @@ impl Application {
         self.roster.iter().for_each(Held::follow);
     }
 
-    /// Takes one renewal from the budget, if there is one for the caller in this place.
+    /// What may be asked of the authority that nobody waits for, or that anybody can demand.
     #[must_use]
-    pub fn may_renew(&self, caller: Option<usize>) -> bool {
-        self.renewals.take(caller)
-    }
-
-    /// Takes one answer to a challenge from their own budget, if there is one for the caller in this place.
-    #[must_use]
-    pub fn may_answer(&self, caller: Option<usize>) -> bool {
-        self.challenges.take(caller)
+    pub const fn allowance(&self) -> &Allowance {
+        &self.allowance
     }
 
     /// How long a whole fetch may take.

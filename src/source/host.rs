@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::budget::Budget;
+use super::allowance::Allowance;
 use super::throttle::Throttle;
 use super::{Wish, retried, within};
 use crate::caller::share::Share;
@@ -25,7 +25,7 @@ use crate::wire::{Outgoing, Wire, answer};
 pub struct Host {
     parts: Parts,
     throttle: Throttle,
-    renewals: Budget,
+    allowance: Allowance,
 }
 
 /// What it is made of.
@@ -39,7 +39,7 @@ pub struct Parts {
     pub endpoint: Arc<Endpoint>,
     /// The deadline of a whole fetch.
     pub timeout: Duration,
-    /// Renewals a second.
+    /// Renewals a second, and as many answers to what callers demand beyond a live token.
     pub refresh_rate: NonZeroU32,
     /// How many of them one caller may take, where callers are told apart.
     pub caller_share: Option<Share>,
@@ -119,14 +119,16 @@ impl Contract {
 }
 
 impl Endpoint {
-    fn request(&self, scope: &Scope, selector: Option<&HostId>, request_id: &str) -> Outgoing {
+    fn request(&self, wish: Wish<'_>, selector: Option<&HostId>) -> Outgoing {
         let Address { url, contract } = &self.address;
         let mut url = url.clone();
         url.query_pairs_mut()
             .append_pair("api-version", contract.version())
-            .append_pair("resource", scope.as_str())
-            .extend_pairs(selector.map(|selector| (selector.parameter, &selector.id)));
-        let (request_id, headers) = (request_id.to_owned(), vec![contract.header(), self.marked()]);
+            .append_pair("resource", wish.scope.as_str())
+            .extend_pairs(selector.map(|selector| (selector.parameter, &selector.id)))
+            // A host keeps tokens of its own (the `bypass_cache` of IMDS's published interface).
+            .extend_pairs(wish.is_forced.then_some(("bypass_cache", "true")));
+        let (request_id, headers) = (wish.request_id.to_owned(), vec![contract.header(), self.marked()]);
         Outgoing { url, content: None, request_id, headers }
     }
 
@@ -139,8 +141,8 @@ impl Host {
     /// A source of these parts, with nothing remembered.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let renewals = Budget::new(parts.refresh_rate, parts.caller_share);
-        Self { parts, throttle: Throttle::default(), renewals }
+        let allowance = Allowance::new(parts.refresh_rate, parts.caller_share);
+        Self { parts, throttle: Throttle::default(), allowance }
     }
 
     /// The same with nothing remembered.
@@ -176,10 +178,10 @@ impl Host {
         }
     }
 
-    /// Takes one renewal from the budget, if there is one for the caller in this place.
+    /// What may be asked of the host that nobody waits for, or that anybody can demand.
     #[must_use]
-    pub fn may_renew(&self, caller: Option<usize>) -> bool {
-        self.renewals.take(caller)
+    pub const fn allowance(&self) -> &Allowance {
+        &self.allowance
     }
 
     /// How long a whole fetch may take.
@@ -206,7 +208,7 @@ impl Host {
 
     async fn exchange(&self, wish: Wish<'_>, deadline: Deadline, metrics: &Metrics) -> Result<Token, Fault> {
         let (endpoint, now) = (&self.parts.endpoint, self.parts.clock.now());
-        let outgoing = endpoint.request(wish.scope, self.parts.selector.as_ref(), wish.request_id);
+        let outgoing = endpoint.request(wish, self.parts.selector.as_ref());
         let watch = Stopwatch::start();
         let incoming = within(deadline, endpoint.wire.send(outgoing)).await;
         let secrets: Vec<&Secret> = endpoint.address.contract.secret().into_iter().collect();

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use moka::future::Cache as Moka;
 use moka::policy::EvictionPolicy;
@@ -85,12 +86,26 @@ impl Cache {
         Ok(self.slots.get_with_by_ref(key, async { flying().unwrap_or(found) }).await)
     }
 
-    /// Keeps a slot findable until the hold is dropped, however its flight ends.
+    /// Makes the flight of a key this slot's, and keeps the slot findable until the hold is dropped; none if another
+    /// slot of the key has one, since this one was evicted meanwhile.
     #[must_use]
-    pub fn hold(&self, slot: &Arc<Slot>) -> Hold {
+    pub fn hold(&self, slot: &Arc<Slot>) -> Option<Hold> {
+        let mut flights = lock(&self.flights);
+        if flights.get(slot.key()).is_some_and(|(_, flying)| !Arc::ptr_eq(flying, slot)) {
+            return None;
+        }
         let number = self.holds.fetch_add(1, Ordering::Relaxed);
-        lock(&self.flights).insert(slot.key().clone(), (number, Arc::clone(slot)));
-        Hold { number, key: slot.key().clone(), flights: Arc::clone(&self.flights) }
+        flights.insert(slot.key().clone(), (number, Arc::clone(slot)));
+        Some(Hold { number, key: slot.key().clone(), flights: Arc::clone(&self.flights) })
+    }
+
+    /// The slot that has the flight of this one's key, or had it until just now.
+    pub async fn flown(&self, slot: &Arc<Slot>) -> Arc<Slot> {
+        let flying = lock(&self.flights).get(slot.key()).map(|(_, flying)| Arc::clone(flying));
+        match flying {
+            Some(flying) => flying,
+            None => self.slots.get(slot.key()).await.unwrap_or_else(|| Arc::clone(slot)),
+        }
     }
 
     /// Weighs a slot anew, with what its flight brought.
@@ -99,10 +114,16 @@ impl Cache {
         self.slots.insert(slot.key().clone(), slot).await;
     }
 
-    /// How many live tokens there are.
+    /// What there is now.
     #[must_use]
-    pub fn tokens(&self, now: Timestamp) -> usize {
-        self.slots.iter().filter(|(_, slot)| slot.live(now).is_some()).count()
+    pub fn stock(&self, now: Timestamp) -> Stock {
+        let mut stock = Stock::default();
+        for (_, slot) in &self.slots {
+            stock.tokens += usize::from(slot.live(now).is_some());
+            let cover = slot.covers_until(now).map(|until| until.since(now));
+            stock.cover = stock.cover.into_iter().chain(cover).min();
+        }
+        stock
     }
 
     /// Drops the slots that hold nothing worth keeping.
@@ -114,6 +135,16 @@ impl Cache {
         }
         self.slots.run_pending_tasks().await;
     }
+}
+
+/// What a cache holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stock {
+    /// Live tokens.
+    pub tokens: usize,
+    /// How long everybody who asked lately would still be served if no token came any more: until the first of theirs
+    /// ends. None where nobody has asked.
+    pub cover: Option<Duration>,
 }
 
 /// Keeps a slot in the table of flights. The next flight of the key has a hold of its own, which the end
@@ -150,8 +181,6 @@ const OVERHEAD: u64 = 500;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::fault::{Fault, Kind};
     use crate::freshness::Windows;
@@ -204,11 +233,11 @@ mod tests {
     async fn an_eviction_does_not_lose_a_flight() {
         let cache = Cache::new(Bounds { entries: 2, bytes: 1 << 20 });
         let slot = find(&cache, 0).await;
-        let hold = cache.hold(&slot);
+        let hold = cache.hold(&slot).unwrap();
         cache.slots.invalidate(&key(0)).await;
         assert!(Arc::ptr_eq(&slot, &find(&cache, 0).await));
         cache.slots.invalidate(&key(0)).await;
-        let next = cache.hold(&slot);
+        let next = cache.hold(&slot).unwrap();
         drop(hold);
         assert!(Arc::ptr_eq(&slot, &find(&cache, 0).await), "the next flight holds it still");
         cache.slots.invalidate(&key(0)).await;
@@ -236,9 +265,9 @@ mod tests {
             };
             assert!(departure.land(result, moment, 0.0).is_none());
         }
-        assert_eq!(cache.tokens(now), 2);
+        assert_eq!(cache.stock(now).tokens, 2);
         cache.sweep(now + Duration::from_secs(60)).await;
-        assert_eq!((cache.slots.entry_count(), cache.tokens(now)), (2, 1));
+        assert_eq!((cache.slots.entry_count(), cache.stock(now).tokens), (2, 1));
         cache.sweep(now + Duration::from_secs(1000)).await;
         assert_eq!(cache.slots.entry_count(), 0);
     }

@@ -12,20 +12,36 @@ use crate::token::Token;
 /// How a flight ended; everybody aboard gets the same.
 pub type Landing = Result<Arc<Token>, Fault>;
 
+/// What a flight is for beyond a live token.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Errand<'a> {
+    /// A resource demands this of the token.
+    pub challenge: Option<&'a ClaimsRequest>,
+    /// The held token is no good to the caller.
+    pub is_forced: bool,
+}
+
 /// A seat in a flight.
 #[derive(Clone, Debug)]
 pub struct Flight {
     challenge: Option<ClaimsRequest>,
+    is_forced: bool,
     landing: watch::Receiver<Option<Landing>>,
     gate: Arc<Gate>,
 }
 
 impl Flight {
-    /// A flight from `gate` that answers `challenge`, if there is one, and the means to end it.
+    /// A flight from `gate` on this errand, and the means to end it.
     #[must_use]
-    pub fn new(challenge: Option<&ClaimsRequest>, gate: Arc<Gate>) -> (Self, watch::Sender<Option<Landing>>) {
+    pub fn new(errand: Errand<'_>, gate: Arc<Gate>) -> (Self, watch::Sender<Option<Landing>>) {
         let (sender, landing) = watch::channel(None);
-        (Self { challenge: challenge.cloned(), landing, gate }, sender)
+        (Self { challenge: errand.challenge.cloned(), is_forced: errand.is_forced, landing, gate }, sender)
+    }
+
+    /// Whether the held token was no good to whoever it was begun for.
+    #[must_use]
+    pub const fn is_forced(&self) -> bool {
+        self.is_forced
     }
 
     /// Where it waits until it is somebody's turn.
@@ -68,4 +84,14 @@ impl Flight {
 #[must_use]
 pub fn lost_flight() -> Fault {
     Fault::new(Kind::Internal, "the exchange was lost inside Bursar", "report this; asking again starts a new one")
+}
+
+/// What callers get who were handed the token that they had rejected.
+#[must_use]
+pub fn unchanged() -> Fault {
+    Fault::new(
+        Kind::Unavailable,
+        "whoever issues the tokens gave the rejected one once more",
+        "ask again in a moment; if it stays so, show the resource's claims challenge instead",
+    )
 }

@@ -6,16 +6,20 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
-use super::flight::{Flight, Landing, lost_flight};
+use super::flight::{Errand, Flight, lost_flight};
 use super::gate::Gate;
 use super::holding::Lease;
-use crate::claims::ClaimsRequest;
 use crate::clock::{Span, Timestamp};
 use crate::fault::{Fault, Kind, Turn};
-use crate::freshness::{self, Entry, Patience, Times, Verdict, Windows, cool_down};
+use crate::freshness::renewal::LIVES;
+use crate::freshness::{self, Entry, Patience, Renewal, Times, Verdict, Windows};
 use crate::token::{Token, TokenKey};
+
+mod ahead;
+mod departure;
+
+use ahead::Ahead;
+pub use departure::Departure;
 
 /// The cell of one key.
 #[derive(Debug)]
@@ -33,6 +37,9 @@ struct State {
     flight: Option<Flight>,
     /// Whether somebody without a challenge waits for the end of one's flight, and has to be flown for next.
     is_awaited: bool,
+    /// When somebody asked for it last.
+    asked_at: Timestamp,
+    ahead: Ahead,
 }
 
 #[derive(Debug)]
@@ -62,20 +69,12 @@ pub enum Step {
     Refuse(Fault),
     /// Answer with the token.
     Serve(Arc<Token>),
-    /// Answer with the token, and fly if there is a seat.
-    ServeAndRefresh(Arc<Token>, Option<Departure>),
+    /// Answer with the token, and see that it is renewed: now it is due, and with a ticket it has to be taken up.
+    ServeAndRefresh(Arc<Token>, Option<u32>),
     /// Wait; fly first if there is a departure.
     Wait(Patience, Flight, Option<Departure>),
-}
-
-/// The duty to fly: whoever holds it must land the flight. Dropped without landing (a panic), it frees
-/// the slot, and those aboard learn that nobody flies.
-#[derive(Debug)]
-pub struct Departure {
-    slot: Arc<Slot>,
-    challenge: Option<ClaimsRequest>,
-    gate: Arc<Gate>,
-    sender: watch::Sender<Option<Landing>>,
+    /// Look the key up again: a flight for it belongs to another slot, which was made after an eviction.
+    Moved,
 }
 
 /// What is drawn and read when a step is taken.
@@ -100,62 +99,105 @@ impl Slot {
         &self.key
     }
 
-    /// Takes the step of one caller. `resting` is what the source knows of its credentials and of the scope; `renew`
-    /// is asked only when a renewal would start. `board` has the caller wait at the gate of a flight; if it may not,
-    /// it goes on with what there is.
+    /// Takes the step of one caller. `resting` is what the source knows of its credentials and of the scope. `claim`
+    /// makes the key's next flight this slot's, unless another slot has one. `board` has the caller wait at the gate of
+    /// a flight; if it may not, it goes on with what there is.
     pub fn step(
         self: &Arc<Self>,
         moment: Moment<'_>,
         resting: Option<(Timestamp, Fault)>,
-        renew: impl FnOnce() -> bool,
+        claim: impl FnOnce() -> bool,
         board: impl FnOnce(&Arc<Gate>) -> Result<(), Fault>,
     ) -> Step {
         let mut state = self.lock();
-        let until = resting.as_ref().map(|(until, _)| *until);
-        let cooling_until = state.cooling.as_ref().and_then(|cooling| cooling.end(moment.now)).max(until);
-        let entry = Entry { times: state.held.as_ref().map(|held| held.times), cooling_until };
+        state.asked_at = moment.now;
+        let entry = state.entry(moment.now, resting.as_ref().map(|(until, _)| *until));
         let verdict = freshness::decide(entry, moment.now, moment.windows);
         match (verdict, state.token()) {
             (Verdict::Serve, Some(token)) => Step::Serve(token),
-            (Verdict::ServeAndRefresh, Some(token)) => {
-                let departure = if state.flying().is_none() && renew() {
-                    Some(state.depart(self, None, Gate::open()).1)
-                } else {
-                    None
-                };
-                Step::ServeAndRefresh(token, departure)
-            }
+            (Verdict::ServeAndRefresh, Some(token)) => state.call(moment.now, token),
             (Verdict::Refuse(until), _) => Step::Refuse(state.refusal(resting, until, moment.now)),
-            (Verdict::Fetch(patience), held) => state.board(self, patience, None, board).unwrap_or_else(|fault| {
-                let live = held.filter(|token| moment.now < token.expires_at);
-                live.map_or(Step::Refuse(fault), Step::Serve)
-            }),
+            (Verdict::Fetch(patience), held) => {
+                state.board(self, patience, Errand::default(), claim, board).unwrap_or_else(|fault| {
+                    let live = held.filter(|token| moment.now < token.expires_at);
+                    live.map_or(Step::Refuse(fault), Step::Serve)
+                })
+            }
             // Invariant: freshness serves only what is held.
             (Verdict::Serve | Verdict::ServeAndRefresh, None) => Step::Refuse(lost_flight()),
         }
     }
 
-    /// Takes the step of a caller whose token a resource refused: whatever is held is not good enough, and
-    /// while the authority is to be left alone there is nothing else. `may_answer` is asked when an exchange
-    /// would start, since whoever can reach a listener can write a challenge.
+    /// Takes the step of a caller to whom whatever is held is not good enough; while the authority is to be left alone
+    /// there is nothing else. `may_answer` is asked when an exchange would start, since whoever can reach a listener
+    /// can demand one.
     pub fn answer(
         self: &Arc<Self>,
-        challenge: &ClaimsRequest,
+        errand: Errand<'_>,
         now: Timestamp,
         resting: Option<(Timestamp, Fault)>,
         may_answer: impl FnOnce() -> bool,
+        claim: impl FnOnce() -> bool,
         board: impl FnOnce(&Arc<Gate>) -> Result<(), Fault>,
     ) -> Step {
         let mut state = self.lock();
+        state.asked_at = now;
         // Where the authority wanted claims, the challenge may be what it wanted.
-        let own = state.cooling.as_ref().filter(|cooling| cooling.fault.claims().is_none());
+        let own =
+            state.cooling.as_ref().filter(|cooling| errand.challenge.is_none() || cooling.fault.claims().is_none());
         let own = own.and_then(|cooling| cooling.end(now));
         let until = own.max(resting.as_ref().map(|(until, _)| *until)).filter(|until| now < *until);
         match until {
             Some(until) => Step::Refuse(state.refusal(resting, until, now)),
-            None if state.flying().is_none() && !may_answer() => Step::Refuse(too_many_challenges()),
-            None => state.board(self, Patience::Whole, Some(challenge), board).unwrap_or_else(Step::Refuse),
+            None if state.flying().is_none() && !may_answer() => Step::Refuse(too_many_demands()),
+            None => state.board(self, Patience::Whole, errand, claim, board).unwrap_or_else(Step::Refuse),
         }
+    }
+
+    /// Has it looked at when its token's time to be renewed comes, and says when that is and by which ticket; none if
+    /// that is seen to, or nothing is held. A renewal that has just failed is looked at again in a moment.
+    pub fn take_up(&self, now: Timestamp) -> Option<(Timestamp, u32)> {
+        let mut state = self.lock();
+        let refresh_at = state.held.as_ref()?.times.refresh_at;
+        let at = if now < refresh_at { refresh_at } else { now + PAUSE };
+        state.ahead.take_up(at).map(|ticket| (at, ticket))
+    }
+
+    /// What is to be done about it ahead of its end. Of a ticket that is void it is nothing.
+    pub fn renewal(&self, ticket: u32, now: Timestamp, resting: Option<Timestamp>) -> Renewal {
+        let mut state = self.lock();
+        if !state.ahead.is_valid(ticket) {
+            return Renewal::LetGo;
+        }
+        // Whoever flies has it taken up again.
+        let renewal = match state.flying() {
+            Some(_) => Renewal::LetGo,
+            None => freshness::renewal(state.entry(now, resting), state.asked_at, now),
+        };
+        state.ahead.note(renewal);
+        renewal
+    }
+
+    /// A departure that nobody waits for, unless there is a flight.
+    pub fn renew(self: &Arc<Self>, claim: impl FnOnce() -> bool) -> Option<Departure> {
+        let mut state = self.lock();
+        state.ahead.note(Renewal::LetGo);
+        let may = state.flying().is_none() && claim();
+        may.then(|| state.depart(self, Errand::default(), Gate::open()).1)
+    }
+
+    /// Since when the held token should be another one.
+    #[must_use]
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.lock().held.as_ref().map(|held| held.times.refresh_at)
+    }
+
+    /// Until when a token serves those who asked for it lately, if there is one and somebody did.
+    #[must_use]
+    pub fn covers_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let state = self.lock();
+        let held = state.held.as_ref()?;
+        (now.since(state.asked_at) <= held.token.life() * LIVES).then_some(held.times.expires_at)
     }
 
     /// The token, while it lives.
@@ -202,29 +244,52 @@ impl State {
         self.flight.clone().filter(Flight::is_flown)
     }
 
+    /// What the rules have to know.
+    fn entry(&self, now: Timestamp, resting: Option<Timestamp>) -> Entry {
+        let cooling_until = self.cooling.as_ref().and_then(|cooling| cooling.end(now)).max(resting);
+        Entry { times: self.held.as_ref().map(|held| held.times), cooling_until }
+    }
+
+    /// The step of a caller that gets an ageing token.
+    fn call(&mut self, now: Timestamp, token: Arc<Token>) -> Step {
+        if self.flying().is_some() {
+            return Step::Serve(token);
+        }
+        // It may have been let go, or put off for a reason that is gone, or the clock was set.
+        match self.ahead.take_up(now) {
+            None if !self.ahead.is_overdue(now) => Step::Serve(token),
+            ticket => Step::ServeAndRefresh(token, ticket),
+        }
+    }
+
     /// A seat in the flight in progress, or in a new one; none if the gate of either lets nobody wait there.
     fn board(
         &mut self,
         slot: &Arc<Slot>,
         patience: Patience,
-        challenge: Option<&ClaimsRequest>,
+        errand: Errand<'_>,
+        claim: impl FnOnce() -> bool,
         wait: impl FnOnce(&Arc<Gate>) -> Result<(), Fault>,
     ) -> Result<Step, Fault> {
         if let Some(flight) = self.flying() {
             wait(flight.gate())?;
-            self.is_awaited |= challenge.is_none() && patience == Patience::Whole && !flight.is_for(None);
+            self.is_awaited |= errand.challenge.is_none() && patience == Patience::Whole && !flight.is_for(None);
             return Ok(Step::Wait(patience, flight, None));
+        }
+        if !claim() {
+            return Ok(Step::Moved);
         }
         let gate = Gate::closed();
         wait(&gate)?;
-        let (flight, departure) = self.depart(slot, challenge, gate);
+        let (flight, departure) = self.depart(slot, errand, gate);
         Ok(Step::Wait(patience, flight, Some(departure)))
     }
 
-    fn depart(&mut self, slot: &Arc<Slot>, challenge: Option<&ClaimsRequest>, gate: Arc<Gate>) -> (Flight, Departure) {
-        let (flight, sender) = Flight::new(challenge, Arc::clone(&gate));
+    fn depart(&mut self, slot: &Arc<Slot>, errand: Errand<'_>, gate: Arc<Gate>) -> (Flight, Departure) {
+        let (flight, sender) = Flight::new(errand, Arc::clone(&gate));
         self.flight = Some(flight.clone());
-        (flight, Departure { slot: Arc::clone(slot), challenge: challenge.cloned(), gate, sender })
+        let (slot, challenge, is_forced) = (Arc::clone(slot), errand.challenge.cloned(), errand.is_forced);
+        (flight, Departure { slot, challenge, is_forced, gate, sender })
     }
 
     /// The remembered fault, with the time that is left as its wish.
@@ -236,72 +301,17 @@ impl State {
     }
 }
 
-impl Departure {
-    /// Where the flight belongs.
-    #[must_use]
-    pub const fn slot(&self) -> &Arc<Slot> {
-        &self.slot
-    }
-
-    /// The challenge that it answers.
-    #[must_use]
-    pub const fn challenge(&self) -> Option<&ClaimsRequest> {
-        self.challenge.as_ref()
-    }
-
-    /// Where it waits until it may fly.
-    #[must_use]
-    pub const fn gate(&self) -> &Arc<Gate> {
-        &self.gate
-    }
-
-    /// Ends the flight: a token replaces the held one, a fault never does. `jitter` spreads the next
-    /// renewal and the cooling. Callers that a failed challenge has kept waiting go before the next one: the
-    /// departure of their flight comes back.
-    #[must_use]
-    pub fn land(self, result: Result<Token, Fault>, moment: Moment<'_>, jitter: f64) -> Option<Self> {
-        let mut state = self.slot.lock();
-        let landing = result.map(Arc::new);
-        match &landing {
-            Ok(token) => {
-                let times = Times::of(token, moment.windows, jitter);
-                state.held = Some(Held { token: Arc::clone(token), times });
-                state.cooling = None;
-            }
-            // The source remembers these, for all keys at once and until the credential is replaced.
-            Err(fault) if matches!(fault.kind, Kind::RejectedCredential | Kind::UnusableCredential) => {}
-            // It never flew, and says nothing of the key.
-            Err(fault) if fault.kind == Kind::TooMany => {}
-            // What the authority says of one caller's challenge is nothing to the others.
-            Err(fault) if self.challenge.is_some() && fault.turn() != Turn::Authority => {}
-            Err(fault) => {
-                let failures = state.cooling.as_ref().map_or(1, |before| before.failures.saturating_add(1));
-                let span = Span::new(moment.now, cool_down(fault, failures, jitter));
-                state.cooling = Some(Cooling { fault: fault.clone(), failures, span });
-            }
-        }
-        state.flight = None;
-        let is_awaited = std::mem::take(&mut state.is_awaited);
-        // Where everybody has to wait, so have they; and where it was nobody's turn, they take another step.
-        let is_own = |fault: &Fault| {
-            fault.turn() != Turn::Authority && !matches!(fault.kind, Kind::RejectedCredential | Kind::TooMany)
-        };
-        let next = landing.as_ref().err().filter(|fault| is_awaited && is_own(fault));
-        let next = next.map(|_| state.depart(&self.slot, None, Gate::open()).1);
-        drop(state);
-        self.sender.send_replace(Some(landing));
-        next
-    }
-}
-
-fn too_many_challenges() -> Fault {
+fn too_many_demands() -> Fault {
     Fault::new(
         Kind::Throttled,
-        "more tokens were challenged than may be fetched anew in a second",
+        "more tokens were challenged or rejected than may be fetched anew in a second",
         "ask again in a moment; if it goes on, the operator should find the program that keeps asking",
     )
     .with_retry_after(Some(Duration::from_secs(1)))
 }
+
+/// A renewal that failed is looked at again after this; how long it really rests, the rules say then.
+const PAUSE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

@@ -38,7 +38,13 @@ impl Stakes {
     /// The stake of `caller`, if it is told apart from others.
     #[must_use]
     pub fn of(&self, caller: Caller) -> Option<&Arc<Stake>> {
-        self.0.get(caller.place()?)
+        self.at(caller.place())
+    }
+
+    /// The stake of the caller in this place, if there is one.
+    #[must_use]
+    pub fn at(&self, place: Option<usize>) -> Option<&Arc<Stake>> {
+        self.0.get(place?)
     }
 }
 

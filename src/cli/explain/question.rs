@@ -48,6 +48,7 @@ impl Question<'_> {
             tenant,
             extras: Extras { fmi_path: self.fmi_path.cloned(), client_claims: None },
             challenge: None,
+            rejected: None,
         }
     }
 

@@ -64,7 +64,7 @@ fn ask(selector: Selector, tenant: Option<&str>, resource: &str, fmi_path: Optio
     let fmi_path = fmi_path.map(|text| FmiPath::parse(text).unwrap());
     let extras = Extras { fmi_path, client_claims: None };
     let (resource, tenant) = (Resource::parse(resource).unwrap(), tenant.map(str::to_owned));
-    Ask { resource, selector, tenant, extras, challenge: None }
+    Ask { resource, selector, tenant, extras, challenge: None, rejected: None }
 }
 
 fn by_name(name: &str) -> Selector {

@@ -1,6 +1,7 @@
 //! One key: who flies, who waits, what is served and what rests.
 
 use super::*;
+use crate::claims::ClaimsRequest;
 use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
 use crate::secret::Secret;
 use crate::token::{Extension, Extras};
@@ -38,9 +39,14 @@ fn step(slot: &Arc<Slot>, secs: u64) -> Step {
 
 fn departure(slot: &Arc<Slot>, secs: u64) -> Departure {
     match step(slot, secs) {
-        Step::Wait(_, _, Some(departure)) | Step::ServeAndRefresh(_, Some(departure)) => departure,
+        Step::Wait(_, _, Some(departure)) => departure,
+        Step::ServeAndRefresh(..) => slot.renew(|| true).unwrap(),
         other => panic!("no departure: {other:?}"),
     }
+}
+
+fn errand(challenge: &ClaimsRequest) -> Errand<'_> {
+    Errand { challenge: Some(challenge), is_forced: false }
 }
 
 fn outage() -> Fault {
@@ -110,17 +116,69 @@ fn what_is_wrong_with_a_credential_cools_in_its_source_alone() {
 }
 
 #[test]
-fn a_renewal_waits_for_the_budget_and_a_caller_does_not() {
+fn an_ageing_token_is_served_and_its_renewal_taken_up_once() {
+    let slot = slot();
+    assert!(slot.take_up(at(0).now).is_none(), "there is nothing to renew");
+    assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
+    let (due, ticket) = slot.take_up(at(1).now).unwrap();
+    assert_eq!((due, slot.take_up(at(2).now)), (at(2700).now, None));
+    assert!(matches!(step(&slot, 2600), Step::Serve(_)));
+    assert!(matches!(step(&slot, 2700), Step::ServeAndRefresh(_, None)), "it is overdue, which is all there is to say");
+    assert_eq!(slot.renewal(ticket, due, None), Renewal::Due(at(3300).now));
+    assert!(matches!(step(&slot, 2701), Step::Serve(_)), "it stands in line");
+    let renewal = slot.renew(|| true).unwrap();
+    assert!(matches!(step(&slot, 2702), Step::Serve(_)) && slot.renew(|| true).is_none(), "it flies");
+    assert!(renewal.land(Err(outage()), at(2703), 0.0).is_none());
+    let (again, ticket) = slot.take_up(at(2703).now).unwrap();
+    assert_eq!(slot.renewal(ticket, again - Duration::from_millis(1), None), Renewal::Later(again));
+    assert!(matches!(step(&slot, 3300), Step::Wait(Patience::Brief(_), _, Some(_))), "callers wait for no budget");
+}
+
+#[test]
+fn what_was_let_go_is_taken_up_by_whoever_asks() {
     let slot = slot();
     assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
-    assert!(matches!(slot.step(at(2700), None, || false, |_| Ok(())), Step::ServeAndRefresh(_, None)));
-    assert!(matches!(slot.step(at(3300), None, || false, |_| Ok(())), Step::Wait(Patience::Brief(_), _, Some(_))));
+    let (due, ticket) = slot.take_up(at(0).now).unwrap();
+    let rests = Some(at(4000).now);
+    assert_eq!(slot.renewal(ticket, due, rests), Renewal::LetGo, "the authority is to be left alone past the end");
+    let Step::ServeAndRefresh(_, Some(next)) = step(&slot, 2800) else { panic!("a new ticket") };
+    assert_eq!(slot.renewal(ticket, at(2800).now, None), Renewal::LetGo, "the old one is void");
+    assert_eq!(slot.renewal(next, at(2800).now, None), Renewal::Due(at(3300).now));
+}
+
+#[test]
+fn a_key_that_has_moved_is_flown_by_its_new_slot() {
+    let slot = slot();
+    assert!(matches!(slot.step(at(0), None, || false, |_| Ok(())), Step::Moved));
+    assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
+    assert!(slot.renew(|| false).is_none());
+    assert!(matches!(slot.step(at(3600), None, || false, |_| Ok(())), Step::Moved));
+}
+
+#[test]
+fn a_rejected_token_is_not_the_answer_and_stays_for_the_others() {
+    let slot = slot();
+    assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
+    let forced = Errand { challenge: None, is_forced: true };
+    let answer = |may: bool| slot.answer(forced, at(1).now, None, || may, || true, |_| Ok(()));
+    assert!(matches!(answer(false), Step::Refuse(fault) if fault.status() == 429));
+    let Step::Wait(Patience::Whole, flight, Some(first)) = answer(true) else { panic!("a departure") };
+    assert!(flight.is_forced() && first.is_forced());
+    assert!(matches!(answer(false), Step::Wait(_, _, None)), "one flight for all who reject it");
+    assert!(matches!(step(&slot, 1), Step::Serve(_)));
+    assert!(first.land(Err(outage()), at(1), 0.0).is_none());
+    assert!(matches!(step(&slot, 1), Step::Serve(_)));
+    assert!(
+        matches!(answer(true), Step::Refuse(fault) if fault.status() == 503),
+        "while it cools there is nothing else"
+    );
 }
 
 #[test]
 fn whoever_waits_for_another_ones_challenge_is_flown_next() {
     let challenge = ClaimsRequest::parse(r#"{"a":1}"#).unwrap();
-    let answer = |slot: &Arc<Slot>| match slot.answer(&challenge, at(0).now, None, || true, |_| Ok(())) {
+    let answer = |slot: &Arc<Slot>| match slot.answer(errand(&challenge), at(0).now, None, || true, || true, |_| Ok(()))
+    {
         Step::Wait(_, _, departure) => departure,
         other => panic!("{other:?}"),
     };
@@ -146,7 +204,7 @@ fn whoever_has_its_share_is_refused_and_nothing_is_torn() {
     let slot = slot();
     assert!(matches!(slot.step(at(0), None, || true, full), Step::Refuse(fault) if fault.status() == 429));
     let challenge = ClaimsRequest::parse(r#"{"a":1}"#).unwrap();
-    assert!(matches!(slot.answer(&challenge, at(0).now, None, || true, full), Step::Refuse(_)));
+    assert!(matches!(slot.answer(errand(&challenge), at(0).now, None, || true, || true, full), Step::Refuse(_)));
     let first = departure(&slot, 0);
     assert!(matches!(slot.step(at(0), None, || true, full), Step::Refuse(_)), "a flight in progress goes on");
     assert!(first.land(Ok(token(0)), at(0), 0.0).is_none());
@@ -159,7 +217,7 @@ fn whoever_has_its_share_is_refused_and_nothing_is_torn() {
 fn a_flight_that_never_flew_cools_nothing_and_has_no_successor() {
     let slot = slot();
     let challenge = ClaimsRequest::parse(r#"{"a":1}"#).unwrap();
-    let step_of = slot.answer(&challenge, at(0).now, None, || true, |_| Ok(()));
+    let step_of = slot.answer(errand(&challenge), at(0).now, None, || true, || true, |_| Ok(()));
     let Step::Wait(_, _, Some(first)) = step_of else { panic!("a departure") };
     assert!(matches!(step(&slot, 0), Step::Wait(Patience::Whole, _, None)));
     assert!(first.land(Err(Fault::new(Kind::TooMany, "p", "r")), at(0), 0.0).is_none());

@@ -1,0 +1,83 @@
+//! Where a token is to come from, for whom, and what its own proof may need beside it.
+
+use std::sync::Arc;
+
+use super::Vend;
+use super::flight::Errand;
+use super::line::Line;
+use super::refresh::Lane;
+use super::stake::Stake;
+use crate::claims::ClaimsRequest;
+use crate::credential::Delegate;
+use crate::source::{Handover, Source, Vouch};
+use crate::token::{Rejected, Token};
+
+/// From where, for whom.
+#[derive(Clone)]
+pub(super) struct Mission<'a> {
+    pub(super) source: Arc<Source>,
+    pub(super) request_id: &'a str,
+    /// What the caller has of what all share, if it is told apart.
+    pub(super) stake: Option<&'a Arc<Stake>>,
+    /// Whether a caller asks for just this. What an exchange of its own needs beside goes in the same turn, and
+    /// must not wait for another one: those that have a turn would wait for those that have none.
+    pub(super) is_own: bool,
+}
+
+impl Mission<'_> {
+    /// The line in which flights for it wait.
+    pub(super) fn line(&self) -> Option<&Arc<Line>> {
+        self.stake.filter(|_| self.is_own).map(|stake| &stake.line)
+    }
+
+    /// The caller's place, if it is told apart.
+    pub(super) fn place(&self) -> Option<usize> {
+        self.stake.map(|stake| stake.place)
+    }
+
+    /// Where its tokens are renewed.
+    pub(super) fn lane(&self) -> Lane {
+        Lane { source: Arc::clone(&self.source), owner: self.place() }
+    }
+}
+
+/// What a caller demands beyond a live token.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Demand<'a> {
+    pub(super) challenge: Option<&'a ClaimsRequest>,
+    pub(super) rejected: Option<Rejected>,
+}
+
+impl<'a> Demand<'a> {
+    /// What a flight has to be for, beside the token that is held now.
+    pub(super) fn errand(&self, held: impl FnOnce() -> Option<Arc<Token>>) -> Errand<'a> {
+        let is_forced = self.rejected.is_some_and(|rejected| held().is_some_and(|token| rejected.has(&token)));
+        Errand { challenge: self.challenge, is_forced }
+    }
+
+    /// Whether a token that has just come is the one that was rejected.
+    pub(super) fn rejects(&self, fresh: &Token) -> bool {
+        self.rejected.is_some_and(|rejected| rejected != Rejected::Every && rejected.has(fresh))
+    }
+}
+
+/// Hands over the tokens that prove an application. They leave for its authority alone, so no policy is asked.
+pub(super) struct Vouching<'a> {
+    pub(super) vend: &'a Vend,
+    pub(super) mission: &'a Mission<'a>,
+}
+
+impl Vouch for Vouching<'_> {
+    fn token<'a>(&'a self, delegate: &'a Delegate) -> Handover<'a> {
+        Box::pin(async {
+            let (parts, outer) = (&self.vend.0, self.mission);
+            let owner = outer.stake.map(Arc::as_ref);
+            let source = parts.sources.vouching(&delegate.identity, &outer.source, owner).await?;
+            // Never refused: that a caller has its share would be taken for a failure of the credential.
+            let lease = || Ok(owner.map(Stake::charge));
+            let slot = parts.cache.slot(&source.key(&delegate.resource, &delegate.extras), lease).await?;
+            let mission = Mission { source, is_own: false, ..outer.clone() };
+            self.vend.obtain(&mission, slot, Demand::default()).await
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! Flies: an exchange as a task of its own, from its gate to its end.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::Vend;
+use super::cache::Hold;
+use super::mission::{Mission, Vouching};
+use super::refresh::Due;
+use super::slot::{Departure, Slot};
+use crate::clock::Deadline;
+use crate::fault::Fault;
+use crate::source::Wish;
+use crate::token::Token;
+
+impl Vend {
+    /// Starts the flight of `departure`, for which somebody waits, when it is somebody's turn; and the one that has to
+    /// follow it.
+    pub(super) fn fly(&self, departure: Departure, hold: Hold, mission: &Mission<'_>) {
+        let (vend, request_id) = (self.clone(), mission.request_id.to_owned());
+        let (source, stake) = (Arc::clone(&mission.source), mission.stake.cloned());
+        let slot: Arc<Slot> = Arc::clone(departure.slot());
+        self.0.runtime.spawn(async move {
+            let mission = Mission { source, request_id: &request_id, stake: stake.as_ref(), is_own: false };
+            let timeout = mission.source.timeout();
+            let deadline = Deadline::after(timeout);
+            // What waits for longer would have too little time left to fly.
+            match departure.gate().passed(timeout / 2).await {
+                // The turn lasts for as long as exchanges follow one another.
+                Ok(_turn) => {
+                    let mut next = vend.pilot(departure, &mission, deadline).await;
+                    while let Some(departure) = next {
+                        let mission = Mission { request_id: &Uuid::new_v4().to_string(), ..mission.clone() };
+                        next = vend.pilot(departure, &mission, Deadline::after(timeout)).await;
+                    }
+                }
+                Err(fault) => drop(departure.land(Err(fault), vend.moment(), 0.0)),
+            }
+            vend.settle(slot, &mission, hold).await;
+        });
+    }
+
+    /// Starts a renewal, for which nobody waits yet.
+    pub(super) fn renew(&self, due: Due) {
+        let Due { slot, lane, turn } = due;
+        let mut hold = None;
+        let claim = || {
+            hold = self.0.cache.hold(&slot);
+            hold.is_some()
+        };
+        let due_at = slot.due_at();
+        let Some((departure, hold)) = slot.renew(claim).zip(hold) else { return };
+        let vend = self.clone();
+        self.0.runtime.spawn(async move {
+            let stake = vend.0.stakes.at(lane.owner);
+            let request_id = &Uuid::new_v4().to_string();
+            let mission = Mission { source: lane.source, request_id, stake, is_own: false };
+            let deadline = Deadline::after(mission.source.timeout());
+            let (identity, jitter) = (mission.source.identity(), fastrand::f64());
+            let result = vend.exchange(&departure, &mission, deadline, jitter).await;
+            let lag = due_at.map(|due_at| vend.0.clock.now().since(due_at));
+            vend.0.metrics.refreshed(identity, &result, lag.unwrap_or_default());
+            let mut next = departure.land(result, vend.moment(), jitter);
+            while let Some(departure) = next {
+                next = vend.pilot(departure, &mission, Deadline::after(mission.source.timeout())).await;
+            }
+            vend.settle(slot, &mission, hold).await;
+            drop(turn);
+        });
+    }
+
+    /// Flies one flight to its end.
+    async fn pilot(&self, departure: Departure, mission: &Mission<'_>, deadline: Deadline) -> Option<Departure> {
+        let jitter = fastrand::f64();
+        let result = self.exchange(&departure, mission, deadline, jitter).await;
+        departure.land(result, self.moment(), jitter)
+    }
+
+    async fn exchange(
+        &self,
+        departure: &Departure,
+        mission: &Mission<'_>,
+        deadline: Deadline,
+        jitter: f64,
+    ) -> Result<Token, Fault> {
+        let wish = Wish {
+            scope: &departure.slot().key().scope,
+            extras: &departure.slot().key().extras,
+            challenge: departure.challenge(),
+            is_forced: departure.is_forced(),
+            request_id: mission.request_id,
+            jitter,
+            deadline,
+            vouch: &Vouching { vend: self, mission },
+        };
+        mission.source.fetch(wish, &self.0.metrics).await
+    }
+
+    /// After a flight: the slot is weighed anew and taken up for its next renewal, and the key is free.
+    async fn settle(&self, slot: Arc<Slot>, mission: &Mission<'_>, hold: Hold) {
+        if let Some((at, ticket)) = slot.take_up(self.0.clock.now()) {
+            self.0.refresh.put(at, mission.lane(), &slot, ticket);
+        }
+        self.0.cache.weigh(slot).await;
+        drop(hold);
+    }
+}

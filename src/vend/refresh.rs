@@ -1,0 +1,121 @@
+//! Which tokens are renewed ahead, without anybody waiting for it: what the one task of renewals goes by.
+
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::slot::Slot;
+use crate::clock::Timestamp;
+use crate::freshness::Renewal;
+use crate::freshness::schedule::Schedule;
+use crate::source::Source;
+use crate::source::allowance::Turn;
+
+/// The slots that are taken up for renewal.
+#[derive(Default)]
+pub struct Refresh {
+    schedule: Mutex<Schedule<Lane, Entry>>,
+    bell: Notify,
+}
+
+/// The tokens of one source that one caller had fetched.
+#[derive(Clone)]
+pub struct Lane {
+    /// Where they come from.
+    pub source: Arc<Source>,
+    /// The caller's place, where callers are told apart.
+    pub owner: Option<usize>,
+}
+
+/// A slot, as it was taken up. It may be evicted, and then is forgotten.
+struct Entry {
+    slot: Weak<Slot>,
+    ticket: u32,
+}
+
+/// One that is to be renewed now.
+pub struct Due {
+    /// Which.
+    pub slot: Arc<Slot>,
+    /// From where, for whom.
+    pub lane: Lane,
+    /// Its part of the budget, until it is over.
+    pub turn: Turn,
+}
+
+impl Refresh {
+    /// Takes up a slot, which is looked at then.
+    pub fn put(&self, at: Timestamp, lane: Lane, slot: &Arc<Slot>, ticket: u32) {
+        let mut schedule = self.lock();
+        let is_first = schedule.next(at).is_none_or(|next| at < next);
+        schedule.put(at, lane, Entry { slot: Arc::downgrade(slot), ticket });
+        drop(schedule);
+        if is_first {
+            self.ring();
+        }
+    }
+
+    /// Has the next round now.
+    pub fn ring(&self) {
+        self.bell.notify_one();
+    }
+
+    /// Those that are to be renewed now, and how long it is until the next round.
+    #[must_use]
+    pub fn round(&self, now: Timestamp) -> (Vec<Due>, Duration) {
+        let mut turns = Vec::new();
+        let look = |lane: &Lane, entry: &Entry| entry.look(&lane.source, now);
+        let may = |lane: &Lane| lane.source.allowance().renew(lane.owner, now).map(|turn| turns.push(turn)).is_some();
+        let mut schedule = self.lock();
+        let going = schedule.round(now, look, may);
+        let pause = schedule.next(now).map_or(LONGEST, |next| next.since(now).min(LONGEST));
+        drop(schedule);
+        let due = |((lane, entry), turn): ((Lane, Entry), Turn)| Some(Due { slot: entry.slot.upgrade()?, lane, turn });
+        (going.into_iter().zip(turns).filter_map(due).collect(), pause)
+    }
+
+    /// Waits for the next round.
+    pub async fn rest(&self, pause: Duration) {
+        // Either way it is time.
+        timeout(pause, self.bell.notified()).await.ok();
+    }
+
+    /// Forgets the slots that were evicted.
+    pub fn sweep(&self) {
+        self.lock().retain(|entry| entry.slot.strong_count() > 0);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Schedule<Lane, Entry>> {
+        // Invariant: no code panics while it holds this lock, and the schedule is whole between statements.
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn look(&self, source: &Source, now: Timestamp) -> Renewal {
+        let Some(slot) = self.slot.upgrade() else { return Renewal::LetGo };
+        let resting = source.resting(&slot.key().scope, now);
+        slot.renewal(self.ticket, now, resting.map(|(until, _)| until))
+    }
+}
+
+/// The same source is the same lane; two that are alike are not.
+impl PartialEq for Lane {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &other.source) && self.owner == other.owner
+    }
+}
+
+impl Eq for Lane {}
+
+impl Hash for Lane {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (Arc::as_ptr(&self.source), self.owner).hash(state);
+    }
+}
+
+/// Wall-clock time may be set, or stand still while a machine sleeps, so nothing is waited for longer.
+const LONGEST: Duration = Duration::from_mins(1);
