@@ -80,11 +80,12 @@ impl Times {
     pub fn of(token: &Token, windows: &Windows, jitter: f64) -> Self {
         let life = token.life();
         let late = windows.late_of(life);
-        let drawn = refresh_interval(life, token.refresh_in).mul_f64(1.0 - MAX_JITTER * jitter.clamp(0.0, 1.0));
-        let latest = token.expires_at - late * 2;
+        // The authority's wish and a part of life end with the same bound, so that its tokens are spread too.
+        let interval = refresh_interval(life, token.refresh_in).min(life.saturating_sub(late * 2));
+        let drawn = interval.mul_f64(1.0 - MAX_JITTER * jitter.clamp(0.0, 1.0));
         Self {
             issued_at: token.issued_at,
-            refresh_at: latest.min(token.issued_at + drawn),
+            refresh_at: token.issued_at + drawn,
             late_at: token.expires_at - late,
             last_at: token.expires_at - windows.last_of(life),
             expires_at: token.expires_at,
@@ -112,6 +113,16 @@ pub enum Patience {
     Brief(Duration),
     /// As long as the flight takes, which its own deadline bounds.
     Whole,
+}
+
+impl Patience {
+    /// How long a caller waits whose live token has so long left, before it is served that one. None is to the end of
+    /// the flight: the token would be dead before it could be used.
+    #[must_use]
+    pub fn limit(self, left: Duration) -> Option<Duration> {
+        let left = left.checked_sub(SERVING_TIME)?;
+        Some(if let Self::Brief(limit) = self { limit.min(left) } else { left })
+    }
 }
 
 /// Decides about `entry` at `now`.
@@ -162,6 +173,8 @@ fn refresh_interval(life: Duration, refresh_in: Option<Duration>) -> Duration {
 const LONG_LIFE: Duration = Duration::from_hours(2);
 /// How far a clock may be set back without anybody noticing.
 const STEP: Duration = Duration::from_mins(1);
+/// What is kept of a token's last moments for the answer to be written in.
+const SERVING_TIME: Duration = Duration::from_millis(500);
 const MAX_JITTER: f64 = 0.1;
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
@@ -223,6 +236,20 @@ mod tests {
         let verdict = |back| decide(entry, ISSUED - Duration::from_secs(back), &Windows::default());
         assert_eq!(verdict(60), Verdict::Serve);
         assert_eq!(verdict(61), Verdict::Fetch(Patience::Whole));
+    }
+
+    #[test]
+    fn nobody_waits_until_a_token_is_dead_and_nobody_is_handed_a_dying_one() {
+        let (millis, brief) = (Duration::from_millis, Patience::Brief(Duration::from_secs(1)));
+        for (patience, left, expected) in [
+            (brief, 10_000, Some(1000)),
+            (brief, 1200, Some(700)),
+            (Patience::Whole, 10_000, Some(9500)),
+            (brief, 499, None),
+            (Patience::Whole, 499, None),
+        ] {
+            assert_eq!(patience.limit(millis(left)), expected.map(millis), "{patience:?} {left}");
+        }
     }
 
     #[test]

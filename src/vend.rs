@@ -173,19 +173,17 @@ impl Vend {
     /// failure too. Without one there is nothing to do but to wait for the flight.
     async fn await_landing(&self, slot: &Slot, flight: Flight, patience: Patience) -> Landing {
         let now = self.0.clock.now();
-        if let Some(token) = slot.live(now) {
-            let left = token.expires_at.since(now).saturating_sub(SERVING_TIME);
-            let limit = match patience {
-                Patience::Brief(limit) => limit.min(left),
-                Patience::Whole => left,
-            };
-            match timeout(limit, flight.clone().landed()).await {
-                Ok(Ok(fresh)) => return Ok(fresh),
-                Ok(Err(_)) | Err(_) if self.0.clock.now() < token.expires_at => return Ok(token),
-                Ok(Err(_)) | Err(_) => {}
-            }
+        let Some(token) = slot.live(now) else { return flight.landed().await };
+        let landed = match patience.limit(token.expires_at.since(now)) {
+            Some(limit) => timeout(limit, flight.clone().landed()).await.ok(),
+            None => Some(flight.clone().landed().await),
+        };
+        match landed {
+            Some(Ok(fresh)) => Ok(fresh),
+            _ if self.0.clock.now() < token.expires_at => Ok(token),
+            Some(failed) => failed,
+            None => flight.landed().await,
         }
-        flight.landed().await
     }
 
     /// What is cached now.
@@ -265,5 +263,3 @@ impl Parts {
 }
 
 const SWEEP_PAUSE: Duration = Duration::from_mins(1);
-/// What is kept of a token's last moments for the answer to be written in.
-const SERVING_TIME: Duration = Duration::from_millis(500);
