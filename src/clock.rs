@@ -143,6 +143,12 @@ impl Span {
         (self.since..self.until).contains(&now)
     }
 
+    /// Whether all of it is still to come.
+    #[must_use]
+    pub fn lies_ahead(self, now: Timestamp) -> bool {
+        now < self.since
+    }
+
     /// Its end, which is no part of it.
     #[must_use]
     pub const fn until(self) -> Timestamp {

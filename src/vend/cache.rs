@@ -129,7 +129,7 @@ impl Cache {
     /// Drops the slots that hold nothing worth keeping.
     pub async fn sweep(&self, now: Timestamp) {
         let idle: Vec<Arc<TokenKey>> =
-            self.slots.iter().filter(|(_, slot)| slot.is_idle(now)).map(|(key, _)| key).collect();
+            self.slots.iter().filter(|(_, slot)| slot.sweep(now)).map(|(key, _)| key).collect();
         for key in idle {
             self.slots.invalidate(key.as_ref()).await;
         }

@@ -206,10 +206,11 @@ impl Slot {
         self.lock().token().filter(|token| now < token.expires_at)
     }
 
-    /// Whether nothing would be lost with it: no live token, no flight, nobody to be left alone.
-    #[must_use]
-    pub fn is_idle(&self, now: Timestamp) -> bool {
-        let state = self.lock();
+    /// Forgets what lies in the future, since the clock was set back: it would hold once more when that has come. Says
+    /// whether nothing would be lost with the slot: no live token, no flight, nobody to be left alone.
+    pub fn sweep(&self, now: Timestamp) -> bool {
+        let mut state = self.lock();
+        state.cooling = state.cooling.take().filter(|cooling| !cooling.span.lies_ahead(now));
         let live = state.held.as_ref().is_some_and(|held| now < held.times.expires_at);
         let cooling = state.cooling.as_ref().is_some_and(|cooling| cooling.span.holds(now));
         !live && !cooling && state.flying().is_none()

@@ -58,6 +58,7 @@ enum Event {
         waiter: u64,
     },
     SetClock(Step),
+    Sweep,
     Restart,
 }
 
@@ -78,7 +79,6 @@ impl<'a> World<'a> {
             events: BTreeMap::new(),
             number: 0,
             round_at: 0,
-            /// Those who wait for each flight.
             flights: HashMap::new(),
             asked: vec![Vec::new(); scenario.keys],
             ledger: Ledger::default(),
@@ -152,7 +152,9 @@ impl<'a> World<'a> {
                     Step::Forward(by) => self.wall + Duration::from_millis(by),
                     Step::Back(by) => self.wall - Duration::from_millis(by),
                 };
+                self.plan(self.now + MINUTE, Event::Sweep);
             }
+            Event::Sweep => self.slots.iter().for_each(|slot| drop(slot.sweep(self.wall))),
             Event::Restart => self.restart(),
         }
     }

@@ -104,6 +104,15 @@ fn a_clock_that_is_set_back_ends_the_cooling() {
 }
 
 #[test]
+fn a_cooling_does_not_come_back_with_its_time() {
+    let slot = slot();
+    assert!(departure(&slot, 5000).land(Err(outage()), at(5000), 0.0).is_none());
+    assert!(!slot.sweep(at(5000).now), "it cools");
+    assert!(slot.sweep(at(4000).now), "the clock was set back");
+    assert!(matches!(step(&slot, 5000), Step::Wait(..)));
+}
+
+#[test]
 fn what_is_wrong_with_a_credential_cools_in_its_source_alone() {
     let slot = slot();
     for kind in [Kind::RejectedCredential, Kind::UnusableCredential] {
