@@ -17,6 +17,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::credential::Credential;
 use crate::credential::calendar::Calendar;
 use crate::fault::{Fault, Kind};
+use crate::flood::{Concern, Floods};
 use crate::metrics::Metrics;
 use crate::name::{ClientId, Name, Resource, Scope, TenantId};
 use crate::token::{Extension, Extras, Token, TokenKey};
@@ -41,6 +42,7 @@ pub struct Application {
     caller_share: Option<Share>,
     renewals: Budget,
     challenges: Budget,
+    floods: Arc<Floods<Concern>>,
     clock: Clock,
 }
 
@@ -64,6 +66,8 @@ pub struct Parts {
     pub refresh_rate: NonZeroU32,
     /// How many of them one caller may take, where callers are told apart.
     pub caller_share: Option<Share>,
+    /// Which lines of the log have become a flood.
+    pub floods: Arc<Floods<Concern>>,
     /// The time.
     pub clock: Clock,
 }
@@ -86,6 +90,7 @@ impl Application {
             caller_share: parts.caller_share,
             renewals: Budget::new(parts.refresh_rate, parts.caller_share),
             challenges: Budget::new(parts.refresh_rate, parts.caller_share),
+            floods: parts.floods,
             clock: parts.clock,
         }
     }
@@ -107,6 +112,7 @@ impl Application {
             timeout: self.timeout,
             refresh_rate: self.refresh_rate,
             caller_share: self.caller_share,
+            floods: Arc::clone(&self.floods),
             clock: self.clock.clone(),
         }
     }
