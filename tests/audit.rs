@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use bursar::clock::Stopwatch;
 use serde_json::Value;
-use support::{NATIVE, Reply, TWO_IDENTITIES, World, proof};
+use support::{NATIVE, Reply, World, proof};
 
 fn prefix(token: &str) -> String {
     digest(&SHA256, token.as_bytes()).as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
@@ -35,15 +35,11 @@ async fn world() -> World {
 }
 
 fn config() -> String {
-    TWO_IDENTITIES.replacen("header_secret = [{ file = \"header\" }]\n", "", 1) + CALLERS
+    support::with_callers(CALLERS)
 }
 
 fn directory() -> tempfile::TempDir {
-    let directory = support::directory();
-    for name in ["billing", "trial"] {
-        std::fs::write(directory.path().join(name), format!("secret-of-{name}")).unwrap();
-    }
-    directory
+    support::directory_of(&["billing", "trial"])
 }
 
 async fn ask(world: &World, caller: &str, target: &str) -> Reply {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use serde_json::json;
-use support::{NATIVE, TWO_IDENTITIES, World};
+use support::{NATIVE, World};
 use tokio::sync::{Mutex as Turns, MutexGuard};
 
 const CALLERS: &str = r#"
@@ -63,15 +63,11 @@ impl Log {
 }
 
 fn config() -> String {
-    TWO_IDENTITIES.replacen("header_secret = [{ file = \"header\" }]\n", "", 1) + CALLERS
+    support::with_callers(CALLERS)
 }
 
 fn directory() -> tempfile::TempDir {
-    let directory = support::directory();
-    for name in ["billing", "trial"] {
-        std::fs::write(directory.path().join(name), format!("secret-of-{name}")).unwrap();
-    }
-    directory
+    support::directory_of(&["billing", "trial"])
 }
 
 async fn ask(http: &reqwest::Client, tokens: &str, caller: &str, target: &str) -> u16 {

@@ -51,7 +51,7 @@ impl Failed {
                 tracing::info!(dialect, request_id, caller, identity, turn, rule, inward, suppressed, %fault, "refused");
             }
             Turn::Us => {
-                tracing::error!(dialect, request_id, caller, identity, turn, correlation_id, suppressed, %fault, "refused")
+                tracing::error!(dialect, request_id, caller, identity, turn, correlation_id, suppressed, %fault, "refused");
             }
             // The exchange that failed has warned already, once for all who waited.
             Turn::Authority | Turn::Operator => {
