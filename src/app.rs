@@ -15,6 +15,7 @@ use crate::config::{Config, server};
 use crate::dialect::instance::Instance;
 use crate::dialect::{Ask, Dialect};
 use crate::fault::{Fault, Kind};
+use crate::flood::{Concern, Floods};
 use crate::metrics::Metrics;
 use crate::name::ClientId;
 use crate::policy::Policy;
@@ -29,6 +30,7 @@ use crate::vend::stake::Stakes;
 use crate::vend::{self, Vend};
 
 mod callers;
+mod floods;
 mod sources;
 
 /// The rooms, ready to serve.
@@ -44,6 +46,7 @@ pub struct App {
     metrics: Arc<Metrics>,
     clock: Clock,
     mark: Arc<str>,
+    floods: Arc<Floods<Concern>>,
     keys: Option<Arc<Keys>>,
     rates: Rates,
     audit: Option<Destination>,
@@ -61,7 +64,8 @@ impl App {
         let metrics = Arc::new(metrics);
         let settings = settings(&config)?;
         let mark: Arc<str> = uuid::Uuid::new_v4().to_string().into();
-        let sources = sources::build(&config, &clock, &mark)?;
+        let floods = Arc::default();
+        let sources = sources::build(&config, &clock, &floods, &mark)?;
         let stakes = |share| Stakes::new(config.callers.len(), share, config.bounds);
         let known = config.kubernetes.map(|known| known.settings);
         let cluster = known.map(|settings| Arc::new(Cluster::new(settings, clock.clone(), runtime.clone())));
@@ -90,6 +94,7 @@ impl App {
             keys: config.key_dir.map(|directory| Arc::new(Keys::new(directory, clock.now()))),
             clock,
             mark,
+            floods,
             rates,
             audit: config.audit,
         })
@@ -110,6 +115,7 @@ impl App {
         if let Some(audit) = &audit {
             audit.settle_forever(self.clock.clone());
         }
+        floods::settle_forever(&self.floods, self.clock.clone());
         if let Some(keys) = &self.keys {
             tokio::spawn(Arc::clone(keys).sweep_forever(self.clock.clone()));
         }
@@ -122,6 +128,7 @@ impl App {
             rates: self.rates,
             policy: self.policy,
             audit,
+            floods: self.floods,
             instance: self.instance,
             vend: self.vend,
             metrics: self.metrics,

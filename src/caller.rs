@@ -189,7 +189,7 @@ impl Callers {
             Means::HeaderSecret => self.by_header(peer).ok_or_else(|| no_secret(guard)),
             Means::Loopback => Ok(Finding::of(self.by_loopback(peer))),
             Means::Mtls => peer.subject.map_or(Ok(Finding::Nothing), |subject| self.by_subject(subject)),
-            Means::ServiceAccount => self.by_token(peer),
+            Means::ServiceAccount => self.by_token(guard, peer),
             Means::Unix => Ok(Finding::of(peer.user.and_then(|user| self.by_user(user)))),
         }
     }
@@ -209,9 +209,12 @@ impl Callers {
         held().nth(place).map(|(caller, _)| caller)
     }
 
-    /// A token where nobody is known by one is as wrong as any other.
-    fn by_token<'a>(&self, peer: &Peer<'a>) -> Result<Finding<'a>, Fault> {
-        let mut shown = peer.headers().filter(|shown| self.is_token(shown)).chain(peer.bearer);
+    /// A token where nobody is known by one is as wrong as any other, and so is whatever else stands in
+    /// `Authorization`: it is meant to say who asks. What a key file held was looked at before.
+    fn by_token<'a>(&self, guard: Guard, peer: &Peer<'a>) -> Result<Finding<'a>, Fault> {
+        let authorization = peer.authorization.filter(|_| guard != Guard::KeyFile);
+        let bearer = authorization.map(|shown| peer::bearer(shown).ok_or_else(strange_scheme)).transpose()?;
+        let mut shown = peer.headers().filter(|shown| self.is_token(shown)).chain(bearer);
         let Some(token) = shown.next() else { return Ok(Finding::Nothing) };
         if !self.knows(Means::ServiceAccount) || shown.any(|other| other != token) {
             return Err(strange_account());
@@ -310,6 +313,14 @@ fn strange_account() -> Fault {
         Kind::Unauthenticated,
         "no caller is this service account",
         "show one token, of a configured service account, or have the operator add a caller with 'proof'",
+    )
+}
+
+fn strange_scheme() -> Fault {
+    Fault::new(
+        Kind::Unauthenticated,
+        "no caller is known by what Authorization shows",
+        "show a service-account token as 'Authorization: Bearer', or leave the header out",
     )
 }
 

@@ -33,12 +33,12 @@ pub struct Settings {
     /// Which tokens are for this service.
     pub rules: Rules,
     /// What proves them.
-    pub proof: Proof,
+    pub warrant: Warrant,
 }
 
 /// What proves a token.
 #[derive(Clone, Debug)]
-pub enum Proof {
+pub enum Warrant {
     /// A key of the cluster.
     Keys(Origin),
     /// The API server's word.
@@ -64,12 +64,12 @@ impl Cluster {
     /// and no review along.
     #[must_use]
     pub fn new(settings: Settings, clock: Clock, runtime: Handle) -> Self {
-        let Settings { rules, proof } = settings;
-        let (prover, lives) = match proof {
-            Proof::Keys(origin) => {
+        let Settings { rules, warrant } = settings;
+        let (prover, lives) = match warrant {
+            Warrant::Keys(origin) => {
                 (Prover::Keys(Arc::new(KeyRing::new(origin, clock.clone(), runtime.clone()))), VERIFIED)
             }
-            Proof::Review(endpoint) => {
+            Warrant::Review(endpoint) => {
                 (Prover::Review(Arc::new(Reviewer::new(endpoint, rules.audiences.clone()))), REVIEWED)
             }
         };

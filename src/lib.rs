@@ -22,6 +22,7 @@ pub mod token;
 // Floor 1, rules: pure functions; the time and randomness are arguments.
 pub mod caller;
 pub mod dialect;
+pub mod flood;
 pub mod freshness;
 pub mod policy;
 

@@ -98,6 +98,13 @@ impl Permit {
     pub const fn overruled(&self) -> Option<&Refusal> {
         self.overruled.as_ref()
     }
+
+    /// By which rule, as [`Admission::rule`] says it. `caller` is the name of who was admitted, where callers are
+    /// told apart; a permit knows no more than its place.
+    #[must_use]
+    pub fn rule(&self, caller: Option<&str>) -> String {
+        admission::rule(self.overruled(), caller, &self.identity)
+    }
 }
 
 impl Policy {

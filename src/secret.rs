@@ -5,13 +5,16 @@
 use std::borrow::Borrow;
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use url::form_urlencoded::byte_serialize;
+
+pub mod digest;
+
+use digest::Digest;
 
 /// A secret in memory. `expose` is the only way to its text, so uses of it can be searched for.
 ///
@@ -52,6 +55,12 @@ impl Secret {
     #[must_use]
     pub fn imprint(&self) -> Imprint {
         Imprint::of(self.expose().as_bytes())
+    }
+
+    /// What it can be found by, also by others.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.expose().as_bytes())
     }
 
     /// The last of `held` that `shown` is, as [`Imprint::position`] has it.
@@ -97,23 +106,22 @@ fn base64_cores(held: &str, offset: usize) -> [String; 2] {
     [core(STANDARD_NO_PAD.encode(&padded)), core(URL_SAFE_NO_PAD.encode(&padded))]
 }
 
-/// What a secret is recognised by: its SHA-256. Whoever compares one text with many secrets hashes it once.
+/// What a secret is recognised by: its digest, which here is compared in constant time alone. Whoever compares one
+/// text with many secrets hashes it once.
 #[derive(Clone)]
-pub struct Imprint([u8; 32]);
+pub struct Imprint(Digest);
 
 impl Imprint {
     /// That of any text.
     #[must_use]
     pub fn of(text: &[u8]) -> Self {
-        let mut imprint = [0; 32];
-        imprint.copy_from_slice(digest(&SHA256, text).as_ref());
-        Self(imprint)
+        Self(Digest::of(text))
     }
 
     /// Whether both are of the same text, in a time that depends on neither.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self.0.bytes().ct_eq(other.0.bytes()).into()
     }
 
     /// The last of `held` that `shown` is of. Every one is looked at, so that time does not tell which it was.

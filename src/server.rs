@@ -13,19 +13,22 @@ use rustix::process::{Resource, getrlimit};
 use tokio::task::JoinHandle;
 
 use crate::audit::Audit;
-use crate::caller::Callers;
+use crate::caller::{Caller, Callers};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::dialect::Dialect;
 use crate::dialect::instance::Instance;
 use crate::fault::{Fault, Kind};
+use crate::flood::{Concern, Floods};
 use crate::metrics::Metrics;
+use crate::name::Name;
 use crate::policy::Policy;
 use crate::vend::Vend;
 
 pub mod admin;
 mod connection;
 mod door;
+mod failed;
 mod form;
 mod head;
 pub mod host;
@@ -67,6 +70,8 @@ pub struct Service {
     pub policy: Policy,
     /// Who got what is written there.
     pub audit: Option<Arc<Audit>>,
+    /// Which lines of the process's log have become a flood.
+    pub floods: Arc<Floods<Concern>>,
     /// What the pages of instance metadata tell of this machine.
     pub instance: Instance,
     /// Where tokens come from.
@@ -84,6 +89,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// The name of a caller, where callers are told apart.
+    fn name(&self, caller: Option<Caller>) -> Option<&Name> {
+        self.policy.callers().nth(caller?.place()?)
+    }
+
     /// Makes a key file.
     fn challenge(&self) -> Result<PathBuf, Fault> {
         let keys =

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, NoProxy, Proxy, Response, redirect};
+use reqwest::{Client, NoProxy, Proxy, Response, StatusCode, redirect};
 use url::{Host, Url};
 
 use crate::fault::{Fault, Kind};
@@ -48,6 +48,8 @@ pub struct Incoming {
     pub retry_after: Option<String>,
     /// The header `Content-Type`, as it was written.
     pub content_type: Option<String>,
+    /// The id under which the authority's own log has it, if it is a GUID.
+    pub id: Option<String>,
     /// The body, of at most one mebibyte.
     pub body: Bytes,
 }
@@ -136,8 +138,9 @@ impl Wire {
         }
         let response = request.header(ACCEPT, JSON).header("client-request-id", &outgoing.request_id).send();
         let response = response.await.map_err(lost)?;
-        log_answer(&response, &outgoing.request_id);
-        receive(response).await
+        let id = answer_id(&response);
+        log_answer(response.status(), id.as_deref(), &outgoing.request_id);
+        receive(response, id).await
     }
 
     fn may_reach(&self, url: &Url) -> bool {
@@ -167,7 +170,7 @@ impl AsRef<[u8]> for Body {
     }
 }
 
-async fn receive(mut response: Response) -> Result<Incoming, Fault> {
+async fn receive(mut response: Response, id: Option<String>) -> Result<Incoming, Fault> {
     let announced = response.content_length().unwrap_or(0);
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(lost)? {
@@ -181,21 +184,21 @@ async fn receive(mut response: Response) -> Result<Incoming, Fault> {
         status: response.status().as_u16(),
         retry_after: text(RETRY_AFTER),
         content_type: text(CONTENT_TYPE),
+        id,
         body: body.freeze(),
     })
 }
 
-/// The id under which the authority's own log has the answer, for successes too. Only a GUID: nobody who
-/// answers in an authority's place writes into our log.
-fn log_answer(response: &Response, request_id: &str) {
-    let id = text(response.headers(), HeaderName::from_static("x-ms-request-id")).filter(|id| is_guid(id));
-    if let Some(id) = id {
-        tracing::info!(
-            request_id,
-            status = response.status().as_u16(),
-            authority_request_id = id,
-            "the authority answered"
-        );
+/// Only a GUID: nobody who answers in an authority's place writes into our log.
+fn answer_id(response: &Response) -> Option<String> {
+    text(response.headers(), HeaderName::from_static("x-ms-request-id")).filter(|id| is_guid(id))
+}
+
+/// The id that the authority gave the answer. That of a failure goes with its fault, whose lines are bounded.
+fn log_answer(status: StatusCode, authority_request_id: Option<&str>, request_id: &str) {
+    if status.is_success() && authority_request_id.is_some() {
+        let status = status.as_u16();
+        tracing::info!(request_id, status, authority_request_id, "the authority answered");
     }
 }
 

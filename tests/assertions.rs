@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bursar::clock::Stopwatch;
 use serde_json::json;
-use support::proof::{assertion_named, world};
+use support::proof::{assertion_named, with_credentials, world};
 use support::{NATIVE, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -214,4 +214,31 @@ async fn whoever_is_busy_is_left_alone() {
     assert_eq!(world.ask(NATIVE).await.status, 503);
     world.hand.advance(Duration::from_secs(1));
     world.ask(NATIVE).await.token();
+}
+
+/// The bearer goes to the URL and nowhere else, also where that repeats it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bearer_shows_nowhere() {
+    const BEARER: &str = "marked-bearer-of-the-url";
+    let service = TokenService::start().await;
+    let directory = support::directory();
+    std::fs::write(directory.path().join("bearer"), BEARER).unwrap();
+    let credentials = format!(r#"[{{ kind = "assertion", url = "{}", bearer = {{ file = "bearer" }} }}]"#, service.url);
+    let config = with_credentials(&credentials) + "[log]\nlevel = \"trace\"\n";
+    let (_sts, announced) = support::start_sts(&["--config", directory.path().join("sts.toml").to_str().unwrap()]);
+    let file = support::write_config(directory.path(), &config, announced["authority"].as_str().unwrap());
+    let (serve, tokens, admin) = support::start_serve(&file, &[]).await;
+    let http = support::client();
+    let mut shown = String::new();
+    for (n, status) in [401, 500, 200].into_iter().enumerate() {
+        service.say(&[(status, &format!("bearer {BEARER} is odd"))]);
+        let target = format!("{tokens}/token?resource=r{n}");
+        shown += &http.get(target).header("Metadata", "true").send().await.unwrap().text().await.unwrap();
+    }
+    shown += &http.get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    serve.logged("no token").await;
+    shown += &serve.log();
+    assert!(!shown.contains(BEARER), "{shown}");
+    let asked = service.asked();
+    assert!(!asked.is_empty() && asked.iter().all(|head| head.contains(BEARER)), "it was shown to the URL: {asked:?}");
 }

@@ -3,12 +3,13 @@
 
 mod support;
 
+use std::path::Path;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bursar::clock::Stopwatch;
 use serde_json::Value;
-use support::{NATIVE, Reply, TWO_IDENTITIES, World};
+use support::{NATIVE, Reply, World, proof};
 
 fn prefix(token: &str) -> String {
     digest(&SHA256, token.as_bytes()).as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
@@ -30,12 +31,15 @@ audit = "audit.jsonl"
 "#;
 
 async fn world() -> World {
-    let directory = support::directory();
-    for name in ["billing", "trial"] {
-        std::fs::write(directory.path().join(name), format!("secret-of-{name}")).unwrap();
-    }
-    let config = TWO_IDENTITIES.replacen("header_secret = [{ file = \"header\" }]\n", "", 1);
-    World::within(directory, &format!("{config}{CALLERS}")).await
+    World::within(directory(), &config()).await
+}
+
+fn config() -> String {
+    support::with_callers(CALLERS)
+}
+
+fn directory() -> tempfile::TempDir {
+    support::directory_of(&["billing", "trial"])
 }
 
 async fn ask(world: &World, caller: &str, target: &str) -> Reply {
@@ -45,9 +49,13 @@ async fn ask(world: &World, caller: &str, target: &str) -> Reply {
 
 /// The lines of the log once there are `count`; it is written behind the requests.
 async fn lines(world: &World, count: usize) -> Vec<Value> {
+    lines_in(world.directory.path(), count).await
+}
+
+async fn lines_in(directory: &Path, count: usize) -> Vec<Value> {
     let watch = Stopwatch::start();
     loop {
-        let text = std::fs::read_to_string(world.directory.path().join("audit.jsonl")).unwrap();
+        let text = std::fs::read_to_string(directory.join("audit.jsonl")).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         if lines.len() >= count || watch.elapsed() > Duration::from_secs(3) {
             assert_eq!(lines.len(), count, "{text}");
@@ -84,6 +92,114 @@ async fn one_request_is_found_by_its_id_in_answer_audit_and_authority() {
     assert_eq!(exchange["headers"]["client-request-id"], request_id, "{exchange}");
     let metrics = world.http.get(format!("{}/metrics", world.admin())).send().await.unwrap().text().await.unwrap();
     assert!(metrics.contains("bursar_requests_total{dialect=\"native\",outcome=\"ok\"} 1"), "{metrics}");
+}
+
+/// The process with its log, and an authority in a process of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_request_is_followed_by_its_id_through_every_record() {
+    const GOOD: &str = "6f1d2c3b-0000-4000-8000-00000000000a";
+    const FAILED: &str = "6f1d2c3b-0000-4000-8000-00000000000b";
+    const REFUSED: &str = "6f1d2c3b-0000-4000-8000-00000000000c";
+    let directory = directory();
+    let (_sts, announced) = support::start_sts(&["--config", directory.path().join("sts.toml").to_str().unwrap()]);
+    let sts = announced["authority"].as_str().unwrap();
+    let file = support::write_config(directory.path(), &config(), sts);
+    let (serve, tokens, admin) = support::start_serve(&file, &[]).await;
+    let http = support::client();
+    let ask = |id: &'static str, target: &str| {
+        let request = http.get(format!("{tokens}{target}")).header("Metadata", "true");
+        request.header("X-IDENTITY-HEADER", "secret-of-billing").header("x-ms-client-request-id", id).send()
+    };
+    let good = ask(GOOD, NATIVE).await.unwrap();
+    assert_eq!((good.status().as_u16(), good.headers()["x-ms-request-id"].to_str().unwrap()), (200, GOOD));
+    let fails = serde_json::json!({ "status": 400, "body": { "error": "unauthorized_client" } });
+    support::break_sts(&http, sts, &support::on_token(fails)).await;
+    let failed = ask(FAILED, &format!("{NATIVE}&client_claims=%7B%22n%22:1%7D")).await.unwrap();
+    assert_eq!((failed.status().as_u16(), failed.headers()["x-ms-request-id"].to_str().unwrap()), (403, FAILED));
+    let refused = ask(REFUSED, "/token?resource=https://graph.microsoft.com").await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers()["x-ms-request-id"].to_str().unwrap()), (403, REFUSED));
+
+    serve.logged(REFUSED).await;
+    let logged = |id: &str, words: &str| {
+        let log = serve.log();
+        let found = log.lines().filter(|line| line.contains(&format!("request_id=\"{id}\"")) && line.contains(words));
+        assert_eq!(found.count(), 1, "{id} {words}\n{log}");
+    };
+    logged(GOOD, "token issued");
+    logged(FAILED, "no token");
+    logged(FAILED, "refused dialect=");
+    logged(REFUSED, "rule=\"callers.billing.resources\"");
+    assert!(!serve.log().contains("secret-of"), "{}", serve.log());
+    let told: Vec<(String, String)> = lines_in(directory.path(), 2).await.iter().map(verdict).collect();
+    assert_eq!(told, [("admitted".to_owned(), GOOD.to_owned()), ("refused".to_owned(), REFUSED.to_owned())]);
+    let exchanges = support::exchanges(&http, sts).await;
+    let ids: Vec<&str> = exchanges.iter().map(|one| one["headers"]["client-request-id"].as_str().unwrap()).collect();
+    assert_eq!(ids, [GOOD, FAILED]);
+    let metrics = http.get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    for (metric, count) in [
+        ("bursar_exchanges_total{identity=\"first\",outcome=\"ok\"}", 1),
+        ("bursar_exchanges_total{identity=\"first\",outcome=\"unauthorized_client\"}", 1),
+        ("bursar_requests_total{dialect=\"native\",outcome=\"ok\"}", 1),
+        ("bursar_requests_total{dialect=\"native\",outcome=\"unauthorized_client\"}", 1),
+        ("bursar_requests_total{dialect=\"native\",outcome=\"access_denied\"}", 1),
+    ] {
+        assert!(metrics.contains(&format!("{metric} {count}\n")), "{metric}\n{metrics}");
+    }
+}
+
+fn verdict(line: &Value) -> (String, String) {
+    let word = |field: &str| line[field].as_str().unwrap().to_owned();
+    (word("verdict"), word("request_id"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_goes_to_the_standard_output_and_the_log_does_not() {
+    let directory = directory();
+    let (_sts, announced) = support::start_sts(&["--config", directory.path().join("sts.toml").to_str().unwrap()]);
+    let stdout = config().replace("audit = \"audit.jsonl\"", "audit = \"stdout\"\nlevel = \"debug\"");
+    let file = support::write_config(directory.path(), &stdout, announced["authority"].as_str().unwrap());
+    let (mut serve, tokens, _) = support::start_serve(&file, &[]).await;
+    let http = support::client();
+    for (caller, status) in [("billing", 200), ("nobody", 401)] {
+        let request = http.get(format!("{tokens}{NATIVE}")).header("Metadata", "true");
+        let reply = request.header("X-IDENTITY-HEADER", format!("secret-of-{caller}")).send().await.unwrap();
+        assert_eq!(reply.status(), status);
+    }
+    let lines: Vec<Value> = (0..2).map(|_| serde_json::from_str(&serve.line()).unwrap()).collect();
+    assert_eq!((&lines[0]["verdict"], &lines[0]["caller"]), (&"admitted".into(), &"billing".into()));
+    assert_eq!((&lines[1]["verdict"], lines[1].get("caller")), (&"refused".into(), None));
+    serve.terminate();
+    let (code, rest, log) = serve.ended().await;
+    assert_eq!((code, rest.as_str()), (Some(0), ""), "nothing else is written there");
+    assert!(log.contains("refused") && !log.contains("\"verdict\""), "{log}");
+    assert!(!directory.path().join("stdout").exists());
+}
+
+/// What the log may know of a refusal and the caller may not.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_refused_caller_is_not_told_is_told_here() {
+    const ACCOUNTS: &str = r#"
+[callers.shop]
+proof = { kind = "service-account", namespace = "shop" }
+identities = ["first"]
+resources = ["https://vault.azure.net"]
+[kubernetes]
+issuer = "https://this.cluster"
+audience = "api://bursar"
+jwks_file = "jwks.json"
+[callers.billing]"#;
+    let directory = directory();
+    let key = proof::issue(directory.path());
+    let world = World::within(directory, &config().replace("\n[callers.billing]", ACCOUNTS)).await;
+    let token = proof::assertion(&key, 1_800_003_600);
+    let request = world.http.get(format!("{}{NATIVE}", world.tokens())).header("Metadata", "true");
+    let reply = world.send(request.bearer_auth(&token)).await;
+    assert!(reply.status == 401 && !reply.body.to_string().contains("https://cluster"), "{reply:?}");
+    let line = &lines(&world, 1).await[0];
+    assert!(line["detail"].as_str().is_some_and(|detail| detail.contains("https://cluster")), "{line}");
+    assert!(line["reason"].as_str().is_some_and(|reason| !reason.contains("https://cluster")), "{line}");
+    assert_eq!(line["rule"], "kubernetes");
+    assert!(!line.to_string().contains(&token), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -153,6 +153,21 @@ async fn a_service_account_is_known_by_its_token_wherever_it_shows_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_scheme_is_no_way_around_a_proof_and_means_nothing_where_none_is_asked_for() {
+    let (world, key) = cluster().await;
+    let open = World::start().await;
+    let token = signed(&key, &claims("billing"));
+    for shown in [format!("Bearer\t{token}"), format!("Token {token}"), token, "Basic YTpi".to_owned(), "x".to_owned()]
+    {
+        for (world, status) in [(&world, 401), (&open, 200)] {
+            let request = world.http.get(format!("{}{NATIVE}", world.tokens())).header("Metadata", "true");
+            let reply = world.send(request.header("Authorization", &shown)).await;
+            assert_eq!(reply.status, status, "{shown}: {reply:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_token_is_nobody_although_everybody_here_is_somebody() {
     let (world, key) = cluster().await;
     let good = signed(&key, &claims("billing"));

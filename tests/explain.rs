@@ -278,3 +278,41 @@ newcomer   blueprint            contoso                               api://Azur
     let other = compare(&[("11111111-2222-3333-4444-555555555555", "12121212-2222-3333-4444-555555555555")], &[]);
     assert!(other.contains("operators  platform") && other.contains("gains") && other.contains("loses"), "{other}");
 }
+
+#[test]
+fn who_is_known_by_something_else_is_told_and_no_secret_is() {
+    let directory = MIXED.directory();
+    std::fs::write(directory.path().join("secrets/moved"), "a-secret-of-agents").unwrap();
+    let secret = |name: &str| format!("{{ kind = \"header-secret\", file = \"secrets/{name}\" }}");
+    let listen = ("[\"127.0.0.1:4141\"]", "[\"127.0.0.1:4141\", \"unix:socket\"]");
+    let old = written(directory.path(), &MIXED, "old.toml", &[listen]);
+    let pieces = [
+        (&*secret("operators"), "{ kind = \"unix\", uid = 7, gid = 8 }"),
+        (&*secret("newcomer"), "{ kind = \"loopback\" }"),
+        (&*secret("agents"), &*secret("moved")),
+        listen,
+    ];
+    let new = written(directory.path(), &MIXED, "new.toml", &pieces);
+    let place =
+        |name: &str| format!("header-secret with file {}", directory.path().join("secrets").join(name).display());
+    let compare = |args: &[&str]| {
+        let compared = [new.to_str().unwrap(), "--against", old.to_str().unwrap()];
+        let (code, stdout, _) = explain(&[&compared[..], args].concat());
+        assert!(code == 0 && !stdout.contains("secret-of"), "{code} {stdout}");
+        stdout
+    };
+    let expected = format!(
+        "nobody gains and nobody loses anything\n\
+         callers.agents is known by {} instead of {}\n\
+         callers.newcomer is known by loopback instead of {}\n\
+         callers.operators is known by unix with uid 7, gid 8 instead of {}\n",
+        place("moved"),
+        place("agents"),
+        place("newcomer"),
+        place("operators"),
+    );
+    assert_eq!(compare(&[]), expected);
+    let told: Value = serde_json::from_str(&compare(&["--caller", "newcomer", "-o", "json"])).unwrap();
+    let change = serde_json::json!({ "caller": "newcomer", "proof": "loopback", "instead_of": place("newcomer") });
+    assert_eq!(told, serde_json::json!([change]));
+}

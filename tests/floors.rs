@@ -13,6 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["fault"],
     &["token"],
     &["freshness"],
+    &["flood"],
     &["dialect"],
     &["caller"],
     &["policy"],

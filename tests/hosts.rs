@@ -186,3 +186,32 @@ async fn a_host_that_throttles_is_left_alone() {
     guest.hand.advance(Duration::from_secs(1));
     guest.ask("r").await.token();
 }
+
+/// The host's words go to the log, unless they repeat what it was shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_header_of_the_host_shows_nowhere() {
+    const HEADER: &str = "marked-header-of-the-host";
+    let echo = format!(r#"{{"error": "invalid_request", "error_description": "the header {HEADER} is odd"}}"#);
+    let machine = Machine::that_says(&[(400, "", &echo), (200, "", TOKEN)]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let text = "[server]\nlisten = [\"127.0.0.1:0\"]\nadmin_listen = \"127.0.0.1:0\"\n[identities.host]\nsource = \"managed-identity\"\nresources = [\"*\"]\n[log]\nlevel = \"trace\"\n";
+    let path = support::write_config(directory.path(), text, "-");
+    let endpoint = format!("{}/msi/token", machine.url);
+    let variables = [("IDENTITY_ENDPOINT", endpoint.as_str()), ("IDENTITY_HEADER", HEADER)];
+    let (serve, tokens, admin) = support::start_serve(&path, &variables).await;
+    let http = support::client();
+    let mut shown = String::new();
+    for (resource, status) in [("a", 403), ("b", 200)] {
+        let request = http.get(format!("{tokens}/token?resource={resource}")).header("Metadata", "true");
+        let reply = request.send().await.unwrap();
+        assert_eq!(reply.status(), status);
+        shown += &reply.text().await.unwrap();
+    }
+    shown += &http.get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    serve.logged("the words are withheld").await;
+    serve.logged("the host issued a token").await;
+    shown += &serve.log();
+    assert!(!shown.contains(HEADER), "{shown}");
+    let asked = machine.asked();
+    assert!(asked.iter().all(|head| head.contains(HEADER)), "it was shown to the host: {asked:?}");
+}

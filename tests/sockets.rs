@@ -194,6 +194,52 @@ async fn a_file_that_was_left_behind_is_replaced_and_one_in_use_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_makes_a_socket_file_does_so_alone() {
+    let directory = directory();
+    let path = socket(&directory);
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let stale = fs::metadata(&path).unwrap().ino();
+    // Somebody has found the same file dead, and is about to replace it.
+    let turn = fs::File::open(path.parent().unwrap()).unwrap();
+    turn.lock().unwrap();
+    let serve = serve(&write_config(directory.path(), &config("0600", ""), "http://127.0.0.1:1"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(fs::metadata(&path).unwrap().ino(), stale, "it is not replaced by two at once");
+    let live = std::os::unix::net::UnixListener::bind(path.with_extension("new")).unwrap();
+    fs::rename(path.with_extension("new"), &path).unwrap();
+    turn.unlock().unwrap();
+    let (code, _, log) = serve.ended().await;
+    assert!(code != Some(0) && log.contains("a program listens there"), "{log}");
+    drop(live);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_that_start_at_once_on_a_dead_socket_one_serves() {
+    let directory = directory();
+    let path = socket(&directory);
+    let file = write_config(directory.path(), &config("0600", ""), "http://127.0.0.1:1");
+    for _ in 0..5 {
+        fs::remove_file(&path).ok();
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let all: Vec<Process> = (0..3).map(|_| serve(&file)).collect();
+        let mut served = Vec::new();
+        for one in all {
+            let watch = Stopwatch::start();
+            let is_decided = |log: &str| log.contains("serving") || log.contains("a program listens there");
+            while !is_decided(&one.log()) && watch.elapsed() < Duration::from_secs(20) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert!(is_decided(&one.log()), "{}", one.log());
+            if one.log().contains("serving") {
+                served.push(one);
+            }
+        }
+        assert_eq!(served.len(), 1);
+        assert!(UnixStream::connect(&path).await.is_ok(), "and it is the one whose file is there");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_fails_leaves_no_file() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let admin = format!("admin_listen = \"{}\"", taken.local_addr().unwrap());

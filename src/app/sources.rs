@@ -13,6 +13,7 @@ use crate::config::application::Application as Written;
 use crate::config::identity::{Identity, Origin};
 use crate::config::tenant::Tenant;
 use crate::fault::Fault;
+use crate::flood::{Concern, Floods};
 use crate::name::Name;
 use crate::source::application::Parts;
 use crate::source::host::{self, Endpoint, HostId};
@@ -20,13 +21,18 @@ use crate::source::{Application, Host, Source};
 use crate::vend::sources::{Places, Sources};
 use crate::wire::{Reach, Trust, Wire};
 
-/// The sources of a configuration. Requests to the host carry `mark`.
+/// The sources of a configuration, which log no more than `floods` let pass. Requests to the host carry `mark`.
 ///
 /// # Errors
 /// The system's trust store cannot be read.
-pub(super) fn build(config: &Config, clock: &Clock, mark: &Arc<str>) -> Result<Sources, Fault> {
+pub(super) fn build(
+    config: &Config,
+    clock: &Clock,
+    floods: &Arc<Floods<Concern>>,
+    mark: &Arc<str>,
+) -> Result<Sources, Fault> {
     let endpoint = config.host.clone().map(|address| endpoint(address, mark)).transpose()?;
-    let builder = Builder { config, clock, endpoint };
+    let builder = Builder { config, clock, floods, endpoint };
     let mut authorities = HashMap::new();
     let mut sources = HashMap::new();
     for identity in &config.identities {
@@ -49,6 +55,7 @@ pub(super) fn build(config: &Config, clock: &Clock, mark: &Arc<str>) -> Result<S
 struct Builder<'a> {
     config: &'a Config,
     clock: &'a Clock,
+    floods: &'a Arc<Floods<Concern>>,
     endpoint: Option<Arc<Endpoint>>,
 }
 
@@ -83,6 +90,7 @@ impl Builder<'_> {
             timeout: tenant.timeout,
             refresh_rate: self.config.refresh_rate,
             caller_share: self.config.caller_share,
+            floods: Arc::clone(self.floods),
             clock: self.clock.clone(),
         }
     }
@@ -97,6 +105,7 @@ impl Builder<'_> {
                 timeout: HOST_TIMEOUT,
                 refresh_rate: self.config.refresh_rate,
                 caller_share: self.config.caller_share,
+                floods: Arc::clone(self.floods),
                 clock: self.clock.clone(),
             };
             (host::place(), Source::Host(Box::new(Host::new(parts))))

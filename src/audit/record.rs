@@ -1,6 +1,5 @@
 //! One line of the audit log.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -79,16 +78,12 @@ pub(super) enum Outcome {
 impl<'a> Record<'a> {
     pub(super) fn of_token(at: Occasion<'a>, caller: Option<&'a str>, permit: &'a Permit, token: &Token) -> Self {
         let overruled = permit.overruled();
-        let admitting = || match caller {
-            Some(caller) => format!("callers.{caller}"),
-            None => format!("identities.{}", permit.identity().name),
-        };
         Self {
             identity: Some(permit.identity().name.as_str()),
             tenant: Some(permit.tenant().to_string()),
-            rule: Some(overruled.map_or_else(admitting, |refusal| refusal.rule.clone())),
+            rule: Some(permit.rule(caller)),
             reason: overruled.map(|refusal| refusal.reason.problem()),
-            token_sha256: Some(prefix(token)),
+            token_sha256: Some(token.secret.digest().prefix()),
             uti: uti(token),
             ..Self::about(at, if overruled.is_some() { Outcome::Audited } else { Outcome::Admitted }, caller)
         }
@@ -164,11 +159,6 @@ fn selector(selector: &Selector) -> Option<String> {
 
 fn cut(text: &str) -> String {
     text.chars().take(LONGEST).collect()
-}
-
-fn prefix(token: &Token) -> String {
-    let hash = digest(&SHA256, token.secret.expose().as_bytes());
-    hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The `uti` claim, where the token is a JWT that has one.

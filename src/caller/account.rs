@@ -56,6 +56,14 @@ impl AccountRule {
             && fits(&self.node, account.node.as_deref())
     }
 
+    /// What it says, as the configuration writes it.
+    #[must_use]
+    pub fn conditions(&self) -> Vec<(&'static str, String)> {
+        let Self { namespace, service_account, pod, node } = self;
+        let named = [("namespace", namespace), ("service_account", service_account), ("pod", pod), ("node", node)];
+        named.into_iter().filter_map(|(key, glob)| Some((key, glob.as_ref()?.to_string()))).collect()
+    }
+
     /// How narrow it is.
     #[must_use]
     pub fn specificity(&self) -> Specificity {

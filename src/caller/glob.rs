@@ -1,5 +1,7 @@
 //! A pattern for names: a name as it is, or with `*` for any run of characters.
 
+use std::fmt;
+
 use crate::name::Malformed;
 
 /// A pattern; `*` stands for any characters, also for none, and no other character is special.
@@ -51,6 +53,14 @@ impl Glob {
                 .map(str::len)
         };
         within(name).is_some()
+    }
+}
+
+/// As it was written.
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.first)?;
+        self.rest.iter().try_for_each(|part| write!(f, "*{part}"))
     }
 }
 
@@ -119,7 +129,9 @@ mod tests {
 
         #[test]
         fn it_means_what_the_definition_says(pattern in "[ab*]{1,8}", name in "[ab]{0,10}") {
-            prop_assert_eq!(Glob::parse(&pattern).unwrap().matches(&name), naive(pattern.as_bytes(), name.as_bytes()));
+            let glob = Glob::parse(&pattern).unwrap();
+            prop_assert_eq!(glob.matches(&name), naive(pattern.as_bytes(), name.as_bytes()));
+            prop_assert_eq!(glob.to_string(), pattern);
         }
     }
 }

@@ -16,8 +16,8 @@ pub struct Peer<'a> {
     pub identity_header: Option<&'a [u8]>,
     /// What stands in `Secret`.
     pub secret: Option<&'a [u8]>,
-    /// What stands behind `Authorization: Bearer`.
-    pub bearer: Option<&'a [u8]>,
+    /// What stands in `Authorization`.
+    pub authorization: Option<&'a [u8]>,
     /// Whether it has shown what a key file held.
     pub holds_key: bool,
 }
@@ -30,7 +30,7 @@ impl<'a> Peer<'a> {
         Self {
             identity_header: header(IDENTITY_HEADER),
             secret: header(SECRET),
-            bearer: header("authorization").and_then(bearer),
+            authorization: header("authorization"),
             ..Self::default()
         }
     }
@@ -50,8 +50,8 @@ impl<'a> Peer<'a> {
     }
 }
 
-/// What stands behind the scheme, which is written in any case (RFC 9110, section 11.1).
-fn bearer(shown: &[u8]) -> Option<&[u8]> {
+/// What stands behind the scheme `Bearer`, which is written in any case (RFC 9110, section 11.1).
+pub(super) fn bearer(shown: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = shown.split_at_checked(BEARER.len())?;
     let is_scheme = scheme.eq_ignore_ascii_case(BEARER) && token.first().is_none_or(|next| *next == b' ');
     is_scheme.then(|| token.trim_ascii())

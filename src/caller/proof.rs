@@ -66,6 +66,17 @@ impl Proof {
             Self::Unix(_) => Means::Unix,
         }
     }
+
+    /// Which of those who show it are meant, as the configuration writes it. Of secrets it says nothing.
+    #[must_use]
+    pub fn conditions(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::HeaderSecret(_) | Self::Loopback => Vec::new(),
+            Self::Mtls(rule) => rule.conditions(),
+            Self::ServiceAccount(rule) => rule.conditions(),
+            Self::Unix(rule) => rule.conditions(),
+        }
+    }
 }
 
 /// Which user of this machine is meant; what is none does not matter, and not both are.
@@ -82,6 +93,13 @@ impl UserRule {
     #[must_use]
     pub fn matches(self, user: User) -> bool {
         self.uid.is_none_or(|uid| uid == user.uid) && self.gid.is_none_or(|gid| gid == user.gid)
+    }
+
+    /// What it says, as the configuration writes it.
+    #[must_use]
+    pub fn conditions(self) -> Vec<(&'static str, String)> {
+        let named = [("uid", self.uid), ("gid", self.gid)];
+        named.into_iter().filter_map(|(key, id)| Some((key, id?.to_string()))).collect()
     }
 
     /// How much it says: a user says more than a group.

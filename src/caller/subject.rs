@@ -62,6 +62,14 @@ impl SubjectRule {
             && self.subject.as_ref().is_none_or(|whole| *whole == subject.distinguished_name)
     }
 
+    /// What it says, as the configuration writes it.
+    #[must_use]
+    pub fn conditions(&self) -> Vec<(&'static str, String)> {
+        let named = [("spiffe_id", &self.spiffe_id), ("dns_name", &self.dns_name)];
+        let globs = named.into_iter().filter_map(|(key, glob)| Some((key, glob.as_ref()?.to_string())));
+        globs.chain(self.subject.iter().map(|whole| ("subject", whole.clone()))).collect()
+    }
+
     /// How much it says: one that says more is meant rather than one that says less.
     #[must_use]
     pub fn specificity(&self) -> Specificity {

@@ -80,13 +80,33 @@ fn a_wrong_proof_is_refused_where_none_is_needed() {
     for wrong in [
         Peer { identity_header: Some(b"stale"), ..here },
         Peer { secret: Some(b"stale"), ..here },
-        Peer { bearer: Some(b"stale"), ..here },
-        Peer { bearer: Some(b""), ..here },
+        Peer { authorization: Some(b"Bearer stale"), ..here },
+        Peer { authorization: Some(b"Bearer"), ..here },
     ] {
         assert_eq!(recognised(&alone, Guard::Metadata, &wrong), Err(401), "{wrong:?}");
     }
-    let with_secret = Peer { secret: Some(b"right"), bearer: Some(b"garbage"), ..here };
+    let with_secret = Peer { secret: Some(b"right"), authorization: Some(b"Bearer garbage"), ..here };
     assert_eq!(recognised(&named, Guard::Metadata, &with_secret), Err(401));
+}
+
+#[test]
+fn whatever_stands_in_authorization_has_to_be_right_where_callers_are_told_apart() {
+    let here = |shown| Peer { authorization: Some(shown), is_loopback: true, ..Peer::default() };
+    let by_account = Callers::named(vec![account("shop", "*"), Proof::Loopback], &Means::ALL);
+    let by_place = Callers::named(vec![Proof::Loopback], &[Means::Loopback]);
+    let open = Callers::open(&[Secret::from("right".to_owned())]);
+    for shown in ["", "Bearer\tx", "Bearerx", "Token x", "Basic x", "Negotiate", "x", "\u{e9}"] {
+        let peer = here(shown.as_bytes());
+        for callers in [&by_account, &by_place] {
+            assert_eq!(recognised(callers, Guard::Metadata, &peer), Err(401), "{shown:?}");
+        }
+        assert_eq!(recognised(&open, Guard::Metadata, &peer), Ok(None), "{shown:?}: nobody is known by it");
+    }
+    // What a key file held stands there too, and is looked at by itself.
+    for (guard, expected) in [(Guard::KeyFile, Ok(Some(0))), (Guard::Metadata, Err(401))] {
+        let peer = Peer { holds_key: true, ..here(b"Basic key") };
+        assert_eq!(recognised(&by_place, guard, &peer), expected, "{guard:?}");
+    }
 }
 
 #[test]
@@ -124,7 +144,8 @@ fn a_token_is_verified_before_anybody_is_it() {
     let jwt = "eyJhbGciOiJub25lIn0.e30.x";
     let proofs = || vec![account("shop", "*"), account("shop", "billing"), secrets(&["s"]), Proof::Loopback];
     let callers = Callers::named(proofs(), &Means::ALL);
-    let bearer = Peer { bearer: Some(jwt.as_bytes()), is_loopback: true, ..Peer::default() };
+    let shown = format!("bearer  {jwt}");
+    let bearer = Peer { authorization: Some(shown.as_bytes()), is_loopback: true, ..Peer::default() };
     let token = Ok(Recognition::Token { token: jwt, instead: None });
     assert_eq!(callers.recognise(Guard::Metadata, &bearer).map_err(|fault| fault.status()), token);
     let header = Peer { identity_header: Some(jwt.as_bytes()), ..Peer::default() };
@@ -149,6 +170,21 @@ fn a_token_is_verified_before_anybody_is_it() {
     assert_eq!(recognised(&accounts, Guard::Metadata, &secret), Err(401), "nobody is known by a secret");
     let no_accounts = Callers::named(vec![secrets(&[jwt])], &Means::ALL);
     assert_eq!(recognised(&no_accounts, APP_SERVICE, &header), Ok(Some(0)), "a secret may look like a token");
+}
+
+#[test]
+fn a_rule_says_what_was_written() {
+    for (proof, told) in [
+        (account("shop-*", "*"), "namespace shop-*, service_account *"),
+        (spiffe("spiffe://corp/*/a"), "spiffe_id spiffe://corp/*/a"),
+        (user(Some(7), None), "uid 7"),
+        (user(None, Some(0)), "gid 0"),
+        (secrets(&["secret"]), ""),
+        (Proof::Loopback, ""),
+    ] {
+        let conditions: Vec<String> = proof.conditions().iter().map(|(key, value)| format!("{key} {value}")).collect();
+        assert_eq!(conditions.join(", "), told);
+    }
 }
 
 #[test]
@@ -179,10 +215,10 @@ fn a_renewed_secret_makes_nobody_another() {
 
 proptest! {
     #[test]
-    fn whoever_shows_no_right_proof_is_nobody(shown in any::<Vec<u8>>(), bearer in any::<Option<Vec<u8>>>()) {
+    fn whoever_shows_no_right_proof_is_nobody(shown in any::<Vec<u8>>(), other in any::<Option<Vec<u8>>>()) {
         prop_assume!(shown != b"right");
         let callers = Callers::named(vec![secrets(&["right"]), Proof::Loopback], &Means::ALL);
-        let peer = Peer { identity_header: Some(&shown), bearer: bearer.as_deref(), is_loopback: true, ..Peer::default() };
+        let peer = Peer { identity_header: Some(&shown), authorization: other.as_deref(), is_loopback: true, ..Peer::default() };
         for guard in [APP_SERVICE, Guard::Metadata] {
             prop_assert_eq!(recognised(&callers, guard, &peer), Err(401));
         }

@@ -16,6 +16,7 @@ use crate::name::{FmiPath, Resource, TenantId};
 mod cell;
 mod change;
 mod matrix;
+mod proof;
 mod question;
 mod rules;
 mod table;
@@ -52,7 +53,8 @@ pub struct Explain {
     /// The place in the application's tree that the token is for
     #[arg(long, value_name = "P", value_parser = fmi_path)]
     fmi_path: Option<FmiPath>,
-    /// The configuration that was there before: who gains and who loses what by the new one
+    /// The configuration that was there before: who gains and who loses what by the new one, and who is known
+    /// by something else
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
     /// How to print it
@@ -63,10 +65,18 @@ pub struct Explain {
 /// How to print it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// One JSON array with an object for each cell.
+    /// One JSON array with an object for each cell, and for each caller that is known by something else.
     Json,
     /// A table, in which what does not matter is left out.
     Text,
+}
+
+/// What a comparison tells.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Item<'a> {
+    Cell(&'a Cell),
+    Proof(&'a proof::Change<'a>),
 }
 
 impl Explain {
@@ -99,12 +109,18 @@ impl Explain {
 
     fn compare(&self, old: &Rules, new: &Rules) -> Result<(), Failure> {
         let cells = change::between(old, new, self.matrix(&[new, old])?);
+        let mut proofs = proof::changes(&old.proofs, &new.proofs);
+        proofs.retain(|change| self.caller.as_deref().is_none_or(|caller| caller == change.caller));
         match self.output {
             Output::Json => {
-                let changed: Vec<&Cell> = cells.iter().filter(|cell| cell.verdict != Verdict::Same).collect();
+                let changed = cells.iter().filter(|cell| cell.verdict != Verdict::Same).map(Item::Cell);
+                let changed: Vec<Item<'_>> = changed.chain(proofs.iter().map(Item::Proof)).collect();
                 print(&json(&changed)?)
             }
-            Output::Text => print(&table::of_changes(&cells)),
+            Output::Text => {
+                let proofs: String = proofs.iter().map(ToString::to_string).collect();
+                print(&(table::of_changes(&cells) + &proofs))
+            }
         }
     }
 

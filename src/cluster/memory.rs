@@ -8,7 +8,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 
@@ -16,6 +15,7 @@ use super::claims::Told;
 use crate::caller::account::ServiceAccount;
 use crate::clock::{Span, Timestamp};
 use crate::fault::{Fault, Kind};
+use crate::secret::digest::Digest;
 
 /// The tokens that were verified lately, and those that were refused; at most 10,000 of each.
 pub struct Memory {
@@ -48,8 +48,6 @@ struct Refused {
     holds: Span,
 }
 
-type Digest = [u8; SHA256_OUTPUT_LEN];
-
 impl Memory {
     /// An empty memory.
     #[must_use]
@@ -62,7 +60,7 @@ impl Memory {
 
     /// Whose `token` is, if that was found lately.
     pub async fn find(&self, token: &str, now: Timestamp) -> Option<Arc<ServiceAccount>> {
-        self.look(&key(token), now).await
+        self.look(&Digest::of(token.as_bytes()), now).await
     }
 
     /// Whose `token` is: as it was found lately, or as `verify` finds it now. Those who show the same token at once
@@ -76,7 +74,7 @@ impl Memory {
         now: Timestamp,
         verify: impl FnOnce() -> F,
     ) -> Result<Arc<ServiceAccount>, Fault> {
-        let key = key(token);
+        let key = Digest::of(token.as_bytes());
         if let Some(account) = self.look(&key, now).await {
             return Ok(account);
         }
@@ -117,12 +115,6 @@ impl Memory {
         let left = told.expires.map_or(Duration::MAX, |end| end.since(now));
         Verified { account: Arc::new(told.account), holds: Span::new(now, left.min(self.lives.verified)) }
     }
-}
-
-fn key(token: &str) -> Digest {
-    let mut key = [0; SHA256_OUTPUT_LEN];
-    key.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-    key
 }
 
 const MOST: u64 = 10_000;

@@ -12,7 +12,7 @@ use super::tenant::roots;
 use crate::cluster::claims::{LEGACY_ISSUER, Rules};
 use crate::cluster::endpoint::{Endpoint, Service};
 use crate::cluster::keys::Origin;
-use crate::cluster::{Proof, Settings, key};
+use crate::cluster::{Settings, Warrant, key};
 use crate::credential::file;
 use crate::fault::Fault;
 use crate::name::Malformed;
@@ -28,9 +28,9 @@ pub struct Kubernetes {
 /// Reads the section. `pod` is the directory in which a pod finds its own token and its cluster's certificates.
 pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, pod: &Path) -> Option<Kubernetes> {
     let rules = rules(&mut section);
-    let proof = proof(&mut section, surroundings, pod);
+    let warrant = warrant(&mut section, surroundings, pod);
     section.end();
-    Some(Kubernetes { settings: Settings { rules: rules?, proof: proof? } })
+    Some(Kubernetes { settings: Settings { rules: rules?, warrant: warrant? } })
 }
 
 fn rules(section: &mut Section<'_>) -> Option<Rules> {
@@ -42,7 +42,7 @@ fn rules(section: &mut Section<'_>) -> Option<Rules> {
     Some(Rules { issuer: issuer?, audiences: audiences?, legacy })
 }
 
-fn proof(section: &mut Section<'_>, surroundings: Surroundings<'_>, pod: &Path) -> Option<Proof> {
+fn warrant(section: &mut Section<'_>, surroundings: Surroundings<'_>, pod: &Path) -> Option<Warrant> {
     let review = section.or("token_review", false, flag);
     check_use(section, review);
     let file = key_file(section, surroundings);
@@ -51,9 +51,9 @@ fn proof(section: &mut Section<'_>, surroundings: Surroundings<'_>, pod: &Path) 
     let (service, url) = if review { (Service::Review, server.map(reviews)) } else { (Service::Keys, keys) };
     let endpoint = endpoint(section, service, url, surroundings, pod);
     match file {
-        _ if review => endpoint.map(Proof::Review),
-        Some(path) => path.map(Origin::File).map(Proof::Keys),
-        None => endpoint.map(Origin::Url).map(Proof::Keys),
+        _ if review => endpoint.map(Warrant::Review),
+        Some(path) => path.map(Origin::File).map(Warrant::Keys),
+        None => endpoint.map(Origin::Url).map(Warrant::Keys),
     }
 }
 

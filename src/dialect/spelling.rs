@@ -1,11 +1,11 @@
-//! How clients spell what points at an identity or a tenant.
+//! How clients spell what says which token is meant.
 //!
-//! Whoever misspells it must not get the token of the default one. So what is nearly a spelling is an error, and
-//! everything else is ignored, since clients add parameters of their own.
+//! Whoever misspells it must not get the token of the default identity, nor a wider one. So what is nearly a spelling
+//! is an error, and everything else is ignored, since clients add parameters of their own.
 
 use crate::name::Selector;
 
-/// What the name of a parameter says of whose token is asked for.
+/// What the name of a parameter says of which token is asked for.
 pub(super) enum Spelling {
     /// That the value points at it in this way.
     Points(fn(String) -> Selector),
@@ -22,7 +22,8 @@ impl Spelling {
     pub(super) fn of(name: &str, is_native: bool) -> Self {
         let Some(word) = WORDS.iter().find(|word| word.is_like(name)) else { return Self::Other };
         match word.selector {
-            _ if word.is_native && !is_native => Self::NativeAlone(word.spellings[0]),
+            _ if word.place == Place::Native && !is_native => Self::NativeAlone(word.spellings[0]),
+            _ if word.place == Place::NearNative && !is_native => Self::Other,
             _ if !word.spellings.contains(&name) => Self::Near(word.spellings[0]),
             Some(selector) => Self::Points(selector),
             None => Self::Other,
@@ -30,7 +31,7 @@ impl Spelling {
     }
 }
 
-/// One thing to point with.
+/// One thing to say.
 struct Word {
     /// As clients spell it, the usual one first.
     spellings: &'static [&'static str],
@@ -38,7 +39,19 @@ struct Word {
     guesses: &'static [&'static str],
     /// What its value is; none where it is no identity's.
     selector: Option<fn(String) -> Selector>,
-    is_native: bool,
+    place: Place,
+}
+
+/// In which dialects a word is one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In all.
+    Any,
+    /// In the native one; in others it would be a wish that nobody heeds.
+    Native,
+    /// In the native one; in others what is like it is nothing, since their clients know no such wish or, of a
+    /// resource, spell it rightly.
+    NearNative,
 }
 
 impl Word {
@@ -57,20 +70,29 @@ const WORDS: &[Word] = &[
         spellings: &["client_id", "clientid"],
         guesses: &["msi_client_id", "mi_client_id", "app_id"],
         selector: Some(Selector::ClientId),
-        is_native: false,
+        place: Place::Any,
     },
     Word {
         spellings: &["object_id", "objectid", "principal_id", "principalId"],
         guesses: &["msi_object_id", "mi_object_id"],
         selector: Some(Selector::ObjectId),
-        is_native: false,
+        place: Place::Any,
     },
     Word {
         spellings: &["msi_res_id", "mi_res_id", "msi-res-id", "resource_id"],
         guesses: &["msi_resource_id", "mi_resource_id"],
         selector: Some(Selector::ResourceId),
-        is_native: false,
+        place: Place::Any,
     },
-    Word { spellings: &["identity"], guesses: &["identity_name"], selector: Some(Selector::Name), is_native: true },
-    Word { spellings: &["tenant"], guesses: &["tenant_id"], selector: None, is_native: true },
+    Word {
+        spellings: &["identity"],
+        guesses: &["identity_name"],
+        selector: Some(Selector::Name),
+        place: Place::Native,
+    },
+    Word { spellings: &["tenant"], guesses: &["tenant_id"], selector: None, place: Place::Native },
+    Word { spellings: &["fmi_path"], guesses: &["fmi_paths"], selector: None, place: Place::NearNative },
+    Word { spellings: &["claims"], guesses: &["claim"], selector: None, place: Place::NearNative },
+    Word { spellings: &["client_claims"], guesses: &["client_claim"], selector: None, place: Place::NearNative },
+    Word { spellings: &["resource"], guesses: &["resources"], selector: None, place: Place::NearNative },
 ];

@@ -162,6 +162,34 @@ fn names_and_tenants_are_for_the_native_dialect_alone() {
 }
 
 #[test]
+fn what_is_nearly_a_parameter_of_the_native_dialect_is_an_error_there() {
+    for (name, told) in [
+        ("Fmi_path", "'fmi_path'"),
+        ("fmiPath", "'fmi_path'"),
+        ("fmi-path", "'fmi_path'"),
+        ("fmi_paths", "'fmi_path'"),
+        ("Claims", "'claims'"),
+        ("claims%5B%5D", "'claims'"),
+        ("claim", "'claims'"),
+        ("clientClaims", "'client_claims'"),
+        ("client-claims", "'client_claims'"),
+        ("Resource", "'resource'"),
+        ("resources", "'resource'"),
+    ] {
+        for row in DIALECTS {
+            let version = if let Version::Only(one) = row.version { one } else { "2024-01-01" };
+            let read = read(row.name, &format!("api-version={version}&resource=r&{name}=abc"), METADATA);
+            assert_eq!(read.is_ok(), !row.is_native, "{} {name}", row.name);
+            assert!(read.err().is_none_or(|fault| fault.to_string().contains(told)), "{name}");
+        }
+    }
+    let query = "resource=r&fmi_path=a/b&claims=%7B%22a%22:1%7D&client_claims=%7B%22b%22:1%7D";
+    let ask = read("native", query, METADATA).unwrap();
+    assert!(ask.extras.fmi_path.is_some() && ask.extras.client_claims.is_some() && ask.challenge.is_some());
+    assert_eq!(read("imds", &format!("api-version=2018-02-01&{query}"), METADATA).unwrap().extras, Extras::default());
+}
+
+#[test]
 fn the_resource_is_decoded_once_and_kept() {
     for (written, meant) in [
         ("https://management.azure.com", "https://management.azure.com"),

@@ -41,7 +41,7 @@ impl Turn {
 }
 
 /// What went wrong, as far as anyone has to act differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The caller is not admitted to what it asked for.
     AccessDenied,

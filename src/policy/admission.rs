@@ -45,10 +45,15 @@ impl Admission<'_> {
     /// identity's where callers are not told apart. What was overruled names the key that does not.
     #[must_use]
     pub fn rule(&self) -> String {
-        match (&self.overruled, self.entitlement) {
-            (Some(refusal), _) => refusal.rule.clone(),
-            (None, Some(entitlement)) => format!("callers.{}", entitlement.caller),
-            (None, None) => format!("identities.{}", self.identity.name),
-        }
+        rule(self.overruled.as_ref(), self.entitlement.map(|entitlement| entitlement.caller.as_str()), self.identity)
+    }
+}
+
+/// By which rule `identity` is admitted to a caller, or to anyone where callers are not told apart.
+pub(super) fn rule(overruled: Option<&Refusal>, caller: Option<&str>, identity: &Identity) -> String {
+    match (overruled, caller) {
+        (Some(refusal), _) => refusal.rule.clone(),
+        (None, Some(caller)) => format!("callers.{caller}"),
+        (None, None) => format!("identities.{}", identity.name),
     }
 }

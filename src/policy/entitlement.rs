@@ -66,11 +66,7 @@ impl Entitlement {
     }
 
     pub(super) fn allows_tenant(&self, tenant: &Tenant) -> bool {
-        let is = |granted: &String| {
-            let name = tenant.name.as_ref().map(Name::as_str);
-            name == Some(granted) || tenant.id.as_str().eq_ignore_ascii_case(granted)
-        };
-        self.tenants.as_ref().is_none_or(|granted| granted.iter().any(is))
+        self.tenants.as_ref().is_none_or(|granted| granted.iter().any(|granted| tenant.is_called(granted)))
     }
 
     /// Whether a tenant is listed by this very text.

@@ -50,6 +50,14 @@ pub struct Tenant {
     pub id: TenantId,
 }
 
+impl Tenant {
+    /// Whether `text` means it: its name as it is written, or its id in any case.
+    #[must_use]
+    pub fn is_called(&self, text: &str) -> bool {
+        self.name.as_ref().is_some_and(|name| name.as_str() == text) || self.id.as_str().eq_ignore_ascii_case(text)
+    }
+}
+
 impl fmt::Display for Tenant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name.as_ref().map_or(self.id.as_str(), Name::as_str))
@@ -74,12 +82,8 @@ impl Tenants {
     /// The identity does not work in it, or none is asked for and none is the default.
     pub fn find(&self, asked: Option<&str>) -> Result<Tenant, Reason> {
         let Some(asked) = asked else { return self.default() };
-        let is_asked = |tenant: &&Tenant| {
-            let name = tenant.name.as_ref().map(Name::as_str);
-            name == Some(asked) || tenant.id.as_str().eq_ignore_ascii_case(asked)
-        };
         let named = || TenantId::parse(asked).ok().filter(|_| self.any).map(|id| Tenant { name: None, id });
-        self.listed.iter().find(is_asked).cloned().or_else(named).ok_or(Reason::UnknownTenant)
+        self.listed.iter().find(|tenant| tenant.is_called(asked)).cloned().or_else(named).ok_or(Reason::UnknownTenant)
     }
 
     fn default(&self) -> Result<Tenant, Reason> {

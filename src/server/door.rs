@@ -101,8 +101,8 @@ fn in_file(path: &Path, mode: u32) -> Result<Way, Fault> {
     let file = SocketFile::clear(path)?;
     let bound = || {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        let file = file.bind(&socket, mode)?;
-        socket.listen(BACKLOG)?;
+        let mut file = file.bind(&socket, mode)?;
+        file.listen(&socket, BACKLOG)?;
         Ok(Way::Unix(socket.into(), file))
     };
     bound().map_err(|error: io::Error| {

@@ -10,6 +10,10 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::fault::{Fault, Kind};
 
+mod turn;
+
+use turn::Turn;
+
 /// A file that this process has made.
 #[derive(Debug)]
 pub(super) struct SocketFile {
@@ -17,15 +21,18 @@ pub(super) struct SocketFile {
     /// Device and inode, by which another program's file of the same name is told apart. It cannot be given to
     /// that one while we hold the socket.
     made: Option<(u64, u64)>,
+    /// Held until somebody listens, since until then the file is like that of a dead process.
+    turn: Option<Turn>,
 }
 
 impl SocketFile {
-    /// Makes room at `path`.
+    /// Makes room at `path`, and keeps others who would from doing so until [`listen`](Self::listen).
     ///
     /// # Errors
     /// A program listens there, or something is there that is no socket.
     pub(super) fn clear(path: &Path) -> Result<Self, Fault> {
-        let free = Self { path: path.to_owned(), made: None };
+        let held = |_| taken(path, "another program keeps its directory locked", "end it, or configure another path");
+        let free = Self { path: path.to_owned(), made: None, turn: Some(Turn::take(path).map_err(held)?) };
         let Ok(found) = fs::symlink_metadata(path) else { return Ok(free) };
         if !found.file_type().is_socket() {
             return Err(taken(path, "something is there that is no socket", "move it away, or configure another path"));
@@ -49,6 +56,16 @@ impl SocketFile {
         self.made = identity(&self.path);
         fs::set_permissions(&self.path, Permissions::from_mode(mode))?;
         Ok(self)
+    }
+
+    /// Listens: from now on whoever connects is served, and nobody takes the file for that of a dead process.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(super) fn listen(&mut self, socket: &Socket, backlog: i32) -> io::Result<()> {
+        socket.listen(backlog)?;
+        self.turn = None;
+        Ok(())
     }
 
     /// Removes it, if it is still the one that was made.
@@ -100,10 +117,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         for mode in [0o660, 0o666, 0o600] {
-            let (socket, file) = bound(&path, mode);
+            let (socket, mut file) = bound(&path, mode);
             assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, mode);
             assert!(is_dead(&path), "nobody can connect yet");
-            socket.listen(1).unwrap();
+            file.listen(&socket, 1).unwrap();
             assert!(!is_dead(&path));
             drop(file);
             assert!(!path.exists());
@@ -115,8 +132,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let (socket, _file) = bound(&path, 0o600);
-        socket.listen(0).unwrap();
+        let (socket, mut file) = bound(&path, 0o600);
+        file.listen(&socket, 0).unwrap();
         // More than its queue takes: it is alive all the same, and nobody waits for it.
         let probes: Vec<Socket> = (0..4)
             .map(|_| {

@@ -1,17 +1,21 @@
 //! The token listener: one request travels the whole line here, and nothing else happens.
 
+use std::num::NonZeroU64;
+
 use actix_web::dev::Payload;
 use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 
+use super::failed::Failed;
 use super::witness::Witness;
 use super::{Service, connection, form, pages, recognise, route};
 use crate::clock::Stopwatch;
 use crate::dialect::route::{Astray, Route};
 use crate::dialect::{Ask, Dialect, Envelope, Guard, Method, Reply, Request, client_request_id, shown_key};
 use crate::fault::{Fault, Kind, Turn};
+use crate::flood::{Concern, Event};
 
 /// Answers any request to a token listener.
 pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Data<Service>) -> HttpResponse {
@@ -25,8 +29,12 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
         Ok(Route::Page(page)) => pages::serve(&page, &request, &service, &request_id).await,
         Ok(Route::Token(dialect)) => {
             let result = answer(dialect, &request, payload, &service, &request_id).await;
+            match &result {
+                Ok(_) => tracing::debug!(dialect = dialect.name, request_id, "answered"),
+                Err(failed) => failed.log(dialect.name, &request_id, &service),
+            }
+            let result = result.map_err(|failed| failed.fault);
             service.metrics.answered(dialect.name, &result, watch.elapsed());
-            log(dialect.name, &result, &request_id);
             match result {
                 Ok(reply) => write(reply, &request_id),
                 Err(fault) => refused(dialect, &fault, &service, &request_id),
@@ -50,7 +58,7 @@ async fn answer(
     payload: Payload,
     service: &Service,
     request_id: &str,
-) -> Result<Reply, Fault> {
+) -> Result<Reply, Failed> {
     let has_form = request.method().as_str() == Method::Post.as_str();
     let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
     let form = if has_form {
@@ -65,12 +73,12 @@ async fn answer(
         return pay(dialect, &ask, request, false, service, request_id).await;
     };
     if header("authorization").is_none() {
-        return Err(unchallenged());
+        return Err(unchallenged().into());
     }
     let key = shown_key(&header).and_then(|shown| service.take_key(shown));
     let paid = pay(dialect, &ask, request, key.is_some(), service, request_id).await;
     if let Some(key) = key {
-        service.settle_key(&key, paid.as_ref().is_err_and(|fault| fault.turn() == Turn::Authority));
+        service.settle_key(&key, paid.as_ref().is_err_and(|failed| failed.fault.turn() == Turn::Authority));
     }
     paid
 }
@@ -82,14 +90,17 @@ async fn pay(
     holds_key: bool,
     service: &Service,
     request_id: &str,
-) -> Result<Reply, Fault> {
+) -> Result<Reply, Failed> {
     let witness = Witness { service, request, dialect, ask, request_id };
     let caller = recognise::caller(request, dialect.guard, holds_key, service).await;
     let caller = caller.inspect_err(|fault| witness.turned_away(None, fault))?;
-    service.rates.take(caller).inspect_err(|fault| witness.turned_away(Some(caller), fault))?;
-    let permit = service.policy.admit(caller, ask).inspect_err(|refusal| witness.refused(caller, refusal))?;
-    let token = service.vend.vend(&permit, request_id).await;
-    let token = token.inspect_err(|fault| witness.unpaid(&permit, fault))?;
+    let taken = service.rates.take(caller).inspect_err(|fault| witness.turned_away(Some(caller), fault));
+    taken.map_err(|fault| Failed::of(caller, fault))?;
+    let permit = service.policy.admit(caller, ask).inspect_err(|refusal| witness.refused(caller, refusal));
+    let permit = permit.map_err(|refusal| Failed::of(caller, refusal))?;
+    let token = service.vend.vend(&permit, request_id).await.inspect_err(|fault| witness.unpaid(&permit, fault));
+    let unpaid = |fault| Failed { identity: Some(permit.identity().name.clone()), ..Failed::of(caller, fault) };
+    let token = token.map_err(unpaid)?;
     witness.vended(&permit, &token);
     Ok(dialect.reply(ask, &permit.identity().client_id, &token, service.clock.now()))
 }
@@ -107,7 +118,11 @@ fn refused(dialect: &Dialect, fault: &Fault, service: &Service, request_id: &str
             with(response, WWW_AUTHENTICATE, &format!("Basic realm={}", path.display()))
         }
         Err(fault) => {
-            tracing::warn!(dialect = dialect.name, request_id, %fault, inward = fault.inward(), "no key file");
+            let concern = Concern { event: Event::KeyFile, kind: fault.kind, caller: None, identity: None };
+            if let Some(suppressed) = service.floods.pass(concern, service.clock.now()) {
+                let (dialect, inward, suppressed) = (dialect.name, fault.inward(), NonZeroU64::new(suppressed));
+                tracing::warn!(dialect, request_id, %fault, inward, suppressed, "no key file");
+            }
             write(dialect.refuse(&fault, request_id), request_id)
         }
     }
@@ -166,26 +181,4 @@ fn start(status: u16, request_id: &str) -> HttpResponseBuilder {
 /// An id for a request that brought none. It has to be unlikely to repeat, not to be unguessable.
 pub(super) fn fresh_id() -> String {
     uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid().to_string()
-}
-
-fn log(dialect: &str, result: &Result<Reply, Fault>, request_id: &str) {
-    let Err(fault) = result else {
-        tracing::debug!(dialect, request_id, "answered");
-        return;
-    };
-    if fault.kind == Kind::Challenged {
-        tracing::debug!(dialect, request_id, "challenged");
-        return;
-    }
-    let (turn, correlation_id) = (fault.turn().as_str(), fault.correlation_id());
-    match fault.turn() {
-        Turn::Caller => {
-            tracing::info!(dialect, request_id, turn, rule = fault.rule(), inward = fault.inward(), %fault, "refused");
-        }
-        Turn::Us => tracing::error!(dialect, request_id, turn, correlation_id, %fault, "refused"),
-        // The exchange that failed has warned already, once for all who waited.
-        Turn::Authority | Turn::Operator => {
-            tracing::info!(dialect, request_id, turn, correlation_id, %fault, "refused");
-        }
-    }
 }

@@ -1,5 +1,7 @@
 //! Sees what becomes of one request and has it written into the audit log, where there is one.
 
+use std::num::NonZeroU64;
+
 use actix_web::HttpRequest;
 
 use super::{Service, connection};
@@ -7,6 +9,7 @@ use crate::audit::{Audit, Occasion};
 use crate::caller::Caller;
 use crate::dialect::{Ask, Dialect};
 use crate::fault::{Fault, Kind};
+use crate::flood::{Concern, Event};
 use crate::policy::{Permit, Refusal};
 use crate::token::Token;
 
@@ -28,14 +31,18 @@ impl Witness<'_> {
             return;
         }
         if let Some(refusal) = permit.overruled() {
-            self.warn(refusal);
+            self.warn(permit, refusal);
         }
         self.tell(|audit, occasion| audit.vended(occasion, permit, token));
     }
 
-    fn warn(&self, refusal: &Refusal) {
-        let request_id = self.request_id;
-        tracing::warn!(request_id, rule = refusal.rule, %refusal, "admitted, since this caller's rules are not enforced");
+    fn warn(&self, permit: &Permit, refusal: &Refusal) {
+        let caller = self.service.name(Some(permit.caller())).cloned();
+        let identity = Some(permit.identity().name.clone());
+        let concern = Concern { event: Event::Overruled, kind: Kind::AccessDenied, caller, identity };
+        let Some(suppressed) = self.service.floods.pass(concern, self.service.clock.now()) else { return };
+        let (request_id, rule, suppressed) = (self.request_id, &refusal.rule, NonZeroU64::new(suppressed));
+        tracing::warn!(request_id, rule, suppressed, %refusal, "admitted, since this caller's rules are not enforced");
     }
 
     /// Policy did not admit the caller.
@@ -51,7 +58,7 @@ impl Witness<'_> {
     /// There is no token. Of the caller it is said that it had its share, and which rule it was admitted against.
     pub(super) fn unpaid(&self, permit: &Permit, fault: &Fault) {
         if let Some(refusal) = permit.overruled() {
-            self.warn(refusal);
+            self.warn(permit, refusal);
             self.tell(|audit, occasion| audit.overruled(occasion, permit.caller(), refusal));
         }
         if fault.kind == Kind::TooMany {

@@ -17,6 +17,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::credential::Credential;
 use crate::credential::calendar::Calendar;
 use crate::fault::{Fault, Kind};
+use crate::flood::{Concern, Floods};
 use crate::metrics::Metrics;
 use crate::name::{ClientId, Name, Resource, Scope, TenantId};
 use crate::token::{Extension, Extras, Token, TokenKey};
@@ -40,6 +41,7 @@ pub struct Application {
     refresh_rate: NonZeroU32,
     caller_share: Option<Share>,
     allowance: Allowance,
+    floods: Arc<Floods<Concern>>,
     clock: Clock,
 }
 
@@ -63,6 +65,8 @@ pub struct Parts {
     pub refresh_rate: NonZeroU32,
     /// How many of them one caller may take, where callers are told apart.
     pub caller_share: Option<Share>,
+    /// Which lines of the log have become a flood.
+    pub floods: Arc<Floods<Concern>>,
     /// The time.
     pub clock: Clock,
 }
@@ -84,6 +88,7 @@ impl Application {
             refresh_rate: parts.refresh_rate,
             caller_share: parts.caller_share,
             allowance: Allowance::new(parts.refresh_rate, parts.caller_share),
+            floods: parts.floods,
             clock: parts.clock,
         }
     }
@@ -105,6 +110,7 @@ impl Application {
             timeout: self.timeout,
             refresh_rate: self.refresh_rate,
             caller_share: self.caller_share,
+            floods: Arc::clone(&self.floods),
             clock: self.clock.clone(),
         }
     }

@@ -4,6 +4,7 @@
 //! what no configuration can see, a redirected address, is noticed by the mark that each request carries.
 
 use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::{Wish, retried, within};
 use crate::caller::share::Share;
 use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
 use crate::fault::{Fault, Kind};
+use crate::flood::{Concern, Floods};
 use crate::metrics::Metrics;
 use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
 use crate::secret::Secret;
@@ -43,6 +45,8 @@ pub struct Parts {
     pub refresh_rate: NonZeroU32,
     /// How many of them one caller may take, where callers are told apart.
     pub caller_share: Option<Share>,
+    /// Which lines of the log have become a flood.
+    pub floods: Arc<Floods<Concern>>,
     /// The time.
     pub clock: Clock,
 }
@@ -206,6 +210,14 @@ impl Host {
         retried(|| self.exchange(wish, deadline, metrics), wish.jitter, deadline).await
     }
 
+    fn log_fault(&self, wish: Wish<'_>, fault: &Fault) {
+        let concern = Concern::of_exchange(&self.parts.identity, fault.kind);
+        let Some(suppressed) = self.parts.floods.pass(concern, self.parts.clock.now()) else { return };
+        let (identity, scope, request_id) = (self.parts.identity.as_str(), wish.scope.as_str(), wish.request_id);
+        let (turn, said, suppressed) = (fault.turn().as_str(), fault.inward(), NonZeroU64::new(suppressed));
+        tracing::warn!(identity, scope, request_id, %fault, turn, said, suppressed, "no token from the host");
+    }
+
     async fn exchange(&self, wish: Wish<'_>, deadline: Deadline, metrics: &Metrics) -> Result<Token, Fault> {
         let (endpoint, now) = (&self.parts.endpoint, self.parts.clock.now());
         let outgoing = endpoint.request(wish, self.parts.selector.as_ref());
@@ -222,8 +234,7 @@ impl Host {
             Ok(token) => tracing::info!(identity, scope, request_id, %token.expires_at, "the host issued a token"),
             Err(fault) => {
                 self.throttle.remember(wish.scope, fault, self.parts.clock.now());
-                let (turn, said) = (fault.turn().as_str(), fault.inward());
-                tracing::warn!(identity, scope, request_id, %fault, turn, said, "no token from the host");
+                self.log_fault(wish, fault);
             }
         }
         result

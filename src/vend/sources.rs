@@ -156,6 +156,7 @@ pub(super) mod tests {
             timeout: Duration::from_secs(1),
             refresh_rate: NonZeroU32::MIN,
             caller_share: None,
+            floods: Arc::default(),
             clock: Clock::System,
         };
         Source::Application(Box::new(Application::new(parts)))

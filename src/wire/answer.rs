@@ -88,6 +88,10 @@ fn fault(incoming: &Incoming, now: Timestamp, secrets: &[&Secret], step: Step) -
         Some(body) => body.describe(incoming.status, secrets),
         None => format!("HTTP {} without a JSON body", incoming.status),
     };
+    let inward = match &incoming.id {
+        Some(id) => format!("{inward} (authority_request_id {id})"),
+        None => inward,
+    };
     row.fault()
         .with_aadsts(number)
         .with_retry_after(wish)

@@ -217,6 +217,20 @@ pub fn directory() -> TempDir {
     directory
 }
 
+/// The same for callers that are told apart: `secret-of-NAME` is what each shows.
+pub fn directory_of(callers: &[&str]) -> TempDir {
+    let directory = directory();
+    for name in callers {
+        std::fs::write(directory.path().join(name), format!("secret-of-{name}")).unwrap();
+    }
+    directory
+}
+
+/// The usual configuration with these callers, beside whom no header secret is everybody's.
+pub fn with_callers(callers: &str) -> String {
+    TWO_IDENTITIES.replacen("header_secret = [{ file = \"header\" }]\n", "", 1) + callers
+}
+
 pub fn write_config(directory: &Path, config: &str, authority: &str) -> PathBuf {
     let path = directory.join("bursar.toml");
     let localhost = authority.replace("127.0.0.1", "localhost");

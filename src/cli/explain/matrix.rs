@@ -119,18 +119,12 @@ impl Matrix {
     }
 
     fn only_in(&mut self, tenant: &str) {
-        self.tenants.retain(|held| held.asked.as_ref().is_some_and(|held| is_called(held, tenant)));
+        self.tenants.retain(|held| held.asked.as_ref().is_some_and(|held| held.is_called(tenant)));
         if self.tenants.is_empty() {
             let named = TenantId::parse(tenant).ok().map(|id| Tenant { name: None, id });
             self.tenants.push(Term { asked: named, shown: tenant.to_owned() });
         }
     }
-}
-
-/// Whether callers may ask for the tenant so.
-pub(super) fn is_called(tenant: &Tenant, text: &str) -> bool {
-    let name = tenant.name.as_ref().map(Name::as_str);
-    name == Some(text) || tenant.id.as_str().eq_ignore_ascii_case(text)
 }
 
 /// By client ids, since an identity may have another name in another configuration.
@@ -144,7 +138,7 @@ fn identities(rules: &[&Rules]) -> Vec<Term<Option<ClientId>>> {
 fn tenants(rules: &[&Rules]) -> Vec<Term<Option<Tenant>>> {
     let all: Vec<Tenant> = rules.iter().flat_map(|rules| &rules.tenants).cloned().collect();
     let all = distinct(all.into_iter(), |one, other| one.name == other.name && one.id == other.id);
-    let is_named = |text: &str| all.iter().any(|tenant| is_called(tenant, text));
+    let is_named = |text: &str| all.iter().any(|tenant| tenant.is_called(text));
     let other = if rules.iter().any(|rules| rules.has_any_tenant) { unnamed(".invalid", is_named) } else { None };
     let other = other.and_then(|text| TenantId::parse(&text).ok()).map(|id| Tenant { name: None, id });
     let shown = |tenant: Tenant| Term { shown: tenant.to_string(), asked: Some(tenant) };

@@ -1,7 +1,8 @@
 //! The rules of one configuration, and all that it names in them.
 
-use super::matrix::is_called;
+use super::proof::Proof;
 use crate::config::Config;
+use crate::config::caller::Caller;
 use crate::name::{ClientId, FmiPath, Name, Resource, TenantId};
 use crate::policy::entitlement::Entitlement;
 use crate::policy::{Identity, Policy, Resources, Tenant};
@@ -10,6 +11,8 @@ use crate::policy::{Identity, Policy, Resources, Tenant};
 pub(super) struct Rules {
     pub(super) policy: Policy,
     pub(super) callers: Vec<Name>,
+    /// What each of them is known by.
+    pub(super) proofs: Vec<(Name, Proof)>,
     pub(super) identities: Vec<(Name, ClientId)>,
     pub(super) tenants: Vec<Tenant>,
     /// Whether some identity works in any tenant that a caller names.
@@ -22,12 +25,15 @@ impl Rules {
     /// Those of a whole configuration.
     pub(super) fn of(config: Config) -> Self {
         let identities: Vec<Identity> = config.identities.into_iter().map(|identity| identity.rules).collect();
+        let proof = |caller: &Caller| (caller.entitlement.caller.clone(), Proof::of(caller));
+        let proofs = config.callers.iter().map(proof).collect();
         let entitlements: Vec<Entitlement> = config.callers.into_iter().map(|caller| caller.entitlement).collect();
         let listed = identities.iter().map(|identity| &identity.resources);
         let resources = listed.chain(entitlements.iter().map(|entitlement| &entitlement.resources));
         let paths = identities.iter().map(|identity| &identity.fmi_paths);
         let paths = paths.chain(entitlements.iter().map(|entitlement| &entitlement.fmi_paths));
         Self {
+            proofs,
             callers: entitlements.iter().map(|entitlement| entitlement.caller.clone()).collect(),
             identities: identities.iter().map(|one| (one.name.clone(), one.client_id.clone())).collect(),
             tenants: tenants(&identities, &entitlements),
@@ -84,7 +90,7 @@ fn tenants(identities: &[Identity], entitlements: &[Entitlement]) -> Vec<Tenant>
     }
     for text in entitlements.iter().filter_map(|entitlement| entitlement.tenants.as_ref()).flatten() {
         let Ok(id) = TenantId::parse(text) else { continue };
-        if !tenants.iter().any(|tenant| is_called(tenant, text)) {
+        if !tenants.iter().any(|tenant| tenant.is_called(text)) {
             tenants.push(Tenant { name: None, id });
         }
     }

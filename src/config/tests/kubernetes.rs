@@ -2,7 +2,7 @@
 
 use super::super::kubernetes::{self, Kubernetes};
 use super::*;
-use crate::cluster::Proof;
+use crate::cluster::Warrant;
 use crate::cluster::endpoint::Service;
 use crate::cluster::keys::Origin;
 
@@ -82,8 +82,8 @@ fn a_pod_knows_its_cluster_and_shows_its_token_to_no_other() {
         let (read, mistakes, warnings) = within(directory.path(), &format!("{ISSUER}{section}"));
         assert_eq!((mistakes, warnings), (vec![], vec![]), "{section}");
         let settings = read.unwrap().settings;
-        let (Proof::Keys(Origin::Url(endpoint)) | Proof::Review(endpoint)) = settings.proof else {
-            panic!("{section}: {:?}", settings.proof)
+        let (Warrant::Keys(Origin::Url(endpoint)) | Warrant::Review(endpoint)) = settings.warrant else {
+            panic!("{section}: {:?}", settings.warrant)
         };
         assert_eq!((endpoint.service, endpoint.url.as_str()), (service, url), "{section}");
         assert_eq!(endpoint.token_file, token.map(|token| directory.path().join(token)), "{section}");
@@ -99,7 +99,9 @@ fn the_rules_are_as_written() {
     let settings = read.unwrap().settings;
     assert_eq!((settings.rules.issuer.as_str(), settings.rules.legacy), ("x", true));
     assert_eq!(settings.rules.audiences, ["a", "b"]);
-    assert!(matches!(settings.proof, Proof::Keys(Origin::File(path)) if path == directory.path().join("jwks.json")));
+    assert!(
+        matches!(settings.warrant, Warrant::Keys(Origin::File(path)) if path == directory.path().join("jwks.json"))
+    );
 }
 
 #[test]

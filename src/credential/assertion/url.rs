@@ -164,7 +164,8 @@ mod tests {
     use crate::wire::failure::{Event, of_event};
 
     fn read(status: u16, body: &str) -> Result<String, (Kind, String)> {
-        let incoming = Incoming { status, retry_after: None, content_type: None, body: body.to_owned().into() };
+        let incoming =
+            Incoming { status, retry_after: None, content_type: None, id: None, body: body.to_owned().into() };
         let read = assertion(&incoming, Timestamp::from_secs(1000));
         read.map(|text| text.expose().to_owned()).map_err(|fault| (fault.kind, format!("{fault} {:?}", fault.inward())))
     }
@@ -210,7 +211,7 @@ mod tests {
             [(429, Some("17"), Some(17)), (503, Some("Thu, 01 Jan 1970 00:17:00 GMT"), Some(20)), (503, None, None)]
         {
             let retry_after = written.map(str::to_owned);
-            let incoming = Incoming { status, retry_after, content_type: None, body: String::new().into() };
+            let incoming = Incoming { status, retry_after, content_type: None, id: None, body: String::new().into() };
             let fault = assertion(&incoming, Timestamp::from_secs(1000)).unwrap_err();
             assert_eq!(fault.retry_after(), expected.map(Duration::from_secs));
             assert_eq!(fault.is_transient(), expected.is_none());

@@ -1,5 +1,6 @@
 //! One exchange: a credential is applied, a request is sent, and what came of it is written down.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -11,6 +12,7 @@ use crate::claims;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::credential::{Algorithm, Credential, Delegate, Occasion};
 use crate::fault::Fault;
+use crate::flood::Concern;
 use crate::secret::Secret;
 use crate::source::{Wish, within};
 use crate::token::Token;
@@ -106,8 +108,11 @@ impl Application {
         tracing::info!(identity, tenant, scope, step, request_id, %expires_at, "token issued");
     }
 
-    /// `step` is the label of a credential, or what came before one was needed.
+    /// Tells of a failure, unless the identity has a flood of its like. `step` is the label of a credential, or what
+    /// came before one was needed.
     pub(super) fn log_fault(&self, step: &str, wish: Wish<'_>, fault: &Fault) {
+        let concern = Concern::of_exchange(&self.identity, fault.kind);
+        let Some(suppressed) = self.floods.pass(concern, self.clock.now()) else { return };
         tracing::warn!(
             identity = self.identity.as_str(),
             tenant = self.authority.place().tenant().as_str(),
@@ -119,6 +124,7 @@ impl Application {
             aadsts = fault.aadsts(),
             correlation_id = fault.correlation_id(),
             authority_said = fault.inward(),
+            suppressed = NonZeroU64::new(suppressed),
             "no token"
         );
     }

@@ -6,7 +6,7 @@ use crate::fault::Kind;
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 fn incoming(status: u16, body: &str) -> Incoming {
-    Incoming { status, retry_after: None, content_type: None, body: body.to_owned().into() }
+    Incoming { status, retry_after: None, content_type: None, id: None, body: body.to_owned().into() }
 }
 
 fn fault_of(status: u16, body: &str) -> Fault {
