@@ -3,6 +3,7 @@
 //! A flight is a task of its own on the main runtime. Callers only observe it, so that one who leaves,
 //! or a server worker that ends, cancels nothing.
 
+use std::cmp::max_by_key;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,7 +105,8 @@ impl Vend {
         loop {
             let moment = self.moment();
             let resting = source.resting(&slot.key().scope, moment.now);
-            let board = |gate: &Arc<Gate>| gate.board(mission.line(), source);
+            let until = Deadline::after(source.timeout() / 2);
+            let board = |gate: &Arc<Gate>| gate.board(mission.line(), source, until);
             let caller = mission.stake.map(|stake| stake.place);
             let step = match challenge {
                 None => slot.step(moment, resting, || source.may_renew(caller), board),
@@ -128,8 +130,8 @@ impl Vend {
             };
             self.0.metrics.waits();
             let landing = match challenge {
-                None => self.await_landing(slot, flight.clone(), patience).await,
-                Some(_) => flight.clone().landed().await,
+                None => self.await_landing(slot, flight.clone(), patience, until).await,
+                Some(_) => flight.clone().landed(until).await,
             };
             if flight.answers(challenge, &landing) {
                 return landing;
@@ -139,7 +141,7 @@ impl Vend {
 
     /// Waits as long as patience and the live token last, then serves that token. It stands in for a
     /// failure too. Without one there is nothing to do but to wait for the flight.
-    async fn await_landing(&self, slot: &Slot, flight: Flight, patience: Patience) -> Landing {
+    async fn await_landing(&self, slot: &Slot, flight: Flight, patience: Patience, until: Deadline) -> Landing {
         let now = self.0.clock.now();
         if let Some(token) = slot.live(now) {
             let left = token.expires_at.since(now).saturating_sub(SERVING_TIME);
@@ -147,13 +149,13 @@ impl Vend {
                 Patience::Brief(limit) => limit.min(left),
                 Patience::Whole => left,
             };
-            match timeout(limit, flight.clone().landed()).await {
+            match timeout(limit, flight.clone().landed(until)).await {
                 Ok(Ok(fresh)) => return Ok(fresh),
                 Ok(Err(_)) | Err(_) if self.0.clock.now() < token.expires_at => return Ok(token),
                 Ok(Err(_)) | Err(_) => {}
             }
         }
-        flight.landed().await
+        flight.landed(until).await
     }
 
     /// How many live tokens are cached.
@@ -203,17 +205,16 @@ impl Vend {
             let mission = Mission { source, request_id: &request_id, stake: stake.as_ref(), is_own: false };
             let timeout = mission.source.timeout();
             let deadline = Deadline::after(timeout);
-            // What waits for longer would have too little time left to fly.
-            match departure.gate().passed(timeout / 2).await {
+            if departure.may_go().await {
                 // The turn lasts for as long as exchanges follow one another.
-                Ok(_turn) => {
-                    let mut next = vend.pilot(departure, &mission, deadline, purpose).await;
-                    while let Some(departure) = next {
-                        let mission = Mission { request_id: &Uuid::new_v4().to_string(), ..mission.clone() };
-                        next = vend.pilot(departure, &mission, Deadline::after(timeout), Purpose::Caller).await;
-                    }
+                let _turn = departure.gate().turn();
+                // Whoever is aboard has waited for at most half of its time, and the other half is left.
+                let deadline = max_by_key(deadline, Deadline::after(timeout / 2), Deadline::left);
+                let mut next = vend.pilot(departure, &mission, deadline, purpose).await;
+                while let Some(departure) = next {
+                    let mission = Mission { request_id: &Uuid::new_v4().to_string(), ..mission.clone() };
+                    next = vend.pilot(departure, &mission, Deadline::after(timeout), Purpose::Caller).await;
                 }
-                Err(fault) => drop(departure.land(Err(fault), vend.moment(), 0.0)),
             }
             vend.0.cache.weigh(slot).await;
             drop(hold);

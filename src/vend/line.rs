@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::gate::Gate;
-use crate::caller::share::Share;
-use crate::fault::{Fault, Kind};
+use crate::caller::share::{Share, over_share};
+use crate::fault::Fault;
 use crate::source::Source;
 use crate::source::standing::LANES;
 
@@ -153,13 +153,6 @@ fn at_least(count: usize, most: u32) -> bool {
 
 fn too_many_flights() -> Fault {
     over_share("more tokens are being fetched for the caller than its share", Duration::from_secs(1))
-}
-
-/// A refusal to a caller that wants more than its share of what all have.
-#[must_use]
-pub fn over_share(problem: &'static str, retry_after: Duration) -> Fault {
-    let remedy = "ask for fewer different tokens, or have the operator raise 'cache.caller_share'";
-    Fault::new(Kind::TooMany, problem, remedy).with_retry_after(Some(retry_after)).with_rule("cache.caller_share")
 }
 
 /// Each flight has a connection, and a process has a thousand descriptors where nobody has raised that. All

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::flight::{Flight, Landing, lost_flight};
-use super::gate::Gate;
+use super::gate::{Gate, waited_too_long};
 use super::holding::Lease;
 use crate::claims::ClaimsRequest;
 use crate::clock::{Span, Timestamp};
@@ -255,6 +255,29 @@ impl Departure {
         &self.gate
     }
 
+    /// Waits until the flight may go. Once everybody who was aboard has waited for too long, there is no such flight
+    /// any more: that is so from the moment it is found, so that nobody boards it afterwards, and cools nothing.
+    pub async fn may_go(&self) -> bool {
+        while !self.gate.opens().await {
+            if self.give_up() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Says whether nobody is aboard, and frees the slot then.
+    fn give_up(&self) -> bool {
+        let mut state = self.slot.lock();
+        let is_deserted = self.gate.is_deserted();
+        if is_deserted {
+            (state.flight, state.is_awaited) = (None, false);
+            // For whoever has yet to look at its watch.
+            self.sender.send_replace(Some(Err(waited_too_long())));
+        }
+        is_deserted
+    }
+
     /// Ends the flight: a token replaces the held one, a fault never does. `jitter` spreads the next
     /// renewal and the cooling. Callers that a failed challenge has kept waiting go before the next one: the
     /// departure of their flight comes back.
@@ -270,8 +293,6 @@ impl Departure {
             }
             // The source remembers these, for all keys at once and until the credential is replaced.
             Err(fault) if matches!(fault.kind, Kind::RejectedCredential | Kind::UnusableCredential) => {}
-            // It never flew, and says nothing of the key.
-            Err(fault) if fault.kind == Kind::TooMany => {}
             // What the authority says of one caller's challenge is nothing to the others.
             Err(fault) if self.challenge.is_some() && fault.turn() != Turn::Authority => {}
             Err(fault) => {
@@ -282,10 +303,8 @@ impl Departure {
         }
         state.flight = None;
         let is_awaited = std::mem::take(&mut state.is_awaited);
-        // Where everybody has to wait, so have they; and where it was nobody's turn, they take another step.
-        let is_own = |fault: &Fault| {
-            fault.turn() != Turn::Authority && !matches!(fault.kind, Kind::RejectedCredential | Kind::TooMany)
-        };
+        // Where everybody has to wait, so have they.
+        let is_own = |fault: &Fault| fault.turn() != Turn::Authority && fault.kind != Kind::RejectedCredential;
         let next = landing.as_ref().err().filter(|fault| is_awaited && is_own(fault));
         let next = next.map(|_| state.depart(&self.slot, None, Gate::open()).1);
         drop(state);

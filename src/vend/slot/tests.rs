@@ -1,6 +1,9 @@
 //! One key: who flies, who waits, what is served and what rests.
 
+use super::super::line::{Limits, Line};
+use super::super::sources::tests::source;
 use super::*;
+use crate::clock::Deadline;
 use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
 use crate::secret::Secret;
 use crate::token::{Extension, Extras};
@@ -155,13 +158,26 @@ fn whoever_has_its_share_is_refused_and_nothing_is_torn() {
     assert!(matches!(slot.step(at(3600), None, || true, full), Step::Refuse(_)));
 }
 
-#[test]
-fn a_flight_that_never_flew_cools_nothing_and_has_no_successor() {
+#[tokio::test]
+async fn a_flight_that_nobody_waits_for_any_more_is_boarded_by_nobody_and_cools_nothing() {
     let slot = slot();
+    let line = Arc::new(Line::new(Limits { beside: 1, flying: 1, waiting: 9 }));
+    let source = Arc::new(source("https://login.corp", "a.example"));
+    let under_way = Gate::closed();
+    under_way.board(Some(&line), &source, Deadline::after(Duration::ZERO)).unwrap();
+    let no_time = |gate: &Arc<Gate>| gate.board(Some(&line), &source, Deadline::after(Duration::ZERO));
     let challenge = ClaimsRequest::parse(r#"{"a":1}"#).unwrap();
-    let step_of = slot.answer(&challenge, at(0).now, None, || true, |_| Ok(()));
-    let Step::Wait(_, _, Some(first)) = step_of else { panic!("a departure") };
-    assert!(matches!(step(&slot, 0), Step::Wait(Patience::Whole, _, None)));
-    assert!(first.land(Err(Fault::new(Kind::TooMany, "p", "r")), at(0), 0.0).is_none());
-    assert!(matches!(step(&slot, 0), Step::Wait(_, _, Some(_))), "whoever waited takes another step");
+    let Step::Wait(_, challenged, Some(first)) = slot.answer(&challenge, at(0).now, None, || true, no_time) else {
+        panic!("a departure")
+    };
+    let Step::Wait(_, waiting, None) = slot.step(at(0), None, || true, no_time) else { panic!("a seat") };
+    assert!(!first.may_go().await);
+    let Step::Wait(_, flight, Some(second)) = step(&slot, 0) else { panic!("a flight of its own") };
+    for (aboard, challenge) in [(challenged, Some(&challenge)), (waiting, None)] {
+        let landing = aboard.clone().landed(Deadline::after(Duration::ZERO)).await;
+        assert!(aboard.answers(challenge, &landing) && landing.is_err_and(|fault| fault.status() == 429));
+    }
+    drop(first);
+    assert!(second.land(Ok(token(0)), at(0), 0.0).is_none(), "nobody waits for another one's challenge");
+    assert!(flight.landed(Deadline::after(Duration::ZERO)).await.is_ok());
 }
