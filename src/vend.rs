@@ -106,10 +106,15 @@ impl Vend {
             let moment = self.moment();
             let resting = source.resting(&slot.key().scope, moment.now);
             let until = Deadline::after(source.timeout() / 2);
-            let board = |gate: &Arc<Gate>| gate.board(mission.line(), source, until);
+            // Whoever waits is one of those that may, for as long as it does.
+            let mut waiting = None;
+            let board = |gate: &Arc<Gate>| {
+                waiting = mission.own().map(Stake::wait).transpose()?;
+                gate.board(mission.line(), source, until)
+            };
             let caller = mission.stake.map(|stake| stake.place);
             let step = match challenge {
-                None => slot.step(moment, resting, || source.may_renew(caller), board),
+                None => slot.step(moment, resting, || mission.renewal(), board),
                 Some(challenge) => slot.answer(challenge, moment.now, resting, || source.may_answer(caller), board),
             };
             let (patience, flight) = match step {
@@ -255,10 +260,25 @@ struct Mission<'a> {
     is_own: bool,
 }
 
-impl Mission<'_> {
+impl<'a> Mission<'a> {
+    /// The stake of the caller that asks for just this.
+    fn own(&self) -> Option<&'a Stake> {
+        self.stake.filter(|_| self.is_own).map(Arc::as_ref)
+    }
+
     /// The line in which flights for it wait.
-    fn line(&self) -> Option<&Arc<Line>> {
-        self.stake.filter(|_| self.is_own).map(|stake| &stake.line)
+    fn line(&self) -> Option<&'a Arc<Line>> {
+        self.own().map(|stake| &stake.line)
+    }
+
+    /// The gate of a renewal, if there is one in the budget, and in the caller's line a turn that nobody waits for.
+    fn renewal(&self) -> Option<Arc<Gate>> {
+        let turn = match self.line() {
+            Some(line) => Some(line.turn_now(&self.source)?),
+            None => None,
+        };
+        let caller = self.stake.map(|stake| stake.place);
+        self.source.may_renew(caller).then(|| Gate::open(turn))
     }
 }
 

@@ -240,16 +240,24 @@ async fn a_flood_slows_nobody_else_by_more_than_a_tenth() {
     until(async || flood.refused() > 0).await;
     flooded.exchanges().await;
     let (watch, asked) = (Stopwatch::start(), flood.asked());
-    let waited = async |secret| (secret, exchanges_waited_for(&calm, &flooded, secret).await);
-    let waits = tokio::join!(waited(NEIGHBOUR), waited(STRANGER));
-    let rate = f64::from(flood.asked() - asked) / watch.elapsed().as_secs_f64();
-    let report = format!("{rate:.0} requests a second, exchanges waited for calm and under the flood: {waits:.3?}");
-    assert!(rate >= 800.0, "that is no flood: {report}");
-    for (_, [calm, flooded]) in [waits.0, waits.1] {
-        assert!(flooded <= 1.1 * calm, "{report}");
-    }
-    let begun = flooded.exchanges().await - 2 * ROUNDS;
-    assert!((ROUNDS..=FLYING * 2 * ROUNDS).contains(&begun), "the flood's share is in use: {begun}, {report}");
+    let mut tries = 0;
+    let report = loop {
+        tries += 1;
+        let waited = async |secret| exchanges_waited_for(&calm, &flooded, secret, tries).await;
+        let waits = <[_; 2]>::from(tokio::join!(waited(NEIGHBOUR), waited(STRANGER)));
+        let rate = f64::from(flood.asked() - asked) / watch.elapsed().as_secs_f64();
+        let report =
+            format!("{rate:.0} requests a second; exchanges waited for, calm and under the flood: {waits:.2?}");
+        assert!(rate >= 800.0, "that is no flood: {report}");
+        if waits.iter().all(|[calm, flooded]| *flooded <= 1.1 * calm) {
+            break report;
+        }
+        // Whatever else the machine does only adds to the waiting, and not each time.
+        assert!(tries < 3, "{report}");
+    };
+    let begun = (flooded.exchanges().await - tries * 2 * ROUNDS) as f64;
+    let share = FLYING as f64 * watch.elapsed().as_secs_f64() / Duration::from_millis(PACE).as_secs_f64();
+    assert!((0.5 * share..=share + FLYING as f64).contains(&begun), "{begun} of {share} were the flood's: {report}");
     let watch = Stopwatch::start();
     ask(&flooded, FLOOD, "resource=https://own").await.token();
     assert!(watch.elapsed() < Duration::from_millis(PACE), "what is there is served");
@@ -257,10 +265,10 @@ async fn a_flood_slows_nobody_else_by_more_than_a_tenth() {
 
 /// How many exchanges somebody waits for, its own included, that asks for one new token after the other in each of
 /// two worlds. It asks in both at once, so that whatever keeps the machine busy slows it in both.
-async fn exchanges_waited_for(calm: &World, flooded: &World, secret: &str) -> [f64; 2] {
+async fn exchanges_waited_for(calm: &World, flooded: &World, secret: &str, word: usize) -> [f64; 2] {
     let mut sums = [0.0; 2];
     for n in 0..ROUNDS {
-        let query = format!("resource=https://{secret}{n}");
+        let query = format!("resource=https://{secret}-{word}-{n}");
         let one = async |world| {
             let watch = Stopwatch::start();
             ask(world, secret, &query).await.token();
@@ -333,6 +341,60 @@ async fn a_flood_of_challenges_leaves_the_others_theirs() {
     let refused = replies.iter().filter(|reply| reply.status == 429).count();
     assert!((50..100).contains(&refused), "{refused}");
     ask(&world, NEIGHBOUR, &challenged("https://new")).await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn challenges_for_one_key_wait_for_few_of_anothers() {
+    let world = world("").await;
+    ask(&world, NEIGHBOUR, "resource=https://own").await.token();
+    world.break_sts(on_token(json!({ "delay_ms": 250 }))).await;
+    let challenged = |n: usize| format!("resource=https://own&claims=%7B%22a%22%3A{n}%7D");
+    let mut rush = Rush::new();
+    (0..100).for_each(|n| rush.ask(&world, &challenged(n)));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.exchanges().await;
+    for n in 100..103 {
+        ask_briefly(&world, NEIGHBOUR, &challenged(n)).await.token();
+    }
+    let begun = world.exchanges().await;
+    assert!(begun <= 3 + 9, "of a hundred that wait already: {begun}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renewals_that_hang_are_in_nobody_elses_way() {
+    let world = world("").await;
+    let held = |n: usize| format!("resource=https://r{n}");
+    for n in 0..20 {
+        ask(&world, FLOOD, &held(n)).await.token();
+    }
+    world.hand.advance(Duration::from_mins(50));
+    hang(&world, std::iter::once("https://spared".to_owned())).await;
+    world.exchanges().await;
+    let watch = Stopwatch::start();
+    while watch.elapsed() < Duration::from_secs(2) {
+        for n in 0..20 {
+            ask(&world, FLOOD, &held(n)).await.token();
+        }
+    }
+    assert_eq!(world.exchanges().await, FLYING, "the others are left to whoever asks when there is room");
+    ask_briefly(&world, NEIGHBOUR, "resource=https://spared").await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_of_one_callers_requests_wait_though_it_be_for_one_exchange() {
+    let world = world("[cache]\ncaller_share = 0.05\n").await;
+    for secret in [FLOOD, NEIGHBOUR] {
+        ask(&world, secret, "resource=https://own").await.token();
+    }
+    hang(&world, std::iter::once("https://spared".to_owned())).await;
+    world.exchanges().await;
+    let mut rush = Rush::new();
+    rush.rush(&world, (0..300).map(|_| "resource=https://cold".to_owned()), 300 - 204).await;
+    assert_eq!(world.exchanges().await, 1);
+    ask_briefly(&world, FLOOD, "resource=https://own").await.token();
+    for spared in ["https://spared", "https://own"] {
+        ask_briefly(&world, NEIGHBOUR, &format!("resource={spared}")).await.token();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

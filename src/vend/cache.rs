@@ -223,7 +223,7 @@ mod tests {
         for n in 0..3 {
             let slot = find(&cache, n).await;
             let moment = Moment { now, windows: &windows };
-            let Step::Wait(_, _, Some(departure)) = slot.step(moment, None, || true, |_| Ok(())) else {
+            let Step::Wait(_, _, Some(departure)) = slot.step(moment, None, || None, |_| Ok(())) else {
                 panic!("a departure")
             };
             let secret = Secret::from("t".to_owned());
@@ -275,7 +275,7 @@ mod tests {
         let slot = cache.slot(&key(0), || holding.lease(1000).map(Some)).await.unwrap();
         let (now, windows) = (Timestamp::from_secs(1000), Windows::default());
         let moment = Moment { now, windows: &windows };
-        let step = slot.step(moment, None, || true, |_| Ok(()));
+        let step = slot.step(moment, None, || None, |_| Ok(()));
         let Step::Wait(_, _, Some(departure)) = step else { panic!("a departure") };
         let heavy = Token::new(Secret::from("t".repeat(600)), now, now + Duration::from_secs(50), None);
         assert!(departure.land(Ok(heavy), moment, 0.0).is_none());

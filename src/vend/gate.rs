@@ -44,10 +44,10 @@ impl Gate {
         Arc::new(Self { state: Mutex::new(State::Closed(Vec::new())), opened: Notify::new() })
     }
 
-    /// The gate of a flight that is nobody's, or that goes on in a turn that lasts.
+    /// The gate of a flight that goes at once: in this turn, in one that lasts, or in nobody's.
     #[must_use]
-    pub fn open() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State::Open(None)), opened: Notify::new() })
+    pub fn open(turn: Option<Pass>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State::Open(turn)), opened: Notify::new() })
     }
 
     /// Boards: stands in `line` too, unless the flight is under way, and waits there `until` then. Whoever has no

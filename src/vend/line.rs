@@ -69,13 +69,18 @@ impl Line {
     /// So many wait that no more may.
     pub fn stand(self: &Arc<Self>, source: &Arc<Source>, gate: &Arc<Gate>) -> Result<Option<Pass>, Fault> {
         let mut state = self.lock();
-        if state.has_room(source, self.limits) {
-            state.flying.push(Arc::clone(source));
+        if state.take_off(source, self.limits) {
             return Ok(Some(self.turn(source)));
         }
         state.check(source, self.limits)?;
         state.waiting.push_back(Waiting { source: Arc::clone(source), gate: Arc::downgrade(gate) });
         Ok(None)
+    }
+
+    /// A turn for a flight to `source` that nobody waits for, if there is one at once.
+    #[must_use]
+    pub fn turn_now(self: &Arc<Self>, source: &Arc<Source>) -> Option<Pass> {
+        self.lock().take_off(source, self.limits).then(|| self.turn(source))
     }
 
     /// Whether a flight to `source` could stand here now.
@@ -118,6 +123,15 @@ impl State {
     fn has_room(&self, source: &Arc<Source>, limits: Limits) -> bool {
         let beside = || self.flying.iter().filter(|flying| Arc::ptr_eq(flying, source)).count();
         !at_least(self.flying.len(), limits.flying) && !at_least(beside(), limits.beside)
+    }
+
+    /// One more is under way at `source`, if there is room for it.
+    fn take_off(&mut self, source: &Arc<Source>, limits: Limits) -> bool {
+        let has_room = self.has_room(source, limits);
+        if has_room {
+            self.flying.push(Arc::clone(source));
+        }
+        has_room
     }
 
     fn check(&self, source: &Arc<Source>, limits: Limits) -> Result<(), Fault> {

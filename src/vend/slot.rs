@@ -101,13 +101,13 @@ impl Slot {
     }
 
     /// Takes the step of one caller. `resting` is what the source knows of its credentials and of the scope; `renew`
-    /// is asked only when a renewal would start. `board` has the caller wait at the gate of a flight; if it may not,
-    /// it goes on with what there is.
+    /// is asked for the gate of a renewal only when one would start. `board` has the caller wait at the gate of a
+    /// flight; if it may not, it goes on with what there is.
     pub fn step(
         self: &Arc<Self>,
         moment: Moment<'_>,
         resting: Option<(Timestamp, Fault)>,
-        renew: impl FnOnce() -> bool,
+        renew: impl FnOnce() -> Option<Arc<Gate>>,
         board: impl FnOnce(&Arc<Gate>) -> Result<(), Fault>,
     ) -> Step {
         let mut state = self.lock();
@@ -118,11 +118,8 @@ impl Slot {
         match (verdict, state.token()) {
             (Verdict::Serve, Some(token)) => Step::Serve(token),
             (Verdict::ServeAndRefresh, Some(token)) => {
-                let departure = if state.flying().is_none() && renew() {
-                    Some(state.depart(self, None, Gate::open()).1)
-                } else {
-                    None
-                };
+                let gate = if state.flying().is_none() { renew() } else { None };
+                let departure = gate.map(|gate| state.depart(self, None, gate).1);
                 Step::ServeAndRefresh(token, departure)
             }
             (Verdict::Refuse(until), _) => Step::Refuse(state.refusal(resting, until, moment.now)),
@@ -137,7 +134,8 @@ impl Slot {
 
     /// Takes the step of a caller whose token a resource refused: whatever is held is not good enough, and
     /// while the authority is to be left alone there is nothing else. `may_answer` is asked when an exchange
-    /// would start, since whoever can reach a listener can write a challenge.
+    /// would start, since whoever can reach a listener can write a challenge; and when it would start after another
+    /// one, since those that wait for it are in each other's way.
     pub fn answer(
         self: &Arc<Self>,
         challenge: &ClaimsRequest,
@@ -153,7 +151,7 @@ impl Slot {
         let until = own.max(resting.as_ref().map(|(until, _)| *until)).filter(|until| now < *until);
         match until {
             Some(until) => Step::Refuse(state.refusal(resting, until, now)),
-            None if state.flying().is_none() && !may_answer() => Step::Refuse(too_many_challenges()),
+            None if !state.flies_for(challenge) && !may_answer() => Step::Refuse(too_many_challenges()),
             None => state.board(self, Patience::Whole, Some(challenge), board).unwrap_or_else(Step::Refuse),
         }
     }
@@ -200,6 +198,11 @@ impl State {
     /// The flight in progress, unless its pilot is gone.
     fn flying(&self) -> Option<Flight> {
         self.flight.clone().filter(Flight::is_flown)
+    }
+
+    /// Whether the flight in progress answers `challenge`.
+    fn flies_for(&self, challenge: &ClaimsRequest) -> bool {
+        self.flying().is_some_and(|flight| flight.is_for(Some(challenge)))
     }
 
     /// A seat in the flight in progress, or in a new one; none if the gate of either lets nobody wait there.
@@ -306,7 +309,7 @@ impl Departure {
         // Where everybody has to wait, so have they.
         let is_own = |fault: &Fault| fault.turn() != Turn::Authority && fault.kind != Kind::RejectedCredential;
         let next = landing.as_ref().err().filter(|fault| is_awaited && is_own(fault));
-        let next = next.map(|_| state.depart(&self.slot, None, Gate::open()).1);
+        let next = next.map(|_| state.depart(&self.slot, None, Gate::open(None)).1);
         drop(state);
         self.sender.send_replace(Some(landing));
         next

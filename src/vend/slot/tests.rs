@@ -35,8 +35,13 @@ fn token(issued: u64) -> Token {
     Token::new(secret, issued_at, issued_at + Duration::from_hours(1), None)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands for what may refuse")]
+fn at_once() -> Option<Arc<Gate>> {
+    Some(Gate::open(None))
+}
+
 fn step(slot: &Arc<Slot>, secs: u64) -> Step {
-    slot.step(at(secs), None, || true, |_| Ok(()))
+    slot.step(at(secs), None, at_once, |_| Ok(()))
 }
 
 fn departure(slot: &Arc<Slot>, secs: u64) -> Departure {
@@ -107,7 +112,7 @@ fn what_is_wrong_with_a_credential_cools_in_its_source_alone() {
         let fault = Fault::new(kind, "p", "r");
         assert!(departure(&slot, 0).land(Err(fault.clone()), at(0), 0.0).is_none());
         let known = Some((at(9).now, fault));
-        assert!(matches!(slot.step(at(1), known, || true, |_| Ok(())), Step::Refuse(fault) if fault.status() == 403));
+        assert!(matches!(slot.step(at(1), known, at_once, |_| Ok(())), Step::Refuse(fault) if fault.status() == 403));
         assert!(matches!(step(&slot, 1), Step::Wait(..)), "a reload that ends the rejection ends it at once");
     }
 }
@@ -116,8 +121,8 @@ fn what_is_wrong_with_a_credential_cools_in_its_source_alone() {
 fn a_renewal_waits_for_the_budget_and_a_caller_does_not() {
     let slot = slot();
     assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
-    assert!(matches!(slot.step(at(2700), None, || false, |_| Ok(())), Step::ServeAndRefresh(_, None)));
-    assert!(matches!(slot.step(at(3300), None, || false, |_| Ok(())), Step::Wait(Patience::Brief(_), _, Some(_))));
+    assert!(matches!(slot.step(at(2700), None, || None, |_| Ok(())), Step::ServeAndRefresh(_, None)));
+    assert!(matches!(slot.step(at(3300), None, || None, |_| Ok(())), Step::Wait(Patience::Brief(_), _, Some(_))));
 }
 
 #[test]
@@ -144,18 +149,29 @@ fn whoever_waits_for_another_ones_challenge_is_flown_next() {
 }
 
 #[test]
+fn whoever_waits_to_fly_with_a_challenge_takes_from_the_budget_and_whoever_shares_a_flight_does_not() {
+    let [first, other] = [r#"{"a":1}"#, r#"{"a":2}"#].map(|text| ClaimsRequest::parse(text).unwrap());
+    let slot = slot();
+    let answer = |challenge, may| slot.answer(challenge, at(0).now, None, || may, |_| Ok(()));
+    let Step::Wait(_, _, Some(_flown)) = answer(&first, true) else { panic!("a departure") };
+    assert!(matches!(answer(&first, false), Step::Wait(_, _, None)));
+    assert!(matches!(answer(&other, true), Step::Wait(_, _, None)));
+    assert!(matches!(answer(&other, false), Step::Refuse(fault) if fault.status() == 429));
+}
+
+#[test]
 fn whoever_has_its_share_is_refused_and_nothing_is_torn() {
     let full = |_: &Arc<Gate>| Err(Fault::new(Kind::TooMany, "p", "r"));
     let slot = slot();
-    assert!(matches!(slot.step(at(0), None, || true, full), Step::Refuse(fault) if fault.status() == 429));
+    assert!(matches!(slot.step(at(0), None, at_once, full), Step::Refuse(fault) if fault.status() == 429));
     let challenge = ClaimsRequest::parse(r#"{"a":1}"#).unwrap();
     assert!(matches!(slot.answer(&challenge, at(0).now, None, || true, full), Step::Refuse(_)));
     let first = departure(&slot, 0);
-    assert!(matches!(slot.step(at(0), None, || true, full), Step::Refuse(_)), "a flight in progress goes on");
+    assert!(matches!(slot.step(at(0), None, at_once, full), Step::Refuse(_)), "a flight in progress goes on");
     assert!(first.land(Ok(token(0)), at(0), 0.0).is_none());
-    assert!(matches!(slot.step(at(3300), None, || true, full), Step::Serve(_)), "a live token is better than none");
-    assert!(matches!(slot.step(at(3599), None, || true, full), Step::Serve(_)));
-    assert!(matches!(slot.step(at(3600), None, || true, full), Step::Refuse(_)));
+    assert!(matches!(slot.step(at(3300), None, at_once, full), Step::Serve(_)), "a live token is better than none");
+    assert!(matches!(slot.step(at(3599), None, at_once, full), Step::Serve(_)));
+    assert!(matches!(slot.step(at(3600), None, at_once, full), Step::Refuse(_)));
 }
 
 #[tokio::test]
@@ -170,7 +186,7 @@ async fn a_flight_that_nobody_waits_for_any_more_is_boarded_by_nobody_and_cools_
     let Step::Wait(_, challenged, Some(first)) = slot.answer(&challenge, at(0).now, None, || true, no_time) else {
         panic!("a departure")
     };
-    let Step::Wait(_, waiting, None) = slot.step(at(0), None, || true, no_time) else { panic!("a seat") };
+    let Step::Wait(_, waiting, None) = slot.step(at(0), None, at_once, no_time) else { panic!("a seat") };
     assert!(!first.may_go().await);
     let Step::Wait(_, flight, Some(second)) = step(&slot, 0) else { panic!("a flight of its own") };
     for (aboard, challenge) in [(challenged, Some(&challenge)), (waiting, None)] {
