@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Deadline};
 use crate::credential::calendar::Calendar;
 use crate::credential::watch::Watch;
 use crate::freshness::{Patience, Windows};
@@ -30,9 +30,9 @@ pub mod sources;
 pub mod stake;
 
 use cache::{Bounds, Cache, Hold, Stock};
-use flight::{Errand, Flight, Landing, unchanged};
+use flight::{Errand, Flight, Landing, lost_flight, unchanged};
 use gate::Gate;
-use mission::{Demand, Mission};
+use mission::{Demand, Mission, Seat};
 use refresh::Refresh;
 use slot::{Moment, Slot, Step};
 use sources::Sources;
@@ -109,8 +109,8 @@ impl Vend {
     async fn obtain(&self, mission: &Mission<'_>, mut slot: Arc<Slot>, demand: Demand<'_>) -> Landing {
         loop {
             let errand = demand.errand(|| slot.live(self.0.clock.now()));
-            let (step, hold) = self.step(mission, &slot, errand);
-            let (patience, flight) = match step {
+            let Taken { step, hold, seat } = self.step(mission, &slot, errand);
+            let (patience, flight, until) = match step {
                 Step::Refuse(fault) => return Err(fault),
                 Step::Serve(token) => return Ok(token),
                 Step::ServeAndRefresh(token, ticket) => {
@@ -126,16 +126,18 @@ impl Vend {
                         Some((departure, hold)) => self.fly(departure, hold, mission),
                         None => self.0.metrics.joins(),
                     }
-                    (patience, flight)
+                    // Invariant: whoever waits has boarded.
+                    let Some(seat) = &seat else { return Err(lost_flight()) };
+                    (patience, flight, seat.until)
                 }
             };
             self.0.metrics.waits();
             let is_forced = flight.is_forced();
             let landing = match errand {
                 Errand { challenge: None, is_forced: false } => {
-                    self.await_landing(&slot, flight.clone(), patience).await
+                    self.await_landing(&slot, flight.clone(), patience, until).await
                 }
-                _ => flight.clone().landed().await,
+                _ => flight.clone().landed(until).await,
             };
             if !flight.answers(errand.challenge, &landing) {
                 continue;
@@ -149,8 +151,7 @@ impl Vend {
         }
     }
 
-    /// Takes one step; with a departure comes the hold on its key.
-    fn step(&self, mission: &Mission<'_>, slot: &Arc<Slot>, errand: Errand<'_>) -> (Step, Option<Hold>) {
+    fn step<'a>(&self, mission: &Mission<'a>, slot: &Arc<Slot>, errand: Errand<'_>) -> Taken<'a> {
         let (moment, source) = (self.moment(), &mission.source);
         let resting = source.resting(&slot.key().scope, moment.now);
         let mut hold = None;
@@ -158,7 +159,11 @@ impl Vend {
             hold = self.0.cache.hold(slot);
             hold.is_some()
         };
-        let board = |gate: &Arc<Gate>| gate.board(mission.line(), source);
+        let mut seat = None;
+        let board = |gate: &Arc<Gate>| {
+            let until = seat.insert(mission.seat()?).until;
+            gate.board(mission.line(), source, until)
+        };
         let step = match errand {
             Errand { challenge: None, is_forced: false } => slot.step(moment, resting, claim, board),
             _ => {
@@ -166,23 +171,23 @@ impl Vend {
                 slot.answer(errand, moment.now, resting, may_answer, claim, board)
             }
         };
-        (step, hold)
+        Taken { step, hold, seat }
     }
 
     /// Waits as long as patience and the live token last, then serves that token. It stands in for a
     /// failure too. Without one there is nothing to do but to wait for the flight.
-    async fn await_landing(&self, slot: &Slot, flight: Flight, patience: Patience) -> Landing {
+    async fn await_landing(&self, slot: &Slot, flight: Flight, patience: Patience, until: Deadline) -> Landing {
         let now = self.0.clock.now();
-        let Some(token) = slot.live(now) else { return flight.landed().await };
+        let Some(token) = slot.live(now) else { return flight.landed(until).await };
         let landed = match patience.limit(token.expires_at.since(now)) {
-            Some(limit) => timeout(limit, flight.clone().landed()).await.ok(),
-            None => Some(flight.clone().landed().await),
+            Some(limit) => timeout(limit, flight.clone().landed(until)).await.ok(),
+            None => Some(flight.clone().landed(until).await),
         };
         match landed {
             Some(Ok(fresh)) => Ok(fresh),
             _ if self.0.clock.now() < token.expires_at => Ok(token),
             Some(failed) => failed,
-            None => flight.landed().await,
+            None => flight.landed(until).await,
         }
     }
 
@@ -235,7 +240,7 @@ impl Vend {
 
     /// Starts the renewals whose turn it is, and says how long it is until the next ones.
     fn refresh(&self) -> Duration {
-        let (due, pause) = self.0.refresh.round(self.0.clock.now());
+        let (due, pause) = self.0.refresh.round(self.0.clock.now(), &self.0.stakes);
         due.into_iter().for_each(|due| self.renew(due));
         pause
     }
@@ -251,6 +256,15 @@ impl Vend {
             None => self.0.refresh.ring(),
         }
     }
+}
+
+/// A step that was taken.
+struct Taken<'a> {
+    step: Step,
+    /// With a departure, the hold on its key.
+    hold: Option<Hold>,
+    /// With a flight, how its caller waits.
+    seat: Option<Seat<'a>>,
 }
 
 impl Parts {

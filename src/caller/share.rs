@@ -1,5 +1,8 @@
 //! The part of what all share that one caller may take.
 
+use std::time::Duration;
+
+use crate::fault::{Fault, Kind};
 use crate::name::Malformed;
 
 /// More than nothing, and at most all.
@@ -35,6 +38,13 @@ impl Default for Share {
     fn default() -> Self {
         Self(0.25)
     }
+}
+
+/// A refusal to a caller that wants more than its share of what all have.
+#[must_use]
+pub fn over_share(problem: &'static str, retry_after: Duration) -> Fault {
+    let remedy = "ask for fewer different tokens, or have the operator raise 'cache.caller_share'";
+    Fault::new(Kind::TooMany, problem, remedy).with_retry_after(Some(retry_after)).with_rule("cache.caller_share")
 }
 
 #[cfg(test)]

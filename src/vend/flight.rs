@@ -1,11 +1,14 @@
 //! An exchange in progress, as those see it who wait for its end.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
-use super::gate::Gate;
+use super::gate::{Gate, waited_too_long};
 use crate::claims::ClaimsRequest;
+use crate::clock::Deadline;
 use crate::fault::{Fault, Kind};
 use crate::token::Token;
 
@@ -62,22 +65,34 @@ impl Flight {
         self.landing.has_changed().is_ok()
     }
 
-    /// Waits for its end.
+    /// Waits for its end; at the gate `until` then, and not for as long as others aboard may.
     ///
     /// # Errors
-    /// The exchange's fault, or [`lost_flight`].
-    pub async fn landed(mut self) -> Landing {
-        let landing = self.landing.wait_for(Option::is_some).await.map_err(|_| lost_flight())?;
-        landing.clone().unwrap_or_else(|| Err(lost_flight()))
+    /// The exchange's fault, [`waited_too_long`] or [`lost_flight`].
+    pub async fn landed(self, until: Deadline) -> Landing {
+        let mut end = pin!(end_of(self.landing));
+        match timeout(until.left(), end.as_mut()).await {
+            Ok(landing) => landing,
+            Err(_) if self.gate.is_open() => end.await,
+            Err(_) => Err(waited_too_long()),
+        }
     }
 
     /// Whether its end is an answer to somebody with `challenge`. Any token is one for a caller without; the
     /// failure of another's challenge is none, and a token that no challenge was sent for is none for a
-    /// caller with one.
+    /// caller with one. That a caller has waited for too long is its own.
     #[must_use]
     pub fn answers(&self, challenge: Option<&ClaimsRequest>, landing: &Landing) -> bool {
-        self.is_for(challenge) || (challenge.is_none() && landing.is_ok())
+        match landing {
+            Ok(_) => challenge.is_none() || self.is_for(challenge),
+            Err(fault) => fault.kind == Kind::TooMany || self.is_for(challenge),
+        }
     }
+}
+
+async fn end_of(mut flight: watch::Receiver<Option<Landing>>) -> Landing {
+    let landing = flight.wait_for(Option::is_some).await.map_err(|_| lost_flight())?;
+    landing.clone().unwrap_or_else(|| Err(lost_flight()))
 }
 
 /// What callers get when the task of their flight died.

@@ -1,7 +1,8 @@
 //! Where a flight waits until it is the turn of somebody aboard.
 //!
 //! Whoever boards a flight that still waits stands in a line of its own for it, so nobody waits in another
-//! caller's line. The first whose turn comes flies it, and the others leave their lines.
+//! caller's line. The first whose turn comes flies it, and the others leave their lines. Whoever has waited for too
+//! long leaves its line alone: the flight stays for the others, until nobody is aboard.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +11,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::line::{Line, Pass, over_share};
+use super::line::{Line, Pass};
+use crate::caller::share::over_share;
+use crate::clock::Deadline;
 use crate::fault::Fault;
 use crate::source::Source;
 
@@ -21,10 +24,17 @@ pub struct Gate {
 }
 
 enum State {
-    /// It is nobody's turn yet of those who stand in these lines.
-    Closed(Vec<Arc<Line>>),
+    /// It is nobody's turn yet of those who are aboard.
+    Closed(Vec<Boarder>),
     /// The flight may go, in the turn of a caller or in nobody's. Whoever flies it takes that along.
     Open(Option<Pass>),
+}
+
+/// A caller aboard, in the line in which it waits.
+struct Boarder {
+    line: Arc<Line>,
+    /// How long the last of its requests waits.
+    until: Deadline,
 }
 
 impl Gate {
@@ -34,29 +44,36 @@ impl Gate {
         Arc::new(Self { state: Mutex::new(State::Closed(Vec::new())), opened: Notify::new() })
     }
 
-    /// The gate of a flight that is nobody's, or that goes on in a turn that lasts.
+    /// The gate of a flight that goes at once: in this turn, in one that lasts, or in nobody's.
     #[must_use]
-    pub fn open() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State::Open(None)), opened: Notify::new() })
+    pub fn open(turn: Option<Pass>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State::Open(turn)), opened: Notify::new() })
     }
 
-    /// Boards: stands in `line` too, unless the flight is under way. Whoever has no line opens the gate.
+    /// Boards: stands in `line` too, unless the flight is under way, and waits there `until` then. Whoever has no
+    /// line opens the gate.
     ///
     /// # Errors
     /// The line is too long.
-    pub fn board(self: &Arc<Self>, line: Option<&Arc<Line>>, source: &Arc<Source>) -> Result<(), Fault> {
+    pub fn board(
+        self: &Arc<Self>,
+        line: Option<&Arc<Line>>,
+        source: &Arc<Source>,
+        until: Deadline,
+    ) -> Result<(), Fault> {
         let mut state = self.lock();
-        let State::Closed(lines) = &mut *state else { return Ok(()) };
+        let State::Closed(aboard) = &mut *state else { return Ok(()) };
         let Some(line) = line else {
             self.swing(state, None);
             return Ok(());
         };
-        if lines.iter().any(|known| Arc::ptr_eq(known, line)) {
+        if let Some(known) = aboard.iter_mut().find(|known| Arc::ptr_eq(&known.line, line)) {
+            known.until = until;
             return Ok(());
         }
         match line.stand(source, self)? {
             Some(turn) => self.swing(state, Some(turn)),
-            None => lines.push(Arc::clone(line)),
+            None => aboard.push(Boarder { line: Arc::clone(line), until }),
         }
         Ok(())
     }
@@ -77,30 +94,46 @@ impl Gate {
         matches!(*self.lock(), State::Open(_))
     }
 
-    /// Waits until the gate is open, for at most `limit`, and takes the turn along.
-    ///
-    /// # Errors
-    /// It was nobody's turn in time; then nobody stands in line for the flight any more.
-    pub async fn passed(&self, limit: Duration) -> Result<Option<Pass>, Fault> {
-        if !self.is_open() {
-            // Its end says nothing that the state does not.
-            timeout(limit, self.opened.notified()).await.ok();
-        }
-        let mut state = self.lock();
-        if let State::Open(turn) = &mut *state {
-            return Ok(turn.take());
-        }
-        self.swing(state, None);
-        Err(over_share("the caller's other exchanges were in the way of this one for too long", Duration::from_secs(1)))
+    /// Whether nobody waits here, and the flight never went.
+    #[must_use]
+    pub fn is_deserted(&self) -> bool {
+        matches!(&*self.lock(), State::Closed(aboard) if aboard.is_empty())
     }
 
-    /// Opens, and leaves the lines.
+    /// Waits until the gate is open, or until everybody who was aboard has waited for too long; says whether it is
+    /// open.
+    pub async fn opens(&self) -> bool {
+        while let Some(left) = self.patience() {
+            // Its end says nothing that the state does not.
+            timeout(left, self.opened.notified()).await.ok();
+        }
+        self.is_open()
+    }
+
+    /// The turn for which the gate has opened, for whoever flies; none if it is nobody's.
+    #[must_use]
+    pub fn turn(&self) -> Option<Pass> {
+        match &mut *self.lock() {
+            State::Closed(_) => None,
+            State::Open(turn) => turn.take(),
+        }
+    }
+
+    /// How long the next one aboard goes on waiting, if anybody does. Who has waited for too long leaves its line.
+    fn patience(&self) -> Option<Duration> {
+        let mut state = self.lock();
+        let State::Closed(aboard) = &mut *state else { return None };
+        aboard.extract_if(.., |boarder| boarder.until.left().is_zero()).for_each(|gone| gone.line.leave(self));
+        aboard.iter().map(|boarder| boarder.until.left()).min()
+    }
+
+    /// Opens, and everybody aboard leaves its line.
     fn swing(&self, mut state: MutexGuard<'_, State>, turn: Option<Pass>) {
         let before = std::mem::replace(&mut *state, State::Open(turn));
         drop(state);
         self.opened.notify_one();
-        if let State::Closed(lines) = before {
-            lines.iter().for_each(|line| line.leave(self));
+        if let State::Closed(aboard) = before {
+            aboard.iter().for_each(|boarder| boarder.line.leave(self));
         }
     }
 
@@ -114,4 +147,10 @@ impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate").field("is_open", &self.is_open()).finish_non_exhaustive()
     }
+}
+
+/// What whoever has waited in its line for too long is told.
+#[must_use]
+pub fn waited_too_long() -> Fault {
+    over_share("the caller's other exchanges were in the way of this one for too long", Duration::from_secs(1))
 }

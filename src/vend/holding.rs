@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::line::over_share;
+use crate::caller::share::over_share;
 use crate::fault::Fault;
 
 /// How much of the cache one caller has.

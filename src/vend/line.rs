@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::gate::Gate;
-use crate::caller::share::Share;
-use crate::fault::{Fault, Kind};
+use crate::caller::share::{Share, over_share};
+use crate::fault::Fault;
 use crate::source::Source;
 use crate::source::standing::LANES;
 
@@ -69,13 +69,18 @@ impl Line {
     /// So many wait that no more may.
     pub fn stand(self: &Arc<Self>, source: &Arc<Source>, gate: &Arc<Gate>) -> Result<Option<Pass>, Fault> {
         let mut state = self.lock();
-        if state.has_room(source, self.limits) {
-            state.flying.push(Arc::clone(source));
+        if state.take_off(source, self.limits) {
             return Ok(Some(self.turn(source)));
         }
         state.check(source, self.limits)?;
         state.waiting.push_back(Waiting { source: Arc::clone(source), gate: Arc::downgrade(gate) });
         Ok(None)
+    }
+
+    /// A turn for a flight to `source` that nobody waits for, if there is one at once.
+    #[must_use]
+    pub fn turn_now(self: &Arc<Self>, source: &Arc<Source>) -> Option<Pass> {
+        self.lock().take_off(source, self.limits).then(|| self.turn(source))
     }
 
     /// Whether a flight to `source` could stand here now.
@@ -120,6 +125,15 @@ impl State {
         !at_least(self.flying.len(), limits.flying) && !at_least(beside(), limits.beside)
     }
 
+    /// One more is under way at `source`, if there is room for it.
+    fn take_off(&mut self, source: &Arc<Source>, limits: Limits) -> bool {
+        let has_room = self.has_room(source, limits);
+        if has_room {
+            self.flying.push(Arc::clone(source));
+        }
+        has_room
+    }
+
     fn check(&self, source: &Arc<Source>, limits: Limits) -> Result<(), Fault> {
         let may = self.has_room(source, limits) || !at_least(self.waiting.len(), limits.waiting);
         may.then_some(()).ok_or_else(too_many_flights)
@@ -153,13 +167,6 @@ fn at_least(count: usize, most: u32) -> bool {
 
 fn too_many_flights() -> Fault {
     over_share("more tokens are being fetched for the caller than its share", Duration::from_secs(1))
-}
-
-/// A refusal to a caller that wants more than its share of what all have.
-#[must_use]
-pub fn over_share(problem: &'static str, retry_after: Duration) -> Fault {
-    let remedy = "ask for fewer different tokens, or have the operator raise 'cache.caller_share'";
-    Fault::new(Kind::TooMany, problem, remedy).with_retry_after(Some(retry_after)).with_rule("cache.caller_share")
 }
 
 /// Each flight has a connection, and a process has a thousand descriptors where nobody has raised that. All

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use tokio::sync::SemaphorePermit;
+
 use super::Vend;
 use super::flight::Errand;
 use super::line::Line;
 use super::refresh::Lane;
 use super::stake::Stake;
 use crate::claims::ClaimsRequest;
+use crate::clock::Deadline;
 use crate::credential::Delegate;
+use crate::fault::Fault;
 use crate::source::{Handover, Source, Vouch};
 use crate::token::{Rejected, Token};
 
@@ -24,10 +28,32 @@ pub(super) struct Mission<'a> {
     pub(super) is_own: bool,
 }
 
-impl Mission<'_> {
+/// How a caller waits for a flight.
+pub(super) struct Seat<'a> {
+    /// For so long at its gate.
+    pub(super) until: Deadline,
+    /// It is one of those of its caller that may, for as long as it does.
+    _waiting: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a> Mission<'a> {
+    /// The stake of the caller that asks for just this.
+    fn own(&self) -> Option<&'a Stake> {
+        self.stake.filter(|_| self.is_own).map(Arc::as_ref)
+    }
+
     /// The line in which flights for it wait.
-    pub(super) fn line(&self) -> Option<&Arc<Line>> {
-        self.stake.filter(|_| self.is_own).map(|stake| &stake.line)
+    pub(super) fn line(&self) -> Option<&'a Arc<Line>> {
+        self.own().map(|stake| &stake.line)
+    }
+
+    /// A seat in a flight. Who has waited for half of the time has enough of it left to fly.
+    ///
+    /// # Errors
+    /// So many of the caller's requests wait that no more may.
+    pub(super) fn seat(&self) -> Result<Seat<'a>, Fault> {
+        let waiting = self.own().map(Stake::wait).transpose()?;
+        Ok(Seat { until: Deadline::after(self.source.timeout() / 2), _waiting: waiting })
     }
 
     /// The caller's place, if it is told apart.

@@ -1,5 +1,6 @@
 //! Flies: an exchange as a task of its own, from its gate to its end.
 
+use std::cmp::max_by_key;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -25,17 +26,16 @@ impl Vend {
             let mission = Mission { source, request_id: &request_id, stake: stake.as_ref(), is_own: false };
             let timeout = mission.source.timeout();
             let deadline = Deadline::after(timeout);
-            // What waits for longer would have too little time left to fly.
-            match departure.gate().passed(timeout / 2).await {
+            if departure.may_go().await {
                 // The turn lasts for as long as exchanges follow one another.
-                Ok(_turn) => {
-                    let mut next = vend.pilot(departure, &mission, deadline).await;
-                    while let Some(departure) = next {
-                        let mission = Mission { request_id: &Uuid::new_v4().to_string(), ..mission.clone() };
-                        next = vend.pilot(departure, &mission, Deadline::after(timeout)).await;
-                    }
+                let _turn = departure.gate().turn();
+                // Whoever is aboard has waited for at most half of its time, and the other half is left.
+                let deadline = max_by_key(deadline, Deadline::after(timeout / 2), Deadline::left);
+                let mut next = vend.pilot(departure, &mission, deadline).await;
+                while let Some(departure) = next {
+                    let mission = Mission { request_id: &Uuid::new_v4().to_string(), ..mission.clone() };
+                    next = vend.pilot(departure, &mission, Deadline::after(timeout)).await;
                 }
-                Err(fault) => drop(departure.land(Err(fault), vend.moment(), 0.0)),
             }
             vend.settle(slot, &mission, hold).await;
         });
@@ -43,7 +43,7 @@ impl Vend {
 
     /// Starts a renewal, for which nobody waits yet.
     pub(super) fn renew(&self, due: Due) {
-        let Due { slot, lane, turn } = due;
+        let Due { slot, lane, turns } = due;
         let mut hold = None;
         let claim = || {
             hold = self.0.cache.hold(&slot);
@@ -66,7 +66,7 @@ impl Vend {
                 next = vend.pilot(departure, &mission, Deadline::after(mission.source.timeout())).await;
             }
             vend.settle(slot, &mission, hold).await;
-            drop(turn);
+            drop(turns);
         });
     }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::line::Pass;
 use super::slot::Slot;
+use super::stake::Stakes;
 use crate::clock::Timestamp;
 use crate::freshness::Renewal;
 use crate::freshness::schedule::Schedule;
@@ -36,14 +38,18 @@ struct Entry {
     ticket: u32,
 }
 
+/// A renewal counts among its source's and, where callers are told apart, among those exchanges of its caller's that
+/// are under way: one that hangs takes a lane from its caller alone.
+pub type Turns = (Turn, Option<Pass>);
+
 /// One that is to be renewed now.
 pub struct Due {
     /// Which.
     pub slot: Arc<Slot>,
     /// From where, for whom.
     pub lane: Lane,
-    /// Its part of the budget, until it is over.
-    pub turn: Turn,
+    /// Its part of the budget, and its caller's turn, until it is over.
+    pub turns: Turns,
 }
 
 impl Refresh {
@@ -65,15 +71,16 @@ impl Refresh {
 
     /// Those that are to be renewed now, and how long it is until the next round.
     #[must_use]
-    pub fn round(&self, now: Timestamp) -> (Vec<Due>, Duration) {
+    pub fn round(&self, now: Timestamp, stakes: &Stakes) -> (Vec<Due>, Duration) {
         let mut turns = Vec::new();
         let look = |lane: &Lane, entry: &Entry| entry.look(&lane.source, now);
-        let may = |lane: &Lane| lane.source.allowance().renew(lane.owner, now).map(|turn| turns.push(turn)).is_some();
+        let may = |lane: &Lane| lane.turns(stakes, now).map(|taken| turns.push(taken)).is_some();
         let mut schedule = self.lock();
         let going = schedule.round(now, look, may);
         let pause = schedule.next(now).map_or(LONGEST, |next| next.since(now).min(LONGEST));
         drop(schedule);
-        let due = |((lane, entry), turn): ((Lane, Entry), Turn)| Some(Due { slot: entry.slot.upgrade()?, lane, turn });
+        let due =
+            |((lane, entry), turns): ((Lane, Entry), Turns)| Some(Due { slot: entry.slot.upgrade()?, lane, turns });
         (going.into_iter().zip(turns).filter_map(due).collect(), pause)
     }
 
@@ -91,6 +98,17 @@ impl Refresh {
     fn lock(&self) -> MutexGuard<'_, Schedule<Lane, Entry>> {
         // Invariant: no code panics while it holds this lock, and the schedule is whole between statements.
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lane {
+    /// What one more renewal takes, if there is all of it.
+    fn turns(&self, stakes: &Stakes, now: Timestamp) -> Option<Turns> {
+        let pass = match stakes.at(self.owner) {
+            Some(stake) => Some(stake.line.turn_now(&self.source)?),
+            None => None,
+        };
+        Some((self.source.allowance().renew(self.owner, now)?, pass))
     }
 }
 

@@ -130,7 +130,7 @@ impl Slot {
 
     /// Takes the step of a caller to whom whatever is held is not good enough; while the authority is to be left alone
     /// there is nothing else. `may_answer` is asked when an exchange would start, since whoever can reach a listener
-    /// can demand one.
+    /// can demand one; and when it would start after another one, since those that wait for it are in each other's way.
     pub fn answer(
         self: &Arc<Self>,
         errand: Errand<'_>,
@@ -149,7 +149,7 @@ impl Slot {
         let until = own.max(resting.as_ref().map(|(until, _)| *until)).filter(|until| now < *until);
         match until {
             Some(until) => Step::Refuse(state.refusal(resting, until, now)),
-            None if state.flying().is_none() && !may_answer() => Step::Refuse(too_many_demands()),
+            None if !state.flies_for(errand) && !may_answer() => Step::Refuse(too_many_demands()),
             None => state.board(self, Patience::Whole, errand, claim, board).unwrap_or_else(Step::Refuse),
         }
     }
@@ -183,7 +183,7 @@ impl Slot {
         let mut state = self.lock();
         state.ahead.note(Renewal::LetGo);
         let may = state.flying().is_none() && claim();
-        may.then(|| state.depart(self, Errand::default(), Gate::open()).1)
+        may.then(|| state.depart(self, Errand::default(), Gate::open(None)).1)
     }
 
     /// Since when the held token should be another one.
@@ -261,6 +261,11 @@ impl State {
             None if !self.ahead.is_overdue(now) => Step::Serve(token),
             ticket => Step::ServeAndRefresh(token, ticket),
         }
+    }
+
+    /// Whether the flight in progress is one for this errand.
+    fn flies_for(&self, errand: Errand<'_>) -> bool {
+        self.flying().is_some_and(|flight| flight.is_for(errand.challenge))
     }
 
     /// A seat in the flight in progress, or in a new one; none if the gate of either lets nobody wait there.

@@ -1,13 +1,16 @@
-//! What one caller has of what all share: its line for exchanges, its part of the cache, and how many tenants it
-//! may make up.
+//! What one caller has of what all share: its line for exchanges, how many of its requests may wait for them, its
+//! part of the cache, and how many tenants it may make up.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::cache::Bounds;
 use super::holding::{Holding, Lease};
 use super::line::{Limits, Line};
 use crate::caller::Caller;
-use crate::caller::share::Share;
+use crate::caller::share::{Share, over_share};
 use crate::fault::Fault;
 use crate::source::Source;
 
@@ -19,6 +22,7 @@ pub struct Stake {
     pub line: Arc<Line>,
     /// How many sources of each identity it may have had made for tenants of its own choice.
     pub tenants: usize,
+    requests: Semaphore,
     holding: Arc<Holding>,
     /// What an empty slot weighs.
     least: u64,
@@ -56,10 +60,20 @@ impl Stake {
             place,
             line: Arc::new(Line::new(Limits::of(share))),
             tenants: usize::try_from(share.of(TENANTS)).unwrap_or(1),
+            requests: Semaphore::new(usize::try_from(share.of(REQUESTS)).unwrap_or(1)),
             // Of what so many of the lightest weigh, which may be a little more than all bytes.
             holding: Arc::new(Holding::new(share.of_bytes(bounds.least().saturating_mul(bounds.entries)))),
             least: bounds.least(),
         }
+    }
+
+    /// Lets one more of its requests wait, until the answer is dropped.
+    ///
+    /// # Errors
+    /// So many wait that no more may.
+    pub fn wait(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        let problem = "more of the caller's requests wait for tokens than its share";
+        self.requests.try_acquire().map_err(|_| over_share(problem, Duration::from_secs(1)))
     }
 
     /// Room for a new slot, which an exchange with `source` is to fill.
@@ -82,3 +96,6 @@ impl Stake {
 /// So many tenants of callers' choice are known for each identity. A bare source takes 1.3 kB as measured, one
 /// that knows its endpoint and its credentials' standing less than two.
 pub const TENANTS: u32 = 10_000;
+/// Each request that waits holds a connection, also when all of them wait for one exchange. That is more than may
+/// wait for exchanges of their own, and few of the connections that a process with the usual limits has.
+const REQUESTS: u32 = 4096;

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub mod door;
+pub mod flood;
 pub mod proof;
 
 pub const TENANT: &str = "b0b00000-0000-4000-8000-000000000001";

@@ -11,7 +11,7 @@ use crate::fault::{Fault, Kind, Turn};
 use crate::freshness::{Times, cool_down};
 use crate::token::Token;
 use crate::vend::flight::{Errand, Landing};
-use crate::vend::gate::Gate;
+use crate::vend::gate::{Gate, waited_too_long};
 
 /// The duty to fly: whoever holds it must land the flight. Dropped without landing (a panic), it frees
 /// the slot, and those aboard learn that nobody flies.
@@ -49,6 +49,29 @@ impl Departure {
         &self.gate
     }
 
+    /// Waits until the flight may go. Once everybody who was aboard has waited for too long, there is no such flight
+    /// any more: that is so from the moment it is found, so that nobody boards it afterwards, and cools nothing.
+    pub async fn may_go(&self) -> bool {
+        while !self.gate.opens().await {
+            if self.give_up() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Says whether nobody is aboard, and frees the slot then.
+    fn give_up(&self) -> bool {
+        let mut state = self.slot.lock();
+        let is_deserted = self.gate.is_deserted();
+        if is_deserted {
+            (state.flight, state.is_awaited) = (None, false);
+            // For whoever has yet to look at its watch.
+            self.sender.send_replace(Some(Err(waited_too_long())));
+        }
+        is_deserted
+    }
+
     /// Ends the flight: a token replaces the held one, a fault never does. `jitter` spreads the next
     /// renewal and the cooling. Callers that a failed challenge has kept waiting go before the next one: the
     /// departure of their flight comes back.
@@ -64,8 +87,6 @@ impl Departure {
             }
             // The source remembers these, for all keys at once and until the credential is replaced.
             Err(fault) if matches!(fault.kind, Kind::RejectedCredential | Kind::UnusableCredential) => {}
-            // It never flew, and says nothing of the key.
-            Err(fault) if fault.kind == Kind::TooMany => {}
             // What the authority says of one caller's challenge is nothing to the others.
             Err(fault) if self.challenge.is_some() && fault.turn() != Turn::Authority => {}
             Err(fault) => {
@@ -76,12 +97,10 @@ impl Departure {
         }
         state.flight = None;
         let is_awaited = std::mem::take(&mut state.is_awaited);
-        // Where everybody has to wait, so have they; and where it was nobody's turn, they take another step.
-        let is_own = |fault: &Fault| {
-            fault.turn() != Turn::Authority && !matches!(fault.kind, Kind::RejectedCredential | Kind::TooMany)
-        };
+        // Where everybody has to wait, so have they.
+        let is_own = |fault: &Fault| fault.turn() != Turn::Authority && fault.kind != Kind::RejectedCredential;
         let next = landing.as_ref().err().filter(|fault| is_awaited && is_own(fault));
-        let next = next.map(|_| state.depart(&self.slot, Errand::default(), Gate::open()).1);
+        let next = next.map(|_| state.depart(&self.slot, Errand::default(), Gate::open(None)).1);
         drop(state);
         self.sender.send_replace(Some(landing));
         next

@@ -1,7 +1,10 @@
 //! One key: who flies, who waits, what is served and what rests.
 
+use super::super::line::{Limits, Line};
+use super::super::sources::tests::source;
 use super::*;
 use crate::claims::ClaimsRequest;
+use crate::clock::Deadline;
 use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
 use crate::secret::Secret;
 use crate::token::{Extension, Extras};
@@ -33,6 +36,7 @@ fn token(issued: u64) -> Token {
     Token::new(secret, issued_at, issued_at + Duration::from_hours(1), None)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands for what may refuse")]
 fn step(slot: &Arc<Slot>, secs: u64) -> Step {
     slot.step(at(secs), None, || true, |_| Ok(()))
 }
@@ -208,6 +212,17 @@ fn whoever_waits_for_another_ones_challenge_is_flown_next() {
 }
 
 #[test]
+fn whoever_waits_to_fly_with_a_challenge_takes_from_the_budget_and_whoever_shares_a_flight_does_not() {
+    let [first, other] = [r#"{"a":1}"#, r#"{"a":2}"#].map(|text| ClaimsRequest::parse(text).unwrap());
+    let slot = slot();
+    let answer = |challenge, may| slot.answer(errand(challenge), at(0).now, None, || may, || true, |_| Ok(()));
+    let Step::Wait(_, _, Some(_flown)) = answer(&first, true) else { panic!("a departure") };
+    assert!(matches!(answer(&first, false), Step::Wait(_, _, None)));
+    assert!(matches!(answer(&other, true), Step::Wait(_, _, None)));
+    assert!(matches!(answer(&other, false), Step::Refuse(fault) if fault.status() == 429));
+}
+
+#[test]
 fn whoever_has_its_share_is_refused_and_nothing_is_torn() {
     let full = |_: &Arc<Gate>| Err(Fault::new(Kind::TooMany, "p", "r"));
     let slot = slot();
@@ -222,13 +237,28 @@ fn whoever_has_its_share_is_refused_and_nothing_is_torn() {
     assert!(matches!(slot.step(at(3600), None, || true, full), Step::Refuse(_)));
 }
 
-#[test]
-fn a_flight_that_never_flew_cools_nothing_and_has_no_successor() {
+#[tokio::test]
+async fn a_flight_that_nobody_waits_for_any_more_is_boarded_by_nobody_and_cools_nothing() {
     let slot = slot();
+    let line = Arc::new(Line::new(Limits { beside: 1, flying: 1, waiting: 9 }));
+    let source = Arc::new(source("https://login.corp", "a.example"));
+    let under_way = Gate::closed();
+    under_way.board(Some(&line), &source, Deadline::after(Duration::ZERO)).unwrap();
+    let no_time = |gate: &Arc<Gate>| gate.board(Some(&line), &source, Deadline::after(Duration::ZERO));
     let challenge = ClaimsRequest::parse(r#"{"a":1}"#).unwrap();
-    let step_of = slot.answer(errand(&challenge), at(0).now, None, || true, || true, |_| Ok(()));
-    let Step::Wait(_, _, Some(first)) = step_of else { panic!("a departure") };
-    assert!(matches!(step(&slot, 0), Step::Wait(Patience::Whole, _, None)));
-    assert!(first.land(Err(Fault::new(Kind::TooMany, "p", "r")), at(0), 0.0).is_none());
-    assert!(matches!(step(&slot, 0), Step::Wait(_, _, Some(_))), "whoever waited takes another step");
+    let Step::Wait(_, challenged, Some(first)) =
+        slot.answer(errand(&challenge), at(0).now, None, || true, || true, no_time)
+    else {
+        panic!("a departure")
+    };
+    let Step::Wait(_, waiting, None) = slot.step(at(0), None, || true, no_time) else { panic!("a seat") };
+    assert!(!first.may_go().await);
+    let Step::Wait(_, flight, Some(second)) = step(&slot, 0) else { panic!("a flight of its own") };
+    for (aboard, challenge) in [(challenged, Some(&challenge)), (waiting, None)] {
+        let landing = aboard.clone().landed(Deadline::after(Duration::ZERO)).await;
+        assert!(aboard.answers(challenge, &landing) && landing.is_err_and(|fault| fault.status() == 429));
+    }
+    drop(first);
+    assert!(second.land(Ok(token(0)), at(0), 0.0).is_none(), "nobody waits for another one's challenge");
+    assert!(flight.landed(Deadline::after(Duration::ZERO)).await.is_ok());
 }
