@@ -128,3 +128,15 @@ impl Hash for Lane {
 const GLANCE: Duration = Duration::from_secs(5);
 /// Wall-clock time may be set, or stand still while a machine sleeps, so nothing is waited for longer.
 const LONGEST: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Refresh {
+        /// How many are taken up, evicted ones included.
+        pub(in crate::vend) fn len(&self) -> usize {
+            self.lock().len()
+        }
+    }
+}
