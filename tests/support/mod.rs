@@ -20,6 +20,7 @@ use tempfile::TempDir;
 
 pub mod door;
 pub mod proof;
+pub mod ways;
 
 pub const TENANT: &str = "b0b00000-0000-4000-8000-000000000001";
 pub const OTHER_TENANT: &str = "b0b00000-0000-4000-8000-00000000000a";
