@@ -1,5 +1,4 @@
 //! Each contract of managed identity over a real socket, beyond what the pure tests can see.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! Exchanges that callers demand: `bypass_cache=true`, and `token_sha256_to_refresh` for a token that was refused.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
