@@ -26,9 +26,14 @@ pub struct Metrics {
     tokens: IntGauge,
     token_remaining: HistogramVec,
     outage_cover: IntGaugeVec,
-    credential_expiry: IntGaugeVec,
-    credential_rejections: IntCounterVec,
-    credential_preferences: IntCounterVec,
+    credentials: Credentials,
+}
+
+/// What is counted of credentials, each by its identity and its label.
+struct Credentials {
+    expiry: IntGaugeVec,
+    rejections: IntCounterVec,
+    preferences: IntCounterVec,
 }
 
 impl Metrics {
@@ -37,7 +42,6 @@ impl Metrics {
     /// # Errors
     /// Only if two of them had one name, which would be a bug.
     pub fn new() -> Result<Self, prometheus::Error> {
-        let counters = |name, help, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
         let durations = |name, help, label: &str, buckets: &[f64]| {
             HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), &[label])
         };
@@ -90,23 +94,7 @@ impl Metrics {
                 ),
                 &[],
             )?,
-            credential_expiry: IntGaugeVec::new(
-                Opts::new(
-                    "bursar_credential_expiry_timestamp_seconds",
-                    "When a credential ends, where that is known, since the Unix epoch.",
-                ),
-                CREDENTIAL,
-            )?,
-            credential_rejections: counters(
-                "bursar_credential_rejections_total",
-                "Credentials that authorities rejected.",
-                CREDENTIAL,
-            )?,
-            credential_preferences: counters(
-                "bursar_credential_preferences_total",
-                "Times that a credential became the one that is used first.",
-                CREDENTIAL,
-            )?,
+            credentials: Credentials::new()?,
         };
         metrics.register()?;
         Ok(metrics)
@@ -128,9 +116,9 @@ impl Metrics {
         self.registry.register(Box::new(self.token_remaining.clone()))?;
         self.registry.register(Box::new(self.outage_cover.clone()))?;
         self.registry.register(Box::new(self.tokens.clone()))?;
-        self.registry.register(Box::new(self.credential_expiry.clone()))?;
-        self.registry.register(Box::new(self.credential_rejections.clone()))?;
-        self.registry.register(Box::new(self.credential_preferences.clone()))?;
+        self.registry.register(Box::new(self.credentials.expiry.clone()))?;
+        self.registry.register(Box::new(self.credentials.rejections.clone()))?;
+        self.registry.register(Box::new(self.credentials.preferences.clone()))?;
         self.registry.register(Box::new(ProcessCollector::for_self()))
     }
 
@@ -174,21 +162,21 @@ impl Metrics {
         let labels = [identity.as_str(), credential];
         match at {
             Some(at) => {
-                self.credential_expiry.with_label_values(&labels).set(i64::try_from(at.as_secs()).unwrap_or(i64::MAX));
+                self.credentials.expiry.with_label_values(&labels).set(i64::try_from(at.as_secs()).unwrap_or(i64::MAX));
             }
             // There may be none, which is what is wanted.
-            None => drop(self.credential_expiry.remove_label_values(&labels)),
+            None => drop(self.credentials.expiry.remove_label_values(&labels)),
         }
     }
 
     /// An authority rejected a credential.
     pub fn credential_rejected(&self, identity: &Name, credential: &str) {
-        self.credential_rejections.with_label_values(&[identity.as_str(), credential]).inc();
+        self.credentials.rejections.with_label_values(&[identity.as_str(), credential]).inc();
     }
 
     /// A credential is used first from now on.
     pub fn credential_preferred(&self, identity: &Name, credential: &str) {
-        self.credential_preferences.with_label_values(&[identity.as_str(), credential]).inc();
+        self.credentials.preferences.with_label_values(&[identity.as_str(), credential]).inc();
     }
 
     /// The page for `/metrics`; `tokens` is how many live ones the cache holds now, and `cover` how long they serve
@@ -198,7 +186,7 @@ impl Metrics {
         self.tokens.set(i64::try_from(tokens).unwrap_or(i64::MAX));
         match cover {
             Some(cover) => {
-                self.outage_cover.with_label_values(NONE).set(i64::try_from(cover.as_secs()).unwrap_or(i64::MAX))
+                self.outage_cover.with_label_values(NONE).set(i64::try_from(cover.as_secs()).unwrap_or(i64::MAX));
             }
             None => self.outage_cover.reset(),
         }
@@ -208,6 +196,32 @@ impl Metrics {
         }
         page
     }
+}
+
+impl Credentials {
+    fn new() -> Result<Self, prometheus::Error> {
+        let expiry = Opts::new(
+            "bursar_credential_expiry_timestamp_seconds",
+            "When a credential ends, where that is known, since the Unix epoch.",
+        );
+        Ok(Self {
+            expiry: IntGaugeVec::new(expiry, CREDENTIAL)?,
+            rejections: counters(
+                "bursar_credential_rejections_total",
+                "Credentials that authorities rejected.",
+                CREDENTIAL,
+            )?,
+            preferences: counters(
+                "bursar_credential_preferences_total",
+                "Times that a credential became the one that is used first.",
+                CREDENTIAL,
+            )?,
+        })
+    }
+}
+
+fn counters(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    IntCounterVec::new(Opts::new(name, help), labels)
 }
 
 fn outcome<T>(result: &Result<T, Fault>) -> &'static str {

@@ -74,6 +74,16 @@ pub struct TokenKey {
     pub extension: Extension,
 }
 
+impl TokenKey {
+    /// How many bytes of text are this key's alone. Its other names are shared with all keys of its source.
+    #[must_use]
+    pub fn own_text(&self) -> usize {
+        let extras = self.extras.parameters().map(|(_, value)| value.len()).sum::<usize>();
+        let extension = self.extension.0.as_ref().map_or(0, |hash| hash.len());
+        self.scope.as_str().len() + extras + extension
+    }
+}
+
 /// What a caller wants of a token beyond its resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Extras {
@@ -121,6 +131,7 @@ impl Extension {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::{Resource, ScopeForm};
 
     #[test]
     fn an_extension_hashes_as_in_msal() {
@@ -132,6 +143,32 @@ mod tests {
         assert_eq!(path.as_deref(), Some("a0ry_zl4gccsdp7gnw927x8s0mrmnodv6tyilt0u07m"));
         assert_ne!(hash(&[("a", "b1:c")]), hash(&[("a", "b"), ("c", "")]));
         assert_eq!(hash(&[]), None);
+    }
+
+    #[test]
+    fn a_key_is_measured_by_what_it_shares_with_no_other() {
+        let text = |extras: Extras| {
+            let extension = Extension::with([], &extras);
+            let scope = Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default);
+            TokenKey {
+                identity: Name::parse("app").unwrap(),
+                authority: "https://login/".into(),
+                tenant: TenantId::parse("contoso.com").unwrap(),
+                client_id: ClientId::parse("app").unwrap(),
+                scope,
+                extras,
+                extension,
+            }
+            .own_text()
+        };
+        let scope = "r/.default".len();
+        assert_eq!(text(Extras::default()), scope);
+        let claims = "{\"a\":1}";
+        let client_claims = Some(ClaimsRequest::parse(claims).unwrap());
+        let hash = 43;
+        assert_eq!(text(Extras { fmi_path: None, client_claims }), scope + claims.len() + hash);
+        let fmi_path = Some(FmiPath::parse("agents/one").unwrap());
+        assert_eq!(text(Extras { fmi_path, client_claims: None }), scope + "agents/one".len() + hash);
     }
 
     #[test]

@@ -221,10 +221,14 @@ impl Vend {
             loop {
                 tokio::time::sleep(SWEEP_PAUSE).await;
                 let Some(parts) = parts.upgrade() else { return };
-                parts.cache.sweep(parts.clock.now()).await;
-                parts.refresh.sweep();
+                Self(parts).sweep().await;
             }
         });
+    }
+
+    async fn sweep(&self) {
+        self.0.cache.sweep(self.0.clock.now()).await;
+        self.0.refresh.sweep();
     }
 
     /// Renews ahead what is in demand, for as long as the core is in use.
@@ -277,3 +281,6 @@ impl Parts {
 }
 
 const SWEEP_PAUSE: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+mod tests;

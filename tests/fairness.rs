@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bursar::clock::Stopwatch;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use support::flood::Flood;
 use support::{Reply, TWO_IDENTITIES, World, on_token};
@@ -336,8 +337,7 @@ async fn a_flood_of_challenges_leaves_the_others_theirs() {
     }
     let challenged = |resource: &str| format!("resource={resource}&claims=%7B%22a%22%3A1%7D");
     let flood = (0..100).map(|n| challenged(&format!("https://r{n}")));
-    let replies: Vec<Reply> =
-        futures_util::future::join_all(flood.map(async |query| ask(&world, FLOOD, &query).await)).await;
+    let replies: Vec<Reply> = join_all(flood.map(async |query| ask(&world, FLOOD, &query).await)).await;
     let refused = replies.iter().filter(|reply| reply.status == 429).count();
     assert!((50..100).contains(&refused), "{refused}");
     ask(&world, NEIGHBOUR, &challenged("https://new")).await.token();
@@ -402,6 +402,30 @@ async fn where_nobody_is_told_apart_all_are_one_caller_with_the_whole_share() {
     let world = World::with(&format!("{TWO_IDENTITIES}[cache]\nentries = 40\ncaller_share = 0.1\n")).await;
     for n in 0..60 {
         world.ask(&format!("/token?resource=https://r{n}")).await.token();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_that_nobody_is_told_apart_in_leaves_no_more_than_the_bounds() {
+    // The least cache that may be, and keys that are long enough to count in it.
+    for (bounds, padding, entries) in [("entries = 40", 1, Some(40)), ("bytes = \"1MiB\"", 990, None)] {
+        let world = World::with(&format!("{TWO_IDENTITIES}[cache]\n{bounds}\n")).await;
+        let ask = async |n: usize| world.ask(&format!("/token?resource=https://r{n:0>padding$}")).await.token().len();
+        for n in (0..600).step_by(10) {
+            join_all((n..n + 10).map(ask)).await;
+        }
+        let each = ask(599).await + 500 + format!("https://r{:0>padding$}/.default", 0).len();
+        let most = entries.unwrap_or((1 << 20) / each) as f64;
+        let kept = async || world.metric("bursar_tokens").await.unwrap();
+        until(async || {
+            ask(599).await;
+            kept().await <= most
+        })
+        .await;
+        assert!(kept().await >= 0.9 * most, "{bounds}: {} of {most}", kept().await);
+        world.exchanges().await;
+        ask(599).await;
+        assert_eq!(world.exchanges().await, 0, "the last is there");
     }
 }
 

@@ -41,6 +41,11 @@ impl Machine {
         machine
     }
 
+    /// How many requests there were since they were last taken.
+    fn count(&self) -> usize {
+        self.heads.lock().unwrap().len()
+    }
+
     /// The requests since this was last called.
     fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.heads.lock().unwrap())
@@ -214,4 +219,28 @@ async fn the_header_of_the_host_shows_nowhere() {
     assert!(!shown.contains(HEADER), "{shown}");
     let asked = machine.asked();
     assert!(asked.iter().all(|head| head.contains(HEADER)), "it was shown to the host: {asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_tokens_are_renewed_ahead_and_a_demand_goes_past_its_own_cache() {
+    let machine = Machine::that_says(&[(200, "", TOKEN)]).await;
+    let guest = Guest::on(&machine, "");
+    guest.ask("r").await.token();
+    guest.ask("other").await.token();
+    machine.asked();
+    guest.hand.advance(Duration::from_mins(46));
+    guest.ask("r").await.token();
+    support::until("both renewals", async || {
+        // One more a second, at the rate of twenty.
+        guest.hand.advance(Duration::from_millis(50));
+        machine.count() == 2
+    })
+    .await;
+    let asked = machine.asked();
+    assert!(asked.iter().all(|head| !head.contains("bypass_cache")), "{asked:?}");
+    guest.ask("r&bypass_cache=true").await.token();
+    let forced = machine.asked();
+    assert!(forced.len() == 1 && forced[0].contains("&resource=r&bypass_cache=true "), "{forced:?}");
+    guest.ask("r&bypass_cache=false").await.token();
+    assert_eq!(machine.count(), 0);
 }

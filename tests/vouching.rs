@@ -75,6 +75,23 @@ async fn a_caller_with_one_turn_and_one_place_gets_what_another_identity_vouches
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_vouches_is_renewed_ahead_beside_what_it_vouches_for() {
+    let world = World::within(directory(&agent_subject()), &config(VOUCHED)).await;
+    let old = world.ask(AGENT).await.token().to_owned();
+    world.exchanges().await;
+    world.hand.advance(Duration::from_mins(46));
+    assert_eq!(world.ask(AGENT).await.token(), old);
+    let renewed = async |identity: &str| {
+        world.metric(&format!("bursar_refreshes_total{{identity=\"{identity}\",outcome=\"ok\"}}")).await
+    };
+    for identity in ["first", "second"] {
+        support::until(identity, async || renewed(identity).await == Some(1.0)).await;
+    }
+    assert_eq!(world.exchanges().await, 2, "one for each");
+    assert_ne!(world.ask(AGENT).await.token(), old);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_cannot_vouch_gives_way_and_is_told_of() {
     let wrong = config(VOUCHED).replacen("file = \"secret\"", "file = \"other-secret\"", 1);
     let world = World::within(directory(&agent_subject()), &wrong).await;

@@ -31,7 +31,7 @@ pub struct Cache {
 pub struct Bounds {
     /// The most keys.
     pub entries: u64,
-    /// The most bytes of tokens and what surrounds them.
+    /// The most bytes of tokens, of what they are kept under, and of what surrounds them.
     pub bytes: u64,
 }
 
@@ -173,10 +173,10 @@ fn lock(flights: &Mutex<Flights>) -> MutexGuard<'_, Flights> {
 }
 
 fn weight(slot: &Slot) -> u64 {
-    slot.weight() as u64 + OVERHEAD
+    (slot.weight() + slot.key().own_text()) as u64 + OVERHEAD
 }
 
-/// What a slot weighs beside its token: key, times, moka's own books.
+/// What a slot weighs beside its token and its key's own text: times, moka's and the schedule's books.
 const OVERHEAD: u64 = 500;
 
 #[cfg(test)]
@@ -202,6 +202,18 @@ mod tests {
         }
     }
 
+    impl Cache {
+        pub(in crate::vend) async fn evict(&self, key: &TokenKey) {
+            self.slots.invalidate(key).await;
+        }
+
+        /// How many keys there are once maintenance has run.
+        pub(in crate::vend) async fn len(&self) -> u64 {
+            self.slots.run_pending_tasks().await;
+            self.slots.entry_count()
+        }
+    }
+
     async fn find(cache: &Cache, n: usize) -> Arc<Slot> {
         cache.slot(&key(n), || Ok(None)).await.unwrap()
     }
@@ -211,14 +223,25 @@ mod tests {
         for n in 0..keys {
             find(&cache, n).await;
         }
-        cache.slots.run_pending_tasks().await;
         cache
     }
 
     #[tokio::test]
     async fn both_bounds_hold_after_maintenance() {
-        assert_eq!(filled(Bounds { entries: 10, bytes: 1 << 20 }, 100).await.slots.entry_count(), 9);
-        assert_eq!(filled(Bounds { entries: 1000, bytes: 5000 }, 100).await.slots.entry_count(), 10);
+        assert_eq!(filled(Bounds { entries: 10, bytes: 1 << 20 }, 100).await.len().await, 9);
+        let each = OVERHEAD + "r99/.default".len() as u64;
+        assert_eq!(filled(Bounds { entries: 1000, bytes: 10 * each }, 100).await.len().await, 10);
+    }
+
+    #[tokio::test]
+    async fn a_long_key_weighs_more() {
+        let cache = Cache::new(Bounds { entries: 1000, bytes: 10 * (OVERHEAD + 1000) });
+        for n in 0..100 {
+            let resource = Resource::parse(&format!("{n:0>991}")).unwrap();
+            let long = TokenKey { scope: Scope::of(&resource, ScopeForm::Default), ..key(0) };
+            cache.slot(&long, || Ok(None)).await.unwrap();
+        }
+        assert_eq!(cache.len().await, 10);
     }
 
     #[tokio::test]
@@ -234,13 +257,13 @@ mod tests {
         let cache = Cache::new(Bounds { entries: 2, bytes: 1 << 20 });
         let slot = find(&cache, 0).await;
         let hold = cache.hold(&slot).unwrap();
-        cache.slots.invalidate(&key(0)).await;
+        cache.evict(&key(0)).await;
         assert!(Arc::ptr_eq(&slot, &find(&cache, 0).await));
-        cache.slots.invalidate(&key(0)).await;
+        cache.evict(&key(0)).await;
         let next = cache.hold(&slot).unwrap();
         drop(hold);
         assert!(Arc::ptr_eq(&slot, &find(&cache, 0).await), "the next flight holds it still");
-        cache.slots.invalidate(&key(0)).await;
+        cache.evict(&key(0)).await;
         drop(next);
         assert!(!Arc::ptr_eq(&slot, &find(&cache, 0).await), "and lets it go");
     }
@@ -267,9 +290,9 @@ mod tests {
         }
         assert_eq!(cache.stock(now).tokens, 2);
         cache.sweep(now + Duration::from_secs(60)).await;
-        assert_eq!((cache.slots.entry_count(), cache.stock(now).tokens), (2, 1));
+        assert_eq!((cache.len().await, cache.stock(now).tokens), (2, 1));
         cache.sweep(now + Duration::from_secs(1000)).await;
-        assert_eq!(cache.slots.entry_count(), 0);
+        assert_eq!(cache.len().await, 0);
     }
 
     #[tokio::test]
@@ -286,10 +309,9 @@ mod tests {
             assert_eq!(mine(n).await.unwrap_err().status(), 429);
         }
         assert!(mine(0).await.is_ok() && mine(10).await.is_ok(), "what is there is found, whoever had it made");
-        cache.slots.run_pending_tasks().await;
-        assert_eq!(cache.slots.entry_count(), 5);
+        assert_eq!(cache.len().await, 5);
         first.charge(2000);
-        cache.slots.invalidate(&key(1)).await;
+        cache.evict(&key(1)).await;
         cache.slots.run_pending_tasks().await;
         assert!(mine(1).await.is_err(), "a heavy token takes more than one place");
         drop(first);
@@ -310,6 +332,6 @@ mod tests {
         assert!(departure.land(Ok(heavy), moment, 0.0).is_none());
         cache.weigh(slot).await;
         assert!(holding.lease(1000).is_err());
-        assert!(holding.lease(900).is_ok());
+        assert!(holding.lease(880).is_ok());
     }
 }

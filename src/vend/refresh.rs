@@ -115,8 +115,15 @@ impl Lane {
 impl Entry {
     fn look(&self, source: &Source, now: Timestamp) -> Renewal {
         let Some(slot) = self.slot.upgrade() else { return Renewal::LetGo };
-        let resting = source.resting(&slot.key().scope, now);
-        slot.renewal(self.ticket, now, resting.map(|(until, _)| until))
+        let resting = source.resting(&slot.key().scope, now).map(|(until, _)| until);
+        let renewal = slot.renewal(self.ticket, now, resting);
+        match (renewal, resting, slot.due_at()) {
+            // A new credential ends its rest, and so does a token that another key gets with it.
+            (Renewal::Later(at), Some(until), Some(due_at)) if now < until => {
+                Renewal::Later(at.min(due_at.max(now + GLANCE)))
+            }
+            _ => renewal,
+        }
     }
 }
 
@@ -135,5 +142,19 @@ impl Hash for Lane {
     }
 }
 
+/// While a source rests, what is due is looked at so often.
+const GLANCE: Duration = Duration::from_secs(5);
 /// Wall-clock time may be set, or stand still while a machine sleeps, so nothing is waited for longer.
 const LONGEST: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Refresh {
+        /// How many are taken up, evicted ones included.
+        pub(in crate::vend) fn len(&self) -> usize {
+            self.lock().len()
+        }
+    }
+}

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 pub mod door;
 pub mod flood;
 pub mod proof;
+pub mod ways;
 
 pub const TENANT: &str = "b0b00000-0000-4000-8000-000000000001";
 pub const OTHER_TENANT: &str = "b0b00000-0000-4000-8000-00000000000a";
@@ -125,7 +126,22 @@ impl World {
     /// The same, and what happens in the directory after the configuration was read and before it is used.
     pub async fn interrupted(directory: TempDir, config: &str, between: impl FnOnce(&Path)) -> Self {
         let hand = ManualClock::at(Timestamp::from_secs(1_800_000_000));
-        let clock = Clock::Manual(hand.clone());
+        Self::at(Clock::Manual(hand.clone()), hand, directory, config, between).await
+    }
+
+    /// A service of this configuration on the machine's own clock, for what goes by itself as time passes.
+    pub async fn ticking(config: &str) -> Self {
+        let hand = ManualClock::at(Clock::System.now());
+        Self::at(Clock::System, hand, directory(), config, |_| {}).await
+    }
+
+    async fn at(
+        clock: Clock,
+        hand: ManualClock,
+        directory: TempDir,
+        config: &str,
+        between: impl FnOnce(&Path),
+    ) -> Self {
         let settings = Settings::read(&directory.path().join("sts.toml")).unwrap();
         let sts = Sts::start(settings, &[loopback()], None, clock.clone()).await.unwrap();
         let path = write_config(directory.path(), config, sts.url());
@@ -161,6 +177,13 @@ impl World {
         break_sts(&self.http, self.sts.url(), &rules).await;
     }
 
+    /// What `/metrics` says of a series; none if it is not there.
+    pub async fn metric(&self, series: &str) -> Option<f64> {
+        let page = self.send(self.http.get(format!("{}/metrics", self.admin()))).await;
+        let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
+        page.body.as_str().unwrap().lines().find_map(value)
+    }
+
     pub async fn mend_sts(&self) {
         self.http.delete(format!("{}/_sts/faults", self.sts.url())).send().await.unwrap();
     }
@@ -180,6 +203,15 @@ pub async fn break_sts(http: &reqwest::Client, sts: &str, rules: &Value) {
 pub async fn exchanges(http: &reqwest::Client, sts: &str) -> Vec<Value> {
     let requests = journal(http, sts).await;
     requests.into_iter().filter(|request| request["method"] == "POST").collect()
+}
+
+/// Waits, bounded, until something is so.
+pub async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let watch = Stopwatch::start();
+    while !is_so().await {
+        assert!(watch.elapsed() < Duration::from_secs(10), "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// All requests in the journal, which is emptied.

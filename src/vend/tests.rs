@@ -1,0 +1,142 @@
+//! The core as a whole, before a host that counts what it is asked.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use url::Url;
+
+use super::*;
+use crate::clock::{ManualClock, Timestamp};
+use crate::name::{Name, Resource};
+use crate::source::host::{Address, Contract, Endpoint, Parts as HostParts};
+use crate::source::{Host, Source};
+use crate::token::{Extras, TokenKey};
+use crate::wire::{Reach, Trust, Wire, install_crypto_provider};
+
+struct Stage {
+    vend: Vend,
+    source: Arc<Source>,
+    hand: ManualClock,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Stage {
+    /// A core with so much room for tokens of a host, each of which lives for an hour and comes after a moment.
+    async fn with(bounds: Bounds) -> Self {
+        install_crypto_provider();
+        let hand = ManualClock::at(Timestamp::from_secs(1_800_000_000));
+        let clock = Clock::Manual(hand.clone());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let source = Arc::new(Source::Host(Box::new(Host::new(parts(host(&asked).await, clock.clone())))));
+        let vend = Vend::new(Settings {
+            sources: Sources::default(),
+            stakes: Stakes::default(),
+            bounds,
+            windows: Windows::default(),
+            clock,
+            metrics: Arc::new(Metrics::new().unwrap()),
+            runtime: Handle::current(),
+        });
+        Self { vend, source, hand, asked }
+    }
+
+    fn key(&self, resource: &str) -> TokenKey {
+        self.source.key(&Resource::parse(resource).unwrap(), &Extras::default())
+    }
+
+    async fn slot(&self, resource: &str) -> Arc<Slot> {
+        self.vend.0.cache.slot(&self.key(resource), || Ok(None)).await.unwrap()
+    }
+
+    async fn ask(&self, slot: Arc<Slot>) -> Landing {
+        let mission = Mission { source: Arc::clone(&self.source), request_id: "1", stake: None, is_own: true };
+        self.vend.obtain(&mission, slot, Demand::default()).await
+    }
+
+    /// How many keys there are, and how many of them are taken up for renewal.
+    async fn kept(&self) -> (u64, usize) {
+        (self.vend.0.cache.len().await, self.vend.0.refresh.len())
+    }
+}
+
+fn parts(url: Url, clock: Clock) -> HostParts {
+    let trust = Trust {
+        roots: None,
+        connect_timeout: Duration::from_secs(1),
+        proxy: None,
+        loopback: true,
+        reach: Reach::Authority,
+    };
+    let address = Address { url, contract: Contract::Imds };
+    HostParts {
+        identity: Name::parse("host").unwrap(),
+        selector: None,
+        endpoint: Arc::new(Endpoint { address, wire: Wire::new(trust).unwrap(), mark: "mark".into() }),
+        timeout: Duration::from_secs(5),
+        refresh_rate: std::num::NonZeroU32::MIN,
+        caller_share: None,
+        floods: Arc::default(),
+        clock,
+    }
+}
+
+/// Where a host is that pays out another token each time.
+async fn host(asked: &Arc<AtomicUsize>) -> Url {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = Url::parse(&format!("http://{}/token", listener.local_addr().unwrap())).unwrap();
+    let asked = Arc::clone(asked);
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            tokio::spawn(pay_out(socket, asked.fetch_add(1, Ordering::SeqCst)));
+        }
+    });
+    url
+}
+
+async fn pay_out(mut socket: TcpStream, number: usize) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(socket.read_u8().await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let body = format!(r#"{{"access_token": "{number}", "expires_in": 3600, "token_type": "Bearer"}}"#);
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_has_a_slot_that_was_evicted_boards_the_flight_of_the_new_one() {
+    for evicted_flies_first in [true, false] {
+        let stage = Stage::with(Bounds::default()).await;
+        let evicted = stage.slot("r").await;
+        stage.vend.0.cache.evict(&stage.key("r")).await;
+        let made = stage.slot("r").await;
+        assert!(!Arc::ptr_eq(&evicted, &made));
+        let (first, second) = if evicted_flies_first { (evicted, made) } else { (made, evicted) };
+        let (first, second) = tokio::join!(stage.ask(first), stage.ask(second));
+        assert_eq!(first.unwrap().secret.expose(), second.unwrap().secret.expose());
+        assert_eq!(stage.asked.load(Ordering::SeqCst), 1, "one key, one exchange");
+        let third = stage.ask(stage.slot("r").await).await;
+        assert!(third.is_ok() && stage.asked.load(Ordering::SeqCst) == 1, "and what it brought is kept");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_leaves_no_more_behind_than_the_bounds_and_what_died_nothing() {
+    let stage = Stage::with(Bounds { entries: 20, bytes: 1 << 20 }).await;
+    for n in 0..20 {
+        let flood = (0..10).map(async |m| stage.ask(stage.slot(&format!("r{n}-{m}")).await).await);
+        assert!(futures_util::future::join_all(flood).await.iter().all(Result::is_ok));
+    }
+    assert_eq!(stage.kept().await.1, 200, "each was taken up");
+    stage.vend.sweep().await;
+    let (keys, renewals) = stage.kept().await;
+    assert!((15..=20).contains(&keys) && renewals as u64 == keys, "{keys} keys, {renewals} renewals");
+    stage.hand.advance(Duration::from_mins(61));
+    stage.vend.sweep().await;
+    assert_eq!(stage.kept().await, (0, 0));
+}
