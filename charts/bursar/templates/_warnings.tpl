@@ -1,0 +1,78 @@
+{{/* What is unsafe or will hurt in the given values, a line each. */}}
+{{- define "bursar.warnings" -}}
+{{- $v := .Values -}}
+{{- $config := $v.config -}}
+{{- $server := $config.server | default dict -}}
+{{- $cluster := $config.kubernetes | default dict -}}
+{{- $isShared := ne $v.mode "sidecar" -}}
+{{- $w := list -}}
+{{- if not $v.image.digest -}}
+{{- $w = append $w "image.digest is not set: a tag can come to mean another image." -}}
+{{- end -}}
+{{- if $v.existingConfigMap -}}
+{{- $w = append $w (printf "existingConfigMap %s is not looked into: run 'bursar check' on it, let it listen where ports say, and restart the pods when it changes." $v.existingConfigMap) -}}
+{{- end -}}
+{{- if $server.allow_unauthenticated -}}
+{{- $w = append $w "config.server.allow_unauthenticated: whoever reaches the Service gets tokens." -}}
+{{- end -}}
+{{- if and $isShared $config (not $config.callers) (not $server.allow_unauthenticated) -}}
+{{- $w = append $w "config.callers is empty: whoever knows the header secret may use every identity. Give each workload a proof and rules of its own." -}}
+{{- end -}}
+{{- if and $isShared $config (not $v.tls.secretName) -}}
+{{- $w = append $w "tls.secretName is not set: proofs and tokens cross the network in the clear, unless a mesh encrypts it." -}}
+{{- end -}}
+{{- if $v.tls.secretName -}}
+{{- $w = append $w "tls.secretName is read at the start: roll the pods out when the certificate is renewed." -}}
+{{- end -}}
+{{- if and $isShared (not $v.networkPolicy.enabled) -}}
+{{- $w = append $w "networkPolicy.enabled is false: everything that has a route reaches the listeners." -}}
+{{- end -}}
+{{- if and $isShared (ne $v.service.type "ClusterIP") -}}
+{{- $w = append $w (printf "service.type %s: the token endpoint is reached from outside the cluster." $v.service.type) -}}
+{{- end -}}
+{{- if and (eq $v.mode "deployment") (not $v.autoscaling.enabled) (lt (int $v.deployment.replicas) 2) -}}
+{{- $w = append $w "deployment.replicas is less than 2: there are no tokens while the only pod moves." -}}
+{{- end -}}
+{{- if and (eq $v.mode "deployment") (not $v.podDisruptionBudget.enabled) -}}
+{{- $w = append $w "podDisruptionBudget.enabled is false: all pods may be evicted at once." -}}
+{{- end -}}
+{{- if and (eq $v.mode "daemonset") (not (regexMatch "^0%?$" (toString $v.daemonset.maxUnavailable))) -}}
+{{- $w = append $w "daemonset.maxUnavailable is not 0: nodes have no tokens while their pod is replaced." -}}
+{{- end -}}
+{{- if $cluster.legacy_tokens -}}
+{{- $w = append $w "config.kubernetes.legacy_tokens: tokens that never end prove callers." -}}
+{{- end -}}
+{{- range $name := keys ($config.callers | default dict) | sortAlpha -}}
+{{- $caller := get $config.callers $name -}}
+{{- if eq ($caller.mode | default "enforce") "audit" -}}
+{{- $w = append $w (printf "config.callers.%s.mode is audit: it is admitted beyond its rules." $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name := keys ($config.identities | default dict) | sortAlpha -}}
+{{- if has "*" (get $config.identities $name).resources -}}
+{{- $w = append $w (printf "config.identities.%s.resources is \"*\": its tokens may be for anything." $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name := keys ($config.tenants | default dict) | sortAlpha -}}
+{{- $tenant := get $config.tenants $name -}}
+{{- if eq (toString $tenant.instance_discovery) "false" -}}
+{{- $w = append $w (printf "config.tenants.%s.instance_discovery is false: credentials go to its authority unconfirmed." $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $v.credentials.env -}}
+{{- $w = append $w (printf "credentials.env %s: a variable stays until the restart, and is seen by whoever may exec into the pod. A file is taken anew when it changes." .name) -}}
+{{- end -}}
+{{- range $v.extraEnv -}}
+{{- if and .value (regexMatch "(?i)secret|password|token|key" .name) -}}
+{{- $w = append $w (printf "extraEnv %s looks like a secret that is written down: use credentials." .name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $isShared $config (not ($config.log | default dict).audit) -}}
+{{- $w = append $w "config.log.audit is not set: nobody will know who got which token." -}}
+{{- end -}}
+{{- $drain := $server.drain | default "10s" -}}
+{{- if and $isShared (regexMatch "^[0-9]+s$" $drain) (lt (int $v.terminationGracePeriodSeconds) (add 30 (int (trimSuffix "s" $drain)))) -}}
+{{- $w = append $w (printf "terminationGracePeriodSeconds is %v: pods are killed before drain (%s) and an exchange of 30 s are over." $v.terminationGracePeriodSeconds $drain) -}}
+{{- end -}}
+{{- join "\n" $w -}}
+{{- end -}}
