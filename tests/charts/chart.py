@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -24,9 +25,15 @@ def helm(*arguments):
 
 def template(*values, release=RELEASE, namespace=NAMESPACE, chart=CHART):
     """The text that Helm renders of these files of values, or of values as they are."""
-    arguments = ["template", release, chart, "--namespace", namespace]
+    arguments = ["template", release, str(chart), "--namespace", namespace]
     for one in values:
-        arguments += ["--values", one] if isinstance(one, Path) else ["--set-json", as_set(one)]
+        arguments += ["--values", str(one)] if isinstance(one, Path) else ["--set-json", as_set(one)]
+    return once(*arguments)
+
+
+@cache
+def once(*arguments):
+    """What Helm renders; most tests look at the same."""
     code, text, problem = helm(*arguments)
     assert code == 0, problem
     return text

@@ -1,11 +1,14 @@
 """Files that a configuration names, made for a check."""
 
+import json
+import re
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat, pkcs12
 
 PASSPHRASE = "a-passphrase"
@@ -19,6 +22,7 @@ def pair():
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=365))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("release-bursar.pay.svc")]), critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     return builder.sign(key, hashes.SHA256()), key
 
@@ -33,6 +37,27 @@ def key():
 
 def pfx():
     return pkcs12.serialize_key_and_certificates(b"payroll", pair()[1], pair()[0], None, BestAvailableEncryption(PASSPHRASE.encode()))
+
+
+def key_set():
+    """The public key, as a cluster publishes its own."""
+    numbers = pair()[1].public_key().public_numbers()
+    word = {"n": numbers.n, "e": numbers.e}
+    return {"keys": [{"kty": "RSA", "kid": "one"} | {name: encoded(number.to_bytes(256).lstrip(b"\0")) for name, number in word.items()}]}
+
+
+def account_token(issuer, audience, namespace, name):
+    """A token of a service account, signed with the key."""
+    now = int(datetime.now(UTC).timestamp())
+    claims = {"iss": issuer, "aud": [audience], "iat": now, "nbf": now, "exp": now + 600}
+    claims |= {"sub": f"system:serviceaccount:{namespace}:{name}"}
+    claims |= {"kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": name, "uid": "1"}}}
+    signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "one"}, claims))
+    return f"{signed}.{encoded(pair()[1].sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+
+
+def encoded(data):
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def named(config):
@@ -62,12 +87,13 @@ def of_credential(credential):
     return files | {credential["file"]: certificate() + key()}
 
 
-def write(config, directory):
-    """Writes all of them below a directory, and says where each one lies there."""
+def lay(text, config, directory):
+    """Writes all of them below a directory: the configuration with the new paths, and where each one lies."""
     places = {}
     for path, content in named(config).items():
         place = directory / path.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
         places[path] = place
-    return places
+        text = re.sub(rf"(?<![\w/.-]){re.escape(path)}(?![\w/.-])", str(place), text)
+    return text, places

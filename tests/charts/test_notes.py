@@ -62,6 +62,7 @@ CALLER = {"proof": {"kind": "header-secret", "file": "f"}, "identities": ["*"], 
         ("deployment-federation", {"config.identities.all": {**IDENTITY, "resources": ["*"]}}, 'config.identities.all.resources is "*"'),
         ("deployment-federation", {"config.tenants.contoso.instance_discovery": False}, "instance_discovery is false"),
         ("deployment-federation", {"extraEnv": [{"name": "API_TOKEN", "value": "x"}]}, "extraEnv API_TOKEN looks like a secret"),
+        ("daemonset-csi", {}, "none is the ServiceAccount release-bursar, which 'helm test' shows"),
         ("deployment-federation", {"terminationGracePeriodSeconds": 30}, "pods are killed before"),
     ],
 )

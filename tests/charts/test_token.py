@@ -14,29 +14,27 @@ from processes import authority, free_port, run, running, wait_for
 VAULT = "https://vault.azure.net"
 
 
-def values_for(sts):
+def values_for(sts, file):
     """What leads to the STS instead of the public cloud, and listens on loopback."""
-    identity = {"tenants": ["contoso"], "client_id": sts["client_id"], "resources": [VAULT]}
+    identity = yaml.safe_load(file.read_text())["config"]["identities"]["payroll"]
     return {
         "listenAddress": "127.0.0.1",
+        "config.server": {"drain": "0s"},
         "ports": {"token": free_port(), "admin": free_port()},
         "config.tenants.contoso": {"id": sts["tenant"], "authority": sts["authority"], "instance_discovery": False},
-        "config.identities.payroll": identity,
+        "config.identities.payroll": identity | {"client_id": sts["client_id"]},
     }
 
 
 @contextmanager
-def served(file, sts, directory):
+def served(name, sts, directory, values=None):
     """The objects of a file of values, while Bursar runs with their configuration."""
-    path = CHART / f"ci/{file}-values.yaml"
-    values = values_for(sts)
-    values["config.identities.payroll"]["credentials"] = yaml.safe_load(path.read_text())["config"]["identities"]["payroll"]["credentials"]
-    objects = render(path, values)
+    file = CHART / f"ci/{name}-values.yaml"
+    objects = render(file, values_for(sts, file) | (values or {}))
     name, text = configuration(objects)
-    config = yaml.safe_load(text)
-    for named, place in material.write(config, directory).items():
-        text = re.sub(rf"(?<![\w/.-]){re.escape(named)}(?![\w/.-])", str(place), text)
-        if "client-secret" in named:
+    text, places = material.lay(text, yaml.safe_load(text), directory)
+    for path, place in places.items():
+        if path.endswith("client-secret"):
             place.write_text(sts["client_secret"])
     (directory / name).write_text(text)
     container = next(bursar_of(spec) for _, _, spec in pods(objects) if any(one["name"] == "bursar" for one in containers(spec)))
@@ -93,7 +91,33 @@ def test_a_sidecar_without_a_header_secret_is_asked_as_instance_metadata(tmp_pat
         assert done.returncode == 0 and done.stdout.startswith(f"a token for {VAULT}, good for "), done.stdout + done.stderr
 
 
-def test_where_callers_have_accounts_the_test_shows_one(tmp_path):
+ISSUER, AUDIENCE = "https://kubernetes.default.svc.cluster.local", "api://bursar"
+
+
+def test_over_tls_a_service_account_gets_a_token(tmp_path):
+    (tmp_path / "keys.json").write_text(json.dumps(material.key_set()))
+    (tmp_path / "ca.pem").write_bytes(material.certificate())
+    proof = {"kind": "service-account", "namespace": "pay", "service_account": "release-bursar"}
+    values = {
+        "headerSecret.secretName": "",
+        "tls.secretName": "bursar-tls",
+        "config.kubernetes": {"issuer": ISSUER, "audience": [AUDIENCE], "jwks_file": str(tmp_path / "keys.json")},
+        "config.callers": {"test": {"proof": proof, "identities": ["payroll"], "resources": ["*"]}},
+    }
+    with authority() as sts, served("deployment-secret", sts, tmp_path, values) as objects:
+        spec = find(objects, "Pod")["spec"]
+        (container,) = spec["containers"]
+        variables = variables_of(container, tmp_path, port_of(objects))
+        assert variables["IDENTITY_ENDPOINT"] == "https://release-bursar.pay.svc:4141/msi/token"
+        files = {"PROOF_FILE": str(tmp_path / "proof"), "CA_FILE": str(tmp_path / "ca.pem")}
+        assert variables.keys() >= files.keys()
+        for account, code in ((spec["serviceAccountName"], 0), ("somebody", 1)):
+            (tmp_path / "proof").write_text(material.account_token(ISSUER, AUDIENCE, "pay", account))
+            done = run(["sh", "-c", *container["args"]], **variables | files)
+            assert done.returncode == code, done.stdout + done.stderr
+
+
+def test_where_callers_have_accounts_the_test_shows_one():
     objects = render(CHART / "ci/daemonset-certificate-values.yaml")
     spec = find(objects, "Pod")["spec"]
     assert spec["serviceAccountName"] == "bursar-test"

@@ -70,6 +70,17 @@
 {{- if and $isShared $config (not ($config.log | default dict).audit) -}}
 {{- $w = append $w "config.log.audit is not set: nobody will know who got which token." -}}
 {{- end -}}
+{{- if and $isShared $v.tests.enabled $config.callers $cluster.audience (not $v.tests.headerSecretName) -}}
+{{- $account := $v.tests.serviceAccountName | default (include "bursar.serviceAccountName" .) -}}
+{{- $isKnown := false -}}
+{{- range $config.callers -}}
+{{- $pattern := .proof.service_account | default "*" | replace "*" ".*" -}}
+{{- if and (eq .proof.kind "service-account") (regexMatch (printf "^%s$" $pattern) $account) -}}{{- $isKnown = true -}}{{- end -}}
+{{- end -}}
+{{- if not $isKnown -}}
+{{- $w = append $w (printf "config.callers: none is the ServiceAccount %s, which 'helm test' shows, so that it will be refused. Add it, or name another as tests.serviceAccountName." $account) -}}
+{{- end -}}
+{{- end -}}
 {{- $drain := $server.drain | default "10s" -}}
 {{- if and $isShared (regexMatch "^[0-9]+s$" $drain) (lt (int $v.terminationGracePeriodSeconds) (add 30 (int (trimSuffix "s" $drain)))) -}}
 {{- $w = append $w (printf "terminationGracePeriodSeconds is %v: pods are killed before drain (%s) and an exchange of 30 s are over." $v.terminationGracePeriodSeconds $drain) -}}
