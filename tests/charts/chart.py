@@ -44,9 +44,18 @@ def as_set(values):
     return ",".join(f"{path}={json.dumps(value)}" for path, value in values.items())
 
 
+class Strict(yaml.SafeLoader):
+    """YAML in which no key stands twice, since whoever reads it might take either."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"a key stands twice: {sorted(map(str, keys))}"
+        return super().construct_mapping(node, deep)
+
+
 def render(*values, **options):
     """The objects that Helm renders."""
-    return [one for one in yaml.safe_load_all(template(*values, **options)) if one]
+    return [one for one in yaml.load_all(template(*values, **options), Strict) if one]
 
 
 def find(objects, kind, suffix=""):

@@ -9,7 +9,13 @@ from functools import cache
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat, pkcs12
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs12,
+)
 
 PASSPHRASE = "a-passphrase"
 
@@ -21,8 +27,12 @@ def pair():
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "payroll")])
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=365))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("release-bursar.pay.svc")]), critical=False)
+    builder = (
+        builder.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=365))
+    )
+    builder = builder.add_extension(
+        x509.SubjectAlternativeName([x509.DNSName("release-bursar.pay.svc")]), critical=False
+    )
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     return builder.sign(key, hashes.SHA256()), key
 
@@ -36,14 +46,21 @@ def key():
 
 
 def pfx():
-    return pkcs12.serialize_key_and_certificates(b"payroll", pair()[1], pair()[0], None, BestAvailableEncryption(PASSPHRASE.encode()))
+    return pkcs12.serialize_key_and_certificates(
+        b"payroll", pair()[1], pair()[0], None, BestAvailableEncryption(PASSPHRASE.encode())
+    )
 
 
 def key_set():
     """The public key, as a cluster publishes its own."""
     numbers = pair()[1].public_key().public_numbers()
     word = {"n": numbers.n, "e": numbers.e}
-    return {"keys": [{"kty": "RSA", "kid": "one"} | {name: encoded(number.to_bytes(256).lstrip(b"\0")) for name, number in word.items()}]}
+    return {
+        "keys": [
+            {"kty": "RSA", "kid": "one"}
+            | {name: encoded(number.to_bytes(256).lstrip(b"\0")) for name, number in word.items()}
+        ]
+    }
 
 
 def account_token(issuer, audience, namespace, name):
@@ -65,7 +82,11 @@ def named(config):
     server = config.get("server", {})
     files = {one["file"]: b"a-header-secret" for one in server.get("header_secret", [])}
     tls = server.get("tls", {})
-    files |= {tls[name]: make() for name, make in (("cert", certificate), ("key", key), ("client_ca", certificate)) if name in tls}
+    files |= {
+        tls[name]: make()
+        for name, make in (("cert", certificate), ("key", key), ("client_ca", certificate))
+        if name in tls
+    }
     for identity in config["identities"].values():
         for credential in identity.get("credentials", []):
             files |= of_credential(credential)
@@ -77,7 +98,11 @@ def named(config):
 
 
 def of_credential(credential):
-    files = {credential[name]["file"]: PASSPHRASE.encode() for name in ("passphrase", "bearer") if "file" in credential.get(name, {})}
+    files = {
+        credential[name]["file"]: PASSPHRASE.encode()
+        for name in ("passphrase", "bearer")
+        if "file" in credential.get(name, {})
+    }
     if credential["kind"] != "certificate":
         return files | ({credential["file"]: b"a-secret"} if "file" in credential else {})
     if credential["file"].endswith(".pfx"):

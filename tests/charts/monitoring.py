@@ -25,10 +25,14 @@ ENDPOINT = closed(
     {"port": {"type": "string"}, "path": {"type": "string"}, "interval": DURATION, "scrapeTimeout": DURATION},
     {"relabelings": many(RELABELING)},
 )
-RULE = closed({"alert": {"type": "string"}, "expr": {"type": "string"}, "labels": TEXTS, "annotations": TEXTS}, {"for": DURATION})
+RULE = closed(
+    {"alert": {"type": "string"}, "expr": {"type": "string"}, "labels": TEXTS, "annotations": TEXTS}, {"for": DURATION}
+)
 SPECS = {
     "ServiceMonitor": closed({"selector": SELECTOR, "namespaceSelector": NAMESPACES, "endpoints": many(ENDPOINT)}),
-    "PodMonitor": closed({"selector": SELECTOR, "namespaceSelector": NAMESPACES, "podMetricsEndpoints": many(ENDPOINT)}),
+    "PodMonitor": closed(
+        {"selector": SELECTOR, "namespaceSelector": NAMESPACES, "podMetricsEndpoints": many(ENDPOINT)}
+    ),
     "PrometheusRule": closed({"groups": many(closed({"name": {"type": "string"}, "rules": many(RULE)}))}),
 }
 

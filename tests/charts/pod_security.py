@@ -1,6 +1,6 @@
-"""Pod Security *restricted*, rule by rule, as https://kubernetes.io/docs/concepts/security/pod-security-standards/ has it.
+"""Pod Security *restricted*, rule by rule.
 
-Each rule takes a pod's spec and says what breaks it. Those of *baseline* come first, which *restricted* includes.
+As https://kubernetes.io/docs/concepts/security/pod-security-standards/ has it. Each rule takes a pod's spec and says what breaks it. Those of *baseline* come first, which *restricted* includes.
 """
 
 from chart import containers
@@ -56,7 +56,11 @@ def host_of_probes(spec):
 
 
 def app_armor(spec):
-    return [whose for whose, one in contexts(spec) if one.get("appArmorProfile", {}).get("type", "RuntimeDefault") not in PROFILES]
+    return [
+        whose
+        for whose, one in contexts(spec)
+        if one.get("appArmorProfile", {}).get("type", "RuntimeDefault") not in PROFILES
+    ]
 
 
 def selinux(spec):
@@ -79,7 +83,11 @@ def volume_types(spec):
 
 
 def privilege_escalation(spec):
-    return [one["name"] for one in containers(spec) if one.get("securityContext", {}).get("allowPrivilegeEscalation") is not False]
+    return [
+        one["name"]
+        for one in containers(spec)
+        if one.get("securityContext", {}).get("allowPrivilegeEscalation") is not False
+    ]
 
 
 def run_as_non_root(spec):
@@ -107,8 +115,8 @@ def capabilities(spec):
 
 
 RULES = [
-    host_process, host_namespaces, privileged, host_path, host_ports, host_of_probes, app_armor, selinux, proc_mount, sysctls,
-    volume_types, privilege_escalation, run_as_non_root, run_as_user, seccomp, capabilities,
+    host_process, host_namespaces, privileged, host_path, host_ports, host_of_probes, app_armor, selinux, proc_mount,
+    sysctls, volume_types, privilege_escalation, run_as_non_root, run_as_user, seccomp, capabilities,
 ]  # fmt: skip
 
 

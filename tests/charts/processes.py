@@ -20,7 +20,9 @@ def free_port():
 def running(*arguments, output=None, **variables):
     """Bursar with these arguments, until the test is over."""
     command = [os.environ["BURSAR"], *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=output or subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(**variables))
+    process = subprocess.Popen(
+        command, stdout=output or subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(**variables)
+    )
     try:
         yield process
     finally:
@@ -36,7 +38,9 @@ def authority():
 
 
 def run(command, **variables):
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment(**variables), timeout=60)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment(**variables), timeout=60
+    )
 
 
 def wait_for(command, seconds=20):

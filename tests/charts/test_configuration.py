@@ -75,7 +75,9 @@ def test_secrets_are_no_more_readable_than_they_have_to_be(values):
 
 @pytest.mark.parametrize(("mode", "file"), [("daemonset", "daemonset-csi"), ("deployment", "deployment-vouching")])
 def test_it_listens_where_the_service_leads_and_knows_its_names(mode, file):
-    objects = render(CHART / f"ci/{file}-values.yaml", {"ports.token": 5000, "ports.admin": 5001, "clusterDomain": "corp"})
+    objects = render(
+        CHART / f"ci/{file}-values.yaml", {"ports.token": 5000, "ports.admin": 5001, "clusterDomain": "corp"}
+    )
     server = yaml.safe_load(configuration(objects)[1])["server"]
     assert server["listen"] == ["0.0.0.0:5000"] and server["admin_listen"] == "0.0.0.0:5001"
     name = f"{RELEASE}-bursar"
@@ -92,11 +94,19 @@ def test_a_sidecar_is_on_loopback_and_opens_no_port_without_metrics():
 
 
 def test_what_values_say_goes_before_what_the_chart_knows():
-    ours = {"config.server": {"listen": ["0.0.0.0:4141", "unix:/scratch/bursar.sock"], "drain": "20s", "hosts": ["tokens.corp"]}}
+    ours = {
+        "config.server": {
+            "listen": ["0.0.0.0:4141", "unix:/scratch/bursar.sock"],
+            "drain": "20s",
+            "hosts": ["tokens.corp"],
+        }
+    }
     server = yaml.safe_load(configuration(render(CHART / "ci/deployment-secret-values.yaml", ours))[1])["server"]
     assert server["listen"] == ours["config.server"]["listen"] and server["drain"] == "20s"
     assert server["dialects"] == ["app-service"] and server["header_secret"], "what they leave out is still known"
-    assert server["hosts"][0] == "release-bursar" and server["hosts"][-1] == "tokens.corp", "callers go on using the Service's names"
+    assert server["hosts"][0] == "release-bursar" and server["hosts"][-1] == "tokens.corp", (
+        "callers go on using the Service's names"
+    )
 
 
 def test_large_numbers_stay_numbers():

@@ -65,7 +65,10 @@ def settings():
 
 def test_the_unit_is_as_closed_as_it_says():
     done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", UNIT], capture_output=True, text=True, check=False
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", UNIT],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     measured = float(re.search(r"Overall exposure level for bursar.service: ([\d.]+)", done.stdout)[1])
     stated = float(re.search(r"says: exposure ([\d.]+)\.$", UNIT.read_text(), re.M)[1])
@@ -75,7 +78,12 @@ def test_the_unit_is_as_closed_as_it_says():
 def test_systemd_understands_the_unit(tmp_path):
     program = os.environ["BURSAR"]
     (tmp_path / "bursar.service").write_text(UNIT.read_text().replace("/usr/local/bin/bursar", program))
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", tmp_path / "bursar.service"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", tmp_path / "bursar.service"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     ours = [line for line in done.stderr.splitlines() if "bursar.service" in line]
     assert not ours, ours
 
@@ -85,7 +93,9 @@ def test_the_unit_runs_what_bursar_has():
     for words in (unit["ExecStartPre"][0], unit["ExecStart"][0]):
         program, command, *_ = words.split()
         assert program == "/usr/local/bin/bursar" and run([os.environ["BURSAR"], command, "--help"]).returncode == 0
-    assert unit["DynamicUser"] == ["yes"] and all(one.startswith("payroll.pem:/etc/bursar/") for one in unit["LoadCredential"])
+    assert unit["DynamicUser"] == ["yes"] and all(
+        one.startswith("payroll.pem:/etc/bursar/") for one in unit["LoadCredential"]
+    )
 
 
 def test_a_mistake_in_the_configuration_is_not_tried_again(tmp_path):

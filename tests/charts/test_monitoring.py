@@ -26,7 +26,9 @@ def promtool(*arguments):
 
 def known():
     """The metrics that the code registers, and those that the design promises beside them."""
-    registered = {name for path in (ROOT / "src").rglob("*.rs") for name in re.findall(r'"(bursar_[a-z_]+)"', path.read_text())}
+    registered = {
+        name for path in (ROOT / "src").rglob("*.rs") for name in re.findall(r'"(bursar_[a-z_]+)"', path.read_text())
+    }
     assert len(registered) > 8
     return registered | {"bursar_outage_cover_seconds", "bursar_token_remaining_seconds"}
 
@@ -70,13 +72,17 @@ def test_the_alerts_of_a_release_are_the_same_for_itself_alone(values, tmp_path)
                 one["exp_alerts"][0]["exp_labels"] |= {"namespace": "pay", "job": "release-bursar"}
     (tmp_path / "cases.yaml").write_text(yaml.safe_dump(cases))
     promtool("test", "rules", tmp_path / "cases.yaml")
-    chosen = re.findall(METRIC.pattern + r"\{[^}]*", "".join(rule["expr"] for group in groups["groups"] for rule in group["rules"]))
+    chosen = re.findall(
+        METRIC.pattern + r"\{[^}]*", "".join(rule["expr"] for group in groups["groups"] for rule in group["rules"])
+    )
     assert len(chosen) > 15 and all('{namespace="pay",job="release-bursar",' in one for one in chosen)
 
 
 def test_alerts_of_sidecars_in_several_namespaces_go_by_their_job():
     objects = render(SIDECAR, {"podMonitor.namespaceSelector": {"any": True}})
-    assert '{job="release-bursar",' in str(find(objects, "PrometheusRule")) and "namespace=" not in str(find(objects, "PrometheusRule"))
+    assert '{job="release-bursar",' in str(find(objects, "PrometheusRule")) and "namespace=" not in str(
+        find(objects, "PrometheusRule")
+    )
     assert find(objects, "PodMonitor")["spec"]["namespaceSelector"] == {"any": True}
 
 
@@ -121,7 +127,10 @@ def places(grid):
 
 
 def test_the_dashboards_of_two_releases_are_two():
-    first, second = (json.loads(next(iter(find(render(FULL, release=name), "ConfigMap", "-dashboard")["data"].values()))) for name in "ab")
+    first, second = (
+        json.loads(next(iter(find(render(FULL, release=name), "ConfigMap", "-dashboard")["data"].values())))
+        for name in "ab"
+    )
     assert first["uid"] != second["uid"] and first["title"] != second["title"]
     assert first["panels"] == second["panels"] == DASHBOARD["panels"]
 

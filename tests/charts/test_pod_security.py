@@ -9,7 +9,9 @@ from pod_security import breaches
 
 SOUND = {
     "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-    "containers": [{"name": "a", "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}],
+    "containers": [
+        {"name": "a", "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}
+    ],
     "volumes": [{"name": "v", "secret": {}}],
 }
 BROKEN = {
@@ -65,5 +67,9 @@ def test_a_sidecar_is_restricted_in_whatever_pod_it_is_pasted(values):
 def test_the_root_file_system_cannot_be_written():
     for file in VALUES:
         for _, _, spec in pods(render(file)):
-            bound = [one for one in [*spec.get("initContainers", []), *spec["containers"]] if one["name"] not in ("wait", "shipper")]
+            bound = [
+                one
+                for one in [*spec.get("initContainers", []), *spec["containers"]]
+                if one["name"] not in ("wait", "shipper")
+            ]
             assert all(one["securityContext"]["readOnlyRootFilesystem"] for one in bound)

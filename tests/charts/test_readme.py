@@ -22,12 +22,18 @@ def test_every_value_is_described():
     text = (CHART / "values.yaml").read_text()
     paths = [path for path, _ in readme.described(text)]
     assert len(paths) == len(set(paths))
-    assert all(any(leaf == path or leaf.startswith(path + ".") for path in paths) for leaf in leaves(yaml.safe_load(text)))
+    assert all(
+        any(leaf == path or leaf.startswith(path + ".") for path in paths) for leaf in leaves(yaml.safe_load(text))
+    )
 
 
 @pytest.mark.parametrize("mode", ["deployment", "sidecar"])
 def test_the_examples_are_taken_by_the_chart_and_by_bursar(mode, tmp_path):
-    block = next(part.split("```")[0] for part in readme.README.read_text().split("```yaml\n")[1:] if part.startswith(f"mode: {mode}"))
+    block = next(
+        part.split("```")[0]
+        for part in readme.README.read_text().split("```yaml\n")[1:]
+        if part.startswith(f"mode: {mode}")
+    )
     (tmp_path / "values.yaml").write_text(block.replace("sha256:...", "sha256:" + "a" * 64))
     objects = render(tmp_path / "values.yaml", release="bursar", namespace="platform")
     code, told = check(objects, tmp_path)

@@ -15,7 +15,9 @@ DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
 def refusal(file, values):
     """What Helm says of a file of values with these over it."""
     path = CHART / f"ci/{file}-values.yaml"
-    code, _, problem = helm("template", RELEASE, CHART, "--namespace", NAMESPACE, "--values", path, "--set-json", as_set(values))
+    code, _, problem = helm(
+        "template", RELEASE, CHART, "--namespace", NAMESPACE, "--values", path, "--set-json", as_set(values)
+    )
     assert code != 0, "it was taken"
     return problem
 
@@ -68,7 +70,9 @@ SECURITY = "securityContext"
 )
 def test_the_schema_refuses(values, named):
     problem = refusal("deployment-secret", values)
-    assert "don't meet the specifications of the schema" in problem and named in problem.replace("one_of", "oneOf"), problem
+    assert "don't meet the specifications of the schema" in problem and named in problem.replace("one_of", "oneOf"), (
+        problem
+    )
 
 
 CALLER = {"a": {"proof": {"kind": "loopback"}, "identities": ["*"], "resources": ["*"]}}
@@ -88,6 +92,8 @@ CALLER = {"a": {"proof": {"kind": "loopback"}, "identities": ["*"], "resources":
         ("sidecar-secret", {"tls.secretName": "a"}, "a sidecar serves on loopback"),
         ("deployment-secret", {"tls.clientCASecretName": "a"}, "over TLS alone"),
         ("deployment-secret", {"ports.admin": 4141}, "tokens are served there"),
+        ("deployment-secret", {"config.server": {"listen": ["0.0.0.0:5000"]}}, "nothing is at the port 4141"),
+        ("deployment-secret", {"config.server": {"admin_listen": "0.0.0.0:5000"}}, "probes ask at the port 4142"),
         ("deployment-secret", {"metrics.enabled": False, "serviceMonitor.enabled": True}, "a monitor finds no metrics"),
         ("sidecar-secret", {"metrics.enabled": True, "serviceMonitor.enabled": True}, "a sidecar has no Service"),
         ("deployment-federation", {"podMonitor.enabled": True}, "counts the same pods"),
@@ -102,14 +108,23 @@ def test_what_no_schema_can_refuse_is_refused_with_its_remedy(file, values, told
     assert told in refusal(file, values)
 
 
+def test_a_release_whose_name_makes_no_name_of_a_service_is_refused():
+    code, _, problem = helm("template", "1st", CHART, "--values", CHART / "ci/deployment-secret-values.yaml")
+    assert code != 0 and "names of Services begin with a letter" in problem
+
+
 def test_all_mistakes_are_told_at_once():
-    problem = refusal("deployment-secret", {"headerSecret.secretName": "", "ports.admin": 4141, "tls.clientCASecretName": "a"})
+    problem = refusal(
+        "deployment-secret", {"headerSecret.secretName": "", "ports.admin": 4141, "tls.clientCASecretName": "a"}
+    )
     assert all(path in problem for path in ("config.callers:", "ports.admin:", "tls.clientCASecretName:"))
 
 
 def test_values_of_a_chart_around_this_one_are_taken():
     path = CHART / "ci/deployment-secret-values.yaml"
-    code, _, problem = helm("template", RELEASE, CHART, "--values", path, "--set-json", as_set({"global": {"imageRegistry": "r"}}))
+    code, _, problem = helm(
+        "template", RELEASE, CHART, "--values", path, "--set-json", as_set({"global": {"imageRegistry": "r"}})
+    )
     assert code == 0, problem
 
 
@@ -119,7 +134,16 @@ def resolve(schema):
 
 
 # Below these, values show some of what may be written.
-SHOWN_IN_PART = {"config", "securityContext", "podSecurityContext", "resources", "startup", "readiness", "liveness", "namespaceSelector"}
+SHOWN_IN_PART = {
+    "config",
+    "securityContext",
+    "podSecurityContext",
+    "resources",
+    "startup",
+    "readiness",
+    "liveness",
+    "namespaceSelector",
+}
 
 
 def test_the_schema_and_the_values_know_the_same_keys():
@@ -136,7 +160,11 @@ def test_the_schema_and_the_values_know_the_same_keys():
 def test_the_schema_leaves_no_object_open_but_those_of_others():
     def walk(schema, path):
         if isinstance(schema, dict):
-            if schema.get("type") == "object" and "properties" in schema and schema.get("additionalProperties") is not False:
+            if (
+                schema.get("type") == "object"
+                and "properties" in schema
+                and schema.get("additionalProperties") is not False
+            ):
                 yield path
             for key, inner in schema.items():
                 yield from walk(inner, f"{path}/{key}")

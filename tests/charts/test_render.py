@@ -5,8 +5,23 @@ import re
 import kubernetes_validate
 import pytest
 import yaml
-from chart import CHART, NAMESPACE, RELEASE, VALUES, bursar_of, containers, find, helm, name_of, once, pods, render, template
+from chart import (
+    CHART,
+    NAMESPACE,
+    RELEASE,
+    VALUES,
+    bursar_of,
+    containers,
+    find,
+    helm,
+    name_of,
+    once,
+    pods,
+    render,
+    template,
+)
 from monitoring import GROUP, validate
+from pod_security import breaches
 
 OLDEST, NEWEST = "1.29", "1.37"
 DEPLOYMENT = CHART / "ci/deployment-federation-values.yaml"
@@ -54,8 +69,16 @@ def test_the_same_values_render_the_same_text(values):
 
 @every_file
 def test_every_object_is_named_and_labelled(values):
-    labels = {"app.kubernetes.io/name": "bursar", "app.kubernetes.io/instance": RELEASE, "app.kubernetes.io/part-of": "bursar"}
-    labels |= {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/version": "0.1.0", "helm.sh/chart": "bursar-0.1.0"}
+    labels = {
+        "app.kubernetes.io/name": "bursar",
+        "app.kubernetes.io/instance": RELEASE,
+        "app.kubernetes.io/part-of": "bursar",
+    }
+    labels |= {
+        "app.kubernetes.io/managed-by": "Helm",
+        "app.kubernetes.io/version": "0.1.0",
+        "helm.sh/chart": "bursar-0.1.0",
+    }
     for one in (one for one in render(values) if one["metadata"]["name"] != "bursar-configuration"):
         metadata = one["metadata"]
         if one["kind"] == "ClusterRoleBinding":
@@ -65,19 +88,48 @@ def test_every_object_is_named_and_labelled(values):
         assert labels.items() <= metadata["labels"].items() and metadata["labels"]["app.kubernetes.io/component"]
 
 
+@pytest.mark.parametrize("file", ["deployment-federation", "daemonset-csi", "sidecar-secret"])
+def test_labels_of_the_operator_s_own_select_nothing_and_stand_once(file):
+    labels = {
+        "app.kubernetes.io/part-of": "shop",
+        "app.kubernetes.io/instance": "other",
+        "app.kubernetes.io/component": "other",
+    }
+    objects = render(
+        CHART / f"ci/{file}-values.yaml", {"commonLabels": labels, "podLabels": labels, "commonAnnotations": {"a": "b"}}
+    )
+    ours = [one["metadata"] for one in objects if not one["metadata"]["name"].endswith("-more")]
+    for metadata in [*ours, *(metadata for _, metadata, _ in pods(objects))]:
+        found = metadata["labels"]
+        assert found["app.kubernetes.io/part-of"] == "shop" and metadata["annotations"]["a"] == "b"
+        assert found["app.kubernetes.io/instance"] == RELEASE and found["app.kubernetes.io/component"] != "other"
+
+
+def test_where_the_cluster_gives_users_their_numbers_none_is_written():
+    numbers = {"runAsUser", "runAsGroup", "fsGroup"}
+    values = {f"podSecurityContext.{name}": None for name in numbers}
+    values |= {f"securityContext.{name}": None for name in numbers - {"fsGroup"}}
+    spec = find(render(CHART / "ci/deployment-secret-values.yaml", values), "Deployment")["spec"]["template"]["spec"]
+    assert not numbers & (spec["securityContext"].keys() | bursar_of(spec)["securityContext"].keys())
+    assert breaches(spec) == {}
+
+
 @every_file
 def test_what_selects_pods_finds_those_of_bursar_alone(values):
     objects = render(values)
-    labels = {name: metadata["labels"] for name, metadata, _ in pods(objects)}
-    for one in objects:
-        spec = one.get("spec", {})
-        chosen = {"Service": lambda: spec["selector"], "NetworkPolicy": lambda: spec["podSelector"]["matchLabels"]}
-        chosen |= dict.fromkeys(["Deployment", "DaemonSet", "PodDisruptionBudget"], lambda: spec["selector"]["matchLabels"])
-        if one["kind"] in chosen:
-            selector = chosen[one["kind"]]().items()
+    labels = [metadata["labels"] for _, metadata, _ in pods(objects)]
+    for one in (one for one in objects if not one["apiVersion"].startswith(GROUP)):
+        if selector := selector_of(one):
             component = "example" if one["metadata"]["name"].endswith("-example") else "server"
-            found = [each["app.kubernetes.io/component"] for each in labels.values() if selector <= each.items()]
+            found = [each["app.kubernetes.io/component"] for each in labels if selector.items() <= each.items()]
             assert found == [component]
+
+
+def selector_of(one):
+    """By which labels an object selects pods, if it does."""
+    spec = one.get("spec", {})
+    found = spec.get("podSelector") or spec.get("selector", {})
+    return found.get("matchLabels") if one["kind"] != "Service" else found
 
 
 def identities(objects):
@@ -137,7 +189,7 @@ def test_another_configuration_rolls_the_pods_out(file):
 
 @every_file
 def test_pods_get_no_token_of_the_api_server_unasked(values):
-    asked = "token_review" in values.read_text() or "jwks" not in values.read_text() and "kubernetes:" in values.read_text()
+    asked = name_of(values) in ("daemonset-certificate", "deployment-existing", "deployment-federation")
     objects = render(values)
     assert all(one["automountServiceAccountToken"] is False for one in objects if one["kind"] == "ServiceAccount")
     for _, _, spec in pods(objects):
@@ -168,7 +220,9 @@ def test_resources_are_always_set(values):
 
 def test_a_daemonset_is_reached_on_its_own_node():
     objects = render(DAEMONSET)
-    service = next(one for one in objects if one["kind"] == "Service" and not one["metadata"]["name"].endswith("metrics"))
+    service = next(
+        one for one in objects if one["kind"] == "Service" and not one["metadata"]["name"].endswith("metrics")
+    )
     assert service["spec"]["internalTrafficPolicy"] == "Local"
     spec = find(objects, "DaemonSet")["spec"]
     assert spec["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": "10%"}
@@ -200,7 +254,9 @@ def ports_to(rules, peer):
 def test_a_network_policy_lets_callers_in_and_leads_to_authorities():
     spec = find(render(DEPLOYMENT), "NetworkPolicy")["spec"]
     assert spec["policyTypes"] == ["Ingress", "Egress"]
-    assert [rule["ports"][0]["port"] for rule in spec["ingress"]] == ["token", "admin"] and all(rule["from"] for rule in spec["ingress"])
+    assert [rule["ports"][0]["port"] for rule in spec["ingress"]] == ["token", "admin"] and all(
+        rule["from"] for rule in spec["ingress"]
+    )
     assert ports_to(spec["egress"], "ipBlock") == [443, 443, 6443]
     assert [port["port"] for rule in spec["egress"] if "to" not in rule for port in rule["ports"]] == [53, 53]
     without = find(render(CHART / "ci/deployment-secret-values.yaml"), "NetworkPolicy")["spec"]
@@ -220,7 +276,10 @@ def test_a_network_policy_lets_callers_in_and_leads_to_authorities():
 def test_cluster_roles_are_bound_where_tokens_are_reviewed(values, roles):
     bindings = [one for one in render(values) if one["kind"] == "ClusterRoleBinding"]
     assert {one["roleRef"]["name"] for one in bindings} == roles
-    assert all(one["subjects"] == [{"kind": "ServiceAccount", "name": "release-bursar", "namespace": NAMESPACE}] for one in bindings)
+    assert all(
+        one["subjects"] == [{"kind": "ServiceAccount", "name": "release-bursar", "namespace": NAMESPACE}]
+        for one in bindings
+    )
 
 
 @every_file

@@ -6,7 +6,9 @@ import pytest
 import yaml
 from chart import CHART, VALUES, bursar_of, find, name_of, render
 
-sidecars = pytest.mark.parametrize("values", [path for path in VALUES if name_of(path).startswith("sidecar")], ids=name_of)
+sidecars = pytest.mark.parametrize(
+    "values", [path for path in VALUES if name_of(path).startswith("sidecar")], ids=name_of
+)
 
 
 def pasted(objects):
@@ -16,7 +18,11 @@ def pasted(objects):
 @sidecars
 def test_it_is_native_first_and_waited_for(values):
     objects = render(values)
-    for spec in (pasted(objects)["spec"], find(objects, "Deployment")["spec"]["template"]["spec"], find(objects, "Pod")["spec"]):
+    for spec in (
+        pasted(objects)["spec"],
+        find(objects, "Deployment")["spec"]["template"]["spec"],
+        find(objects, "Pod")["spec"],
+    ):
         first = spec["initContainers"][0]
         assert first["name"] == "bursar" and first["restartPolicy"] == "Always" and first["startupProbe"]
         assert {"cpu", "memory"} <= first["resources"]["requests"].keys() and first["resources"]["limits"]["memory"]
@@ -26,7 +32,9 @@ def test_it_is_native_first_and_waited_for(values):
 def test_the_example_is_what_is_pasted(values):
     objects = render(values)
     example, text = find(objects, "Deployment")["spec"]["template"], pasted(objects)
-    assert bursar_of(example["spec"]) == bursar_of(text["spec"]) and example["spec"]["volumes"] == text["spec"]["volumes"]
+    assert (
+        bursar_of(example["spec"]) == bursar_of(text["spec"]) and example["spec"]["volumes"] == text["spec"]["volumes"]
+    )
     assert text["spec"]["containers"][0]["env"] == example["spec"]["containers"][0]["env"][:-1]
     assert text["metadata"]["labels"].items() <= example["metadata"]["labels"].items()
 
@@ -40,7 +48,9 @@ def test_nothing_but_the_sidecar_mounts_credentials(values):
 
 def test_a_workload_is_pointed_at_it_by_what_it_serves():
     def variables(file):
-        return {one["name"]: one for one in pasted(render(CHART / f"ci/{file}-values.yaml"))["spec"]["containers"][0]["env"]}
+        return {
+            one["name"]: one for one in pasted(render(CHART / f"ci/{file}-values.yaml"))["spec"]["containers"][0]["env"]
+        }
 
     header = variables("sidecar-secret")
     assert header["IDENTITY_ENDPOINT"]["value"] == "http://127.0.0.1:4141/msi/token"
@@ -81,7 +91,9 @@ def test_a_chart_around_it_includes_the_same(values, tmp_path):
     (around / "templates").mkdir()
     (around / "templates/workload.yaml").write_text(WORKLOAD)
     needs = [{"name": "bursar", "version": "0.1.0"}]
-    (around / "Chart.yaml").write_text(yaml.safe_dump({"apiVersion": "v2", "name": "payroll", "version": "1.0.0", "dependencies": needs}))
+    (around / "Chart.yaml").write_text(
+        yaml.safe_dump({"apiVersion": "v2", "name": "payroll", "version": "1.0.0", "dependencies": needs})
+    )
     objects = render({"bursar": yaml.safe_load(values.read_text())}, chart=around)
     template = find(objects, "Deployment", "payroll")["spec"]["template"]
     assert bursar_of(template["spec"]) == bursar_of(pasted(objects)["spec"])

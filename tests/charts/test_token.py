@@ -37,7 +37,9 @@ def served(name, sts, directory, values=None):
         if path.endswith("client-secret"):
             place.write_text(sts["client_secret"])
     (directory / name).write_text(text)
-    container = next(bursar_of(spec) for _, _, spec in pods(objects) if any(one["name"] == "bursar" for one in containers(spec)))
+    container = next(
+        bursar_of(spec) for _, _, spec in pods(objects) if any(one["name"] == "bursar" for one in containers(spec))
+    )
     with running("serve", "--config", directory / name, PAYROLL_CLIENT_SECRET=sts["client_secret"]):
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             wait_for([os.environ["BURSAR"], *container[probe]["exec"]["command"][1:]])
@@ -69,7 +71,10 @@ def test_the_chart_s_own_test_gets_a_token_and_looks_at_its_end(file, tmp_path):
         wrong = run(["sh", "-c", *container["args"]], **variables | {"IDENTITY_HEADER": "wrong"})
         assert wrong.returncode == 1 and "statusCode" in wrong.stdout
         (tmp_path / "proof").write_text("a-header-secret\n")
-        proved = run(["sh", "-c", *container["args"]], **variables | {"IDENTITY_HEADER": "wrong", "PROOF_FILE": str(tmp_path / "proof")})
+        proved = run(
+            ["sh", "-c", *container["args"]],
+            **variables | {"IDENTITY_HEADER": "wrong", "PROOF_FILE": str(tmp_path / "proof")},
+        )
         assert proved.returncode == 0, "a service-account token is read from its file"
 
 
@@ -88,7 +93,9 @@ def test_a_sidecar_without_a_header_secret_is_asked_as_instance_metadata(tmp_pat
         objects = render(CHART / "ci/sidecar-federation-values.yaml", {"ports": {"token": port, "admin": admin}})
         (container,) = find(objects, "Pod")["spec"]["containers"]
         done = run(["sh", "-c", *container["args"]], **variables_of(container, tmp_path, port))
-        assert done.returncode == 0 and done.stdout.startswith(f"a token for {VAULT}, good for "), done.stdout + done.stderr
+        assert done.returncode == 0 and done.stdout.startswith(f"a token for {VAULT}, good for "), (
+            done.stdout + done.stderr
+        )
 
 
 ISSUER, AUDIENCE = "https://kubernetes.default.svc.cluster.local", "api://bursar"
@@ -128,6 +135,8 @@ def test_where_callers_have_accounts_the_test_shows_one():
     token = sources["proof"]["projected"]["sources"][0]["serviceAccountToken"]
     assert token["audience"] == "api://bursar" and variables["PROOF_FILE"] == f"{mounts['proof']}/{token['path']}"
     assert variables["CA_FILE"] == f"{mounts['ca']}/ca.crt", "the listener's certificate is verified"
-    assert [one["key"] for one in sources["ca"]["secret"]["items"]] == ["ca.crt"], "and its key is no matter of the test"
+    assert [one["key"] for one in sources["ca"]["secret"]["items"]] == ["ca.crt"], (
+        "and its key is no matter of the test"
+    )
     assert variables["IDENTITY_ENDPOINT"] == "https://release-bursar.pay.svc:4141/msi/token"
     assert json.loads(variables["MINIMUM_SECONDS"]) == 300

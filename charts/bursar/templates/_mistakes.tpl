@@ -30,6 +30,20 @@
 {{- if and $v.tls.clientCASecretName (not $v.tls.secretName) -}}
 {{- $m = append $m "tls.clientCASecretName: client certificates are asked for over TLS alone. Set tls.secretName too." -}}
 {{- end -}}
+{{- if regexMatch "^[0-9]" (include "bursar.fullname" .) -}}
+{{- $m = append $m "fullnameOverride: names of Services begin with a letter, and the release's does not. Choose one." -}}
+{{- end -}}
+{{- $suffix := printf ":%v" $v.ports.token -}}
+{{- $isThere := not $server.listen -}}
+{{- range $server.listen | default list -}}
+{{- if hasSuffix $suffix . -}}{{- $isThere = true -}}{{- end -}}
+{{- end -}}
+{{- if not $isThere -}}
+{{- $m = append $m (printf "config.server.listen: nothing is at the port %v, which workloads are led to. Set ports.token instead." $v.ports.token) -}}
+{{- end -}}
+{{- if and $server.admin_listen (not (hasSuffix (printf ":%v" $v.ports.admin) $server.admin_listen)) -}}
+{{- $m = append $m (printf "config.server.admin_listen: probes ask at the port %v. Set ports.admin instead." $v.ports.admin) -}}
+{{- end -}}
 {{- if eq $v.ports.token $v.ports.admin -}}
 {{- $m = append $m "ports.admin: tokens are served there. Choose another port." -}}
 {{- end -}}

@@ -17,16 +17,13 @@ app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* All labels of an object. Takes {root, component}. */}}
+{{/* All labels of an object: what selects it, over those of the values, over what the chart would say otherwise.
+     Takes {root, component, labels}. */}}
 {{- define "bursar.labels" -}}
-{{ include "bursar.selector" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-app.kubernetes.io/part-of: bursar
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $chart := printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
+{{- $usual := dict "app.kubernetes.io/part-of" "bursar" "app.kubernetes.io/version" .root.Chart.AppVersion -}}
+{{- $helm := dict "app.kubernetes.io/managed-by" .root.Release.Service "helm.sh/chart" $chart -}}
+{{- toYaml (merge (include "bursar.selector" . | fromYaml) $helm (.labels | default dict) .root.Values.commonLabels $usual) -}}
 {{- end -}}
 
 {{/* Name, namespace, labels and annotations of an object. Takes {root, component, suffix, labels, annotations}. */}}
@@ -35,9 +32,6 @@ name: {{ include "bursar.fullname" .root }}{{ with .suffix }}-{{ . }}{{ end }}
 namespace: {{ .root.Release.Namespace }}
 labels:
   {{- include "bursar.labels" . | nindent 2 }}
-  {{- with .labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
 {{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

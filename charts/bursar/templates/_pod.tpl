@@ -4,18 +4,13 @@
 {{- $of := dict "root" .root "component" "server" -}}
 metadata:
   labels:
-    {{- include "bursar.labels" $of | nindent 4 }}
-    {{- with $v.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "bursar.labels" (merge (dict "labels" $v.podLabels) $of) | nindent 4 }}
   annotations:
-    kubectl.kubernetes.io/default-container: bursar
+    {{- $own := dict "kubectl.kubernetes.io/default-container" "bursar" }}
     {{- if not $v.existingConfigMap }}
-    checksum/config: {{ include "bursar.config" .root | sha256sum }}
+    {{- $_ := set $own "checksum/config" (include "bursar.config" .root | sha256sum) }}
     {{- end }}
-    {{- with merge (dict) $v.podAnnotations $v.commonAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- toYaml (merge $own $v.podAnnotations $v.commonAnnotations) | nindent 4 }}
 spec:
   serviceAccountName: {{ include "bursar.serviceAccountName" .root }}
   automountServiceAccountToken: false

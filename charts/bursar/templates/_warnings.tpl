@@ -81,9 +81,24 @@
 {{- $w = append $w (printf "config.callers: none is the ServiceAccount %s, which 'helm test' shows, so that it will be refused. Add it, or name another as tests.serviceAccountName." $account) -}}
 {{- end -}}
 {{- end -}}
+{{- $limit := ($isShared | ternary $v.resources $v.sidecar.resources).limits.memory -}}
+{{- $cache := include "bursar.mebibytes" (($config.cache | default dict).bytes | default ($isShared | ternary "256MiB" "32MiB")) -}}
+{{- if and $cache (include "bursar.mebibytes" $limit) (gt (add $cache 64) (include "bursar.mebibytes" $limit | int64)) -}}
+{{- $w = append $w (printf "resources.limits.memory is %s: a cache of %s MiB (config.cache.bytes) does not fit into it with 64 MiB beside, and the pod would be killed." $limit $cache) -}}
+{{- end -}}
 {{- $drain := $server.drain | default "10s" -}}
 {{- if and $isShared (regexMatch "^[0-9]+s$" $drain) (lt (int $v.terminationGracePeriodSeconds) (add 30 (int (trimSuffix "s" $drain)))) -}}
 {{- $w = append $w (printf "terminationGracePeriodSeconds is %v: pods are killed before drain (%s) and an exchange of 30 s are over." $v.terminationGracePeriodSeconds $drain) -}}
 {{- end -}}
 {{- join "\n" $w -}}
+{{- end -}}
+
+{{/* A size such as 1GiB or 512Mi in MiB, where it is written in these units. */}}
+{{- define "bursar.mebibytes" -}}
+{{- $size := toString . -}}
+{{- if regexMatch "^[0-9]+ ?MiB?$" $size -}}
+{{- regexFind "^[0-9]+" $size -}}
+{{- else if regexMatch "^[0-9]+ ?GiB?$" $size -}}
+{{- mul 1024 (regexFind "^[0-9]+" $size) -}}
+{{- end -}}
 {{- end -}}
