@@ -1,6 +1,7 @@
 """Pod Security *restricted*, rule by rule.
 
-As https://kubernetes.io/docs/concepts/security/pod-security-standards/ has it. Each rule takes a pod's spec and says what breaks it. Those of *baseline* come first, which *restricted* includes.
+As https://kubernetes.io/docs/concepts/security/pod-security-standards/ has it. Each rule takes a pod's
+spec and says what breaks it. Those of *baseline* come first, which *restricted* includes.
 """
 
 from chart import containers

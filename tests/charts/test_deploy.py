@@ -73,6 +73,7 @@ def test_the_unit_is_as_closed_as_it_says():
     measured = float(re.search(r"Overall exposure level for bursar.service: ([\d.]+)", done.stdout)[1])
     stated = float(re.search(r"says: exposure ([\d.]+)\.$", UNIT.read_text(), re.M)[1])
     assert measured <= stated, done.stdout
+    assert f"rates its exposure {stated} of 10" in (ROOT / "docs/deploying.md").read_text()
 
 
 def test_systemd_understands_the_unit(tmp_path):

@@ -56,6 +56,12 @@ CALLER = {"proof": {"kind": "header-secret", "file": "f"}, "identities": ["*"], 
         ("deployment-secret", {}, "credentials.env PAYROLL_CLIENT_SECRET"),
         ("deployment-secret", {}, "config.log.audit is not set"),
         ("deployment-existing", {}, "existingConfigMap bursar-configuration is not looked into"),
+        (
+            "deployment-managed-identity",
+            {"networkPolicy.extraEgress": []},
+            "nothing leads to the host's managed identity",
+        ),
+        ("deployment-mtls", {"tests.enabled": True}, "'helm test' has nothing to show"),
         ("deployment-managed-identity", {}, "deployment.replicas is less than 2"),
         ("deployment-federation", {"networkPolicy.enabled": False}, "networkPolicy.enabled is false"),
         ("deployment-federation", {"service.type": "LoadBalancer"}, "from outside the cluster"),
@@ -91,5 +97,6 @@ def test_each_of_these_is_warned_of(chart, file, values, told):
 def test_notes_tell_how_workloads_are_pointed_at_it(chart):
     assert "IDENTITY_ENDPOINT=https://release-bursar.pay.svc:4141/msi/token" in notes(chart, "daemonset-certificate")
     assert "IDENTITY_HEADER=what is in the Secret shared-header" in notes(chart, "deployment-secret")
+    assert "AZURE_POD_IDENTITY_AUTHORITY_HOST=https://release-bursar.pay.svc:4141\n" in notes(chart, "deployment-mtls")
     assert "configmap release-bursar-sidecar" in notes(chart, "sidecar-secret")
     assert "system:serviceaccount:pay:release-bursar\n" in notes(chart, "deployment-federation")

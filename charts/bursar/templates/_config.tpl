@@ -10,7 +10,7 @@ server:
   drain: 0s
   {{- else }}
   listen: ["{{ empty $v.tls.secretName | ternary "" "https://" }}{{ $v.listenAddress }}:{{ $v.ports.token }}"]
-  dialects: [app-service]
+  dialects: [{{ include "bursar.showsHeader" . | empty | ternary "native, imds" "app-service" }}]
   hosts:
     - {{ $name }}
     - {{ $name }}.{{ .Release.Namespace }}
@@ -39,6 +39,14 @@ log:
 cache:
   bytes: 32MiB
 {{- end }}
+{{- end -}}
+
+{{/* "true" where callers show something in a header, as app-service has it; a certificate they show in the handshake. */}}
+{{- define "bursar.showsHeader" -}}
+{{- if or .Values.headerSecret.secretName (.Values.config.server | default dict).header_secret -}}true{{- end -}}
+{{- range .Values.config.callers -}}
+{{- if has .proof.kind (list "header-secret" "service-account") -}}true{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Where health and metrics are, as the pod knows it. */}}

@@ -27,6 +27,9 @@
 {{- if and $isShared (not $v.networkPolicy.enabled) -}}
 {{- $w = append $w "networkPolicy.enabled is false: everything that has a route reaches the listeners." -}}
 {{- end -}}
+{{- if and $isShared $v.networkPolicy.enabled (not $v.networkPolicy.extraEgress) (contains "\"managed-identity\"" (toJson $config.identities)) -}}
+{{- $w = append $w "networkPolicy.extraEgress is empty: nothing leads to the host's managed identity, at 169.254.169.254 and port 80 if it is that of the machine." -}}
+{{- end -}}
 {{- if and $isShared (ne $v.service.type "ClusterIP") -}}
 {{- $w = append $w (printf "service.type %s: the token endpoint is reached from outside the cluster." $v.service.type) -}}
 {{- end -}}
@@ -80,6 +83,9 @@
 {{- if not $isKnown -}}
 {{- $w = append $w (printf "config.callers: none is the ServiceAccount %s, which 'helm test' shows, so that it will be refused. Add it, or name another as tests.serviceAccountName." $account) -}}
 {{- end -}}
+{{- end -}}
+{{- if and $isShared $v.tests.enabled $config.callers (not $cluster.audience) (not $v.tests.headerSecretName) -}}
+{{- $w = append $w "tests: 'helm test' has nothing to show that proves a caller. Set tests.headerSecretName, or tests.enabled to false." -}}
 {{- end -}}
 {{- $limit := ($isShared | ternary $v.resources $v.sidecar.resources).limits.memory -}}
 {{- $cache := include "bursar.mebibytes" (($config.cache | default dict).bytes | default ($isShared | ternary "256MiB" "32MiB")) -}}
