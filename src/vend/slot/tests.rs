@@ -36,7 +36,6 @@ fn token(issued: u64) -> Token {
     Token::new(secret, issued_at, issued_at + Duration::from_hours(1), None)
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it stands for what may refuse")]
 fn step(slot: &Arc<Slot>, secs: u64) -> Step {
     slot.step(at(secs), None, || true, |_| Ok(()))
 }
