@@ -169,7 +169,7 @@ async fn a_clock_that_jumps_serves_nothing_dead_and_renewals_go_on() {
     let ask_both = async || (ask(&world, "r").await, ask(&world, "other").await);
     let mut last = ask_both().await;
     exchanged(&world).await;
-    // The machine slept; then its clock is set right; then it is set back.
+    // The machine slept; then its clock was set back; then it slept once more.
     let slept = || world.hand.advance(Duration::from_hours(8));
     let set_back = || world.hand.set_back(Duration::from_hours(3));
     for jump in [&slept as &dyn Fn(), &set_back, &slept] {

@@ -209,7 +209,7 @@ pub async fn exchanges(http: &reqwest::Client, sts: &str) -> Vec<Value> {
 pub async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let watch = Stopwatch::start();
     while !is_so().await {
-        assert!(watch.elapsed() < Duration::from_secs(10), "in vain: {what}");
+        assert!(watch.elapsed() < Duration::from_secs(20), "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
