@@ -120,7 +120,8 @@ impl Rooms {
         Self {
             policy: Policy::new(vec![identity], Vec::new()),
             sources: (0..tenants).map(|tenant| pieces::source(&self::id(tenant))).collect(),
-            cache: Cache::new(Bounds::default()),
+            // Full after a moment, so that it does not grow while theirs stays as it is.
+            cache: Cache::new(Bounds { entries: 1000, bytes: 4 << 20 }),
             windows: Windows::default(),
             client_id: ClientId::parse(CLIENT_ID).unwrap(),
             proof: ClientProof::Secret(Secret::from("foo".to_owned())),

@@ -25,8 +25,8 @@ pub(super) fn run(report: &mut Report) {
         let library = Library::with(tenants);
         for (what, limit) in [("hit", 15.0), ("miss", 10.0)] {
             let mut round = |_| match what {
-                "hit" => [python.cost(tenants, what, 2000), library.hits(50_000)],
-                _ => [python.cost(tenants, what, 500), library.misses(10_000)],
+                "hit" => [python.cost(tenants, what, 5000), library.hits(100_000)],
+                _ => [python.cost(tenants, what, 2000), library.misses(20_000)],
             };
             let rounds: Vec<[f64; 2]> = (0..ROUNDS).map(&mut round).collect();
             let of = |n: usize| median(rounds.iter().map(|costs| costs[n])) / 1000.0;
