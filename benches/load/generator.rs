@@ -1,6 +1,7 @@
-//! Sends one request over and over, over a few connections, and takes note of how long each answer took.
+//! Sends requests over a few connections, and takes note of how long each answer took.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use bursar::clock::Stopwatch;
@@ -8,52 +9,92 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 
-/// What a round came to.
-pub(super) struct Round {
-    /// How long each answer took.
-    pub(super) latencies: Vec<Duration>,
+use super::request::Request;
+
+/// Sends `requests` requests over `connections` connections, and says how long each answer took.
+pub(super) fn round(address: SocketAddr, request: &Request, connections: usize, requests: usize) -> Vec<Duration> {
+    let each = requests / connections;
+    let client = |_| async move {
+        let (mut client, mut request) = (Client::open(address).await, request.clone());
+        let mut latencies = Vec::with_capacity(each);
+        for _ in 0..each {
+            request.draw();
+            let watch = Stopwatch::start();
+            client.ask(request.bytes()).await;
+            latencies.push(watch.elapsed());
+        }
+        latencies
+    };
+    all(connections, client).into_iter().flatten().collect()
 }
 
-/// Sends `requests` requests over `connections` connections.
-pub(super) fn round(address: SocketAddr, request: &[u8], connections: usize, requests: usize) -> Round {
+/// Asks once for each of the keys.
+pub(super) fn fill(address: SocketAddr, request: &Request, keys: Range<u32>, connections: usize) {
+    let client = |number: usize| {
+        let own = keys.clone().skip(number).step_by(connections);
+        async move {
+            let (mut client, mut request) = (Client::open(address).await, request.clone());
+            for key in own {
+                request.set(key);
+                client.ask(request.bytes()).await;
+            }
+        }
+    };
+    all(connections, client);
+}
+
+/// Sends one request, and gives the whole answer.
+pub(super) fn once(address: SocketAddr, request: &[u8]) -> Vec<u8> {
+    let ask = |_| async move {
+        let mut client = Client::open(address).await;
+        let length = client.ask(request).await;
+        client.buffer[..length].to_vec()
+    };
+    all(1, ask).remove(0)
+}
+
+fn all<T, F: Future<Output = T>>(connections: usize, client: impl Fn(usize) -> F) -> Vec<T> {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let each = requests / connections;
-        let one = || client(address, request, each);
-        let latencies = futures_util::future::join_all((0..connections).map(|_| one())).await;
-        Round { latencies: latencies.into_iter().flatten().collect() }
-    })
+    runtime.block_on(futures_util::future::join_all((0..connections).map(client)))
 }
 
-async fn client(address: SocketAddr, request: &[u8], requests: usize) -> Vec<Duration> {
-    let mut socket = TcpStream::connect(address).await.unwrap();
-    socket.set_nodelay(true).unwrap();
-    let (mut latencies, mut buffer) = (Vec::with_capacity(requests), vec![0; 64 << 10]);
-    for _ in 0..requests {
-        let watch = Stopwatch::start();
-        socket.write_all(request).await.unwrap();
-        answer(&mut socket, &mut buffer).await;
-        latencies.push(watch.elapsed());
-    }
-    latencies
+struct Client {
+    socket: TcpStream,
+    buffer: Vec<u8>,
 }
 
-/// Reads one answer whole, and fails unless it is a good one.
-async fn answer(socket: &mut TcpStream, buffer: &mut [u8]) {
-    let (mut filled, mut whole) = (0, None);
-    while whole.is_none_or(|whole| filled < whole) {
-        let read = socket.read(&mut buffer[filled..]).await.unwrap();
-        assert!(read > 0, "the connection was closed");
-        filled += read;
-        whole = whole.or_else(|| length(&buffer[..filled]));
+impl Client {
+    async fn open(address: SocketAddr) -> Self {
+        let socket = TcpStream::connect(address).await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        Self { socket, buffer: vec![0; 16 << 10] }
     }
-    assert!(buffer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&buffer[..filled]));
+
+    /// Sends a request and reads its answer whole, whose length it gives; fails unless it is a good one.
+    async fn ask(&mut self, request: &[u8]) -> usize {
+        self.socket.write_all(request).await.unwrap();
+        let (mut filled, mut whole) = (0, None);
+        while whole.is_none_or(|whole| filled < whole) {
+            if filled == self.buffer.len() {
+                self.buffer.resize(filled * 2, 0);
+            }
+            let read = self.socket.read(&mut self.buffer[filled..]).await.unwrap();
+            assert!(read > 0, "the connection was closed");
+            filled += read;
+            whole = whole.or_else(|| length(&self.buffer[..filled]));
+        }
+        let answer = &self.buffer[..filled];
+        assert!(answer.starts_with(b"HTTP/1.1 20"), "{}", String::from_utf8_lossy(answer));
+        filled
+    }
 }
 
 /// How long an answer is, once its head is there.
 fn length(bytes: &[u8]) -> Option<usize> {
-    let head = std::str::from_utf8(bytes).ok()?.split_once("\r\n\r\n")?.0;
-    let lengths = head.lines().filter_map(|line| line.split_once(": "));
-    let body = lengths.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"))?.1;
-    Some(head.len() + 4 + body.parse::<usize>().ok()?)
+    let head = memchr::memmem::find(bytes, b"\r\n\r\n")?;
+    let text = std::str::from_utf8(&bytes[..head]).ok()?;
+    let lengths = text.lines().filter_map(|line| line.split_once(": "));
+    let body = lengths.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let body = body.map_or(0, |(_, length)| length.parse().unwrap());
+    Some(head + 4 + body)
 }

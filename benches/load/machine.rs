@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// The server's core.
 pub(super) const SERVER: &str = "0";
-/// The load generator's.
+/// That of the load generator, and of whatever else is not measured.
 pub(super) const LOAD: &str = "1";
 
 /// What a reader has to know to compare.
@@ -14,8 +14,10 @@ pub(super) fn facts() -> String {
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
     let model = model.trim_start_matches(['\t', ' ', ':']);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let cores = cpuinfo.matches("processor\t").count();
-    format!("machine: {model}, {cores} cores, Linux {}", kernel.trim())
+    let load = load.split(' ').next().unwrap_or_default();
+    format!("machine: {model}, {cores} cores, Linux {}, load average {load} at the start", kernel.trim())
 }
 
 /// A program that runs on one core alone.
@@ -32,9 +34,17 @@ pub(super) fn pin_self(core: &str) {
     assert!(pinned.status.success(), "taskset: {}", String::from_utf8_lossy(&pinned.stderr));
 }
 
-/// The processor time that a process has used so far, in nanoseconds: that of all its threads.
+/// The processor time that a process has used so far, in nanoseconds: that of all its threads. What one that is
+/// running uses is only added when it pauses, so it is asked of processes that wait.
 pub(super) fn cpu_time(pid: u32) -> u64 {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
     let used = threads.filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
     used.filter_map(|stat| stat.split(' ').next()?.parse::<u64>().ok()).sum()
+}
+
+/// The memory of a process that is resident, in bytes.
+pub(super) fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    resident.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
