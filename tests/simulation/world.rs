@@ -154,7 +154,7 @@ impl<'a> World<'a> {
                 };
                 self.plan(self.now + MINUTE, Event::Sweep);
             }
-            Event::Sweep => self.slots.iter().for_each(|slot| drop(slot.sweep(self.wall))),
+            Event::Sweep => self.slots.iter().for_each(|slot| _ = slot.sweep(self.wall)),
             Event::Restart => self.restart(),
         }
     }
