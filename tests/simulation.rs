@@ -38,7 +38,7 @@ fn scenarios() -> Vec<Scenario> {
         name: "calm, an hour each",
         seed: 1,
         keys: 2_000,
-        clients: 20,
+        clients: 4,
         rate: 20,
         hours: 36,
         asks_per_second: 1.6,
@@ -65,7 +65,14 @@ fn scenarios() -> Vec<Scenario> {
     vec![
         base.clone(),
         Scenario { name: "lives of all kinds", lives: MIXED, ..base.clone() },
-        Scenario { name: "one client, a small budget", clients: 1, rate: 1, ..base.clone() },
+        Scenario {
+            name: "one client, a small budget",
+            keys: 5_000,
+            clients: 1,
+            rate: 1,
+            asks_per_second: 4.0,
+            ..base.clone()
+        },
         Scenario { name: "outages", lives: MIXED, troubles: outages, ..base.clone() },
         Scenario { name: "slow and throttling", troubles: spells, ..base.clone() },
         Scenario { name: "clock steps", lives: MIXED, steps: steps.clone(), ..base.clone() },
@@ -81,7 +88,8 @@ fn scenarios() -> Vec<Scenario> {
         Scenario {
             name: "a million keys",
             keys: 1_000_000,
-            clients: 200,
+            clients: 10,
+            rate: 100,
             hours: 50,
             asks_per_second: 5.0,
             lives: DAILY,
