@@ -17,7 +17,8 @@ use rustls_platform_verifier::Verifier;
 pub(super) fn trust() -> Result<ClientConfig, Error> {
     let builder = ClientConfig::builder();
     let lazy = Lazy { provider: Arc::clone(builder.crypto_provider()) };
-    if !is_usual() {
+    // Whoever reads it says best what is wrong.
+    if !is_there() {
         read(&lazy.provider)?;
     }
     let mut config = builder.dangerous().with_custom_certificate_verifier(Arc::new(lazy)).with_no_client_auth();
@@ -25,16 +26,22 @@ pub(super) fn trust() -> Result<ClientConfig, Error> {
     Ok(config)
 }
 
-/// Whether there is something where systems have it. Whatever else the environment names is read at once, since names
-/// are mistaken more often than systems are broken.
-fn is_usual() -> bool {
-    if ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some()) {
-        return false;
-    }
-    let found = openssl_probe::probe();
+/// Whether there is something where the environment says that it is, or else where systems have it.
+fn is_there() -> bool {
+    let named = |name| std::env::var_os(name).map(PathBuf::from);
     let has_text = |file: &Path| file.metadata().is_ok_and(|file| file.len() > 0);
-    let has_files = |directory: &PathBuf| directory.read_dir().is_ok_and(|mut files| files.next().is_some());
-    found.cert_file.as_deref().is_some_and(has_text) || found.cert_dir.iter().any(has_files)
+    let has_files = |directory: &Path| directory.read_dir().is_ok_and(|mut files| files.next().is_some());
+    match (named("SSL_CERT_FILE"), named("SSL_CERT_DIR")) {
+        (None, None) => {
+            let usual = openssl_probe::probe();
+            usual.cert_file.as_deref().is_some_and(has_text)
+                || usual.cert_dir.iter().any(|directory| has_files(directory))
+        }
+        (file, directories) => {
+            let mut directories = directories.iter().flat_map(std::env::split_paths);
+            file.as_deref().is_none_or(has_text) && directories.all(|directory| has_files(&directory))
+        }
+    }
 }
 
 /// Reads it, unless that was done.
