@@ -48,7 +48,8 @@ pub(super) fn run(length: Duration, report: &mut Report) {
         (soaked, director.join().unwrap())
     });
     judge(&mut quiet, &mut soaked, &memory, report);
-    told_of_renewals(&bursar, report);
+    told_of_renewals(&bursar, length, report);
+    told_of_reloads(sts, report);
 }
 
 /// Requests over some connections for a while: as many as possible, or so many a second.
@@ -159,12 +160,21 @@ fn judge(quiet: &mut Tally, soaked: &mut Tally, memory: &Memory, report: &mut Re
     report.judge("soak: memory of the last quarter, beside the second's", last / second, Limit::AtMost(GROWTH), 0.0);
 }
 
-/// Without renewals and reloads it would be no soak.
-fn told_of_renewals(bursar: &Bursar, report: &mut Report) {
+/// Without renewals it would be no soak, nor without reloads.
+fn told_of_renewals(bursar: &Bursar, length: Duration, report: &mut Report) {
     let metrics = told(bursar.admin, "GET", "/metrics", "");
     let counted = metrics.lines().filter(|line| line.starts_with("bursar_refreshes_total{") && line.contains("\"ok\""));
     let renewed: f64 = counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
-    report.judge("soak: renewals", renewed, Limit::AtLeast(100.0), 0.0);
+    report.judge("soak: renewals, at least one a second", renewed, Limit::AtLeast(length.as_secs_f64()), 0.0);
+}
+
+/// The authority has seen the secrets of before and after.
+fn told_of_reloads(sts: SocketAddr, report: &mut Report) {
+    const BEFORE: &str = "\"client_secret\":\"";
+    let journal = told(sts, "GET", "/_sts/requests", "");
+    let shown = journal.split(BEFORE).skip(1).filter_map(|rest| rest.split('"').next());
+    let seen = shown.collect::<std::collections::HashSet<_>>().len();
+    report.judge("soak: secrets that were shown", seen as f64, Limit::Exactly(SECRETS.len() as f64), 0.0);
 }
 
 /// As Kubernetes does: a new file in the place of the old one.
