@@ -1,5 +1,5 @@
 //! What a cached token costs the server, and what else has a target, as ratios within one run:
-//! `cargo bench --bench load [CONTEST...]`.
+//! `cargo bench --bench load [CONTEST...]`; and, alone, `soak[=SECONDS]`.
 //!
 //! The server runs on the first core and the load on the second. Contestants take turns, so that what a shared machine
 //! does in the meantime falls on all alike, and what is compared is the processor time that a server used for a
@@ -14,6 +14,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "figures are rounded anyway")]
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 #[path = "load/contest.rs"]
 mod contest;
@@ -46,6 +47,8 @@ mod memory;
 mod pieces;
 #[path = "load/recognition.rs"]
 mod recognition;
+#[path = "load/soak/mod.rs"]
+mod soak;
 #[path = "load/start.rs"]
 mod start;
 
@@ -73,6 +76,15 @@ fn main() -> ExitCode {
         servers::run(rest);
         return ExitCode::SUCCESS;
     }
+    if let [word] = &words[..]
+        && let Some(length) = soak_length(word)
+    {
+        machine::pin_self(machine::LOAD);
+        println!("{}", machine::facts());
+        let mut report = Report::default();
+        soak::run(length, &mut report);
+        return report.finish();
+    }
     if let Some(stranger) = words.iter().find(|word| CONTESTS.iter().all(|(name, _)| name != word)) {
         let names: Vec<&str> = CONTESTS.iter().map(|(name, _)| *name).collect();
         eprintln!("there is no contest {stranger:?}, but {}", names.join(", "));
@@ -87,4 +99,12 @@ fn main() -> ExitCode {
         }
     }
     report.finish()
+}
+
+/// How long to soak, if the word says to.
+fn soak_length(word: &str) -> Option<Duration> {
+    match word.strip_prefix("soak")? {
+        "" => Some(soak::USUAL),
+        rest => rest.strip_prefix('=')?.parse().ok().map(Duration::from_secs),
+    }
 }

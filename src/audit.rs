@@ -68,7 +68,7 @@ impl Audit {
     /// # Errors
     /// The file cannot be opened for writing.
     pub fn open(destination: &Destination, callers: Vec<Name>) -> Result<Self, Fault> {
-        let builder = NonBlockingBuilder::default().lossy(true);
+        let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES);
         let loss = Loss::default();
         let (writer, guard) = match destination {
             Destination::Stdout => builder.finish(Counting::new(io::stdout(), &loss)),
@@ -176,6 +176,8 @@ impl Drop for Audit {
 
 /// For the owner to write and the group to read: an audit names people's workloads.
 const MODE: u32 = 0o640;
+/// So many lines wait for the destination. The queue is touched whole when it is made, with 32 bytes for each.
+const LINES: usize = 16_384;
 const MINUTE: Duration = Duration::from_mins(1);
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ pub fn start(log: Log) -> Result<WorkerGuard, TryInitError> {
     let others = if ours > LevelFilter::INFO { LevelFilter::INFO } else { ours.min(LevelFilter::WARN) };
     let filter = Targets::new().with_target("bursar", ours).with_default(others);
     let registry = tracing_subscriber::registry().with(filter);
-    let (writer, guard) = NonBlockingBuilder::default().lossy(true).finish(std::io::stderr());
+    let (writer, guard) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES).finish(std::io::stderr());
     let layer = fmt::layer().with_writer(writer);
     match log.format {
         Format::Json => registry.with(layer.json().flatten_event(true)).try_init()?,
@@ -31,3 +32,6 @@ pub fn start(log: Log) -> Result<WorkerGuard, TryInitError> {
     }
     Ok(guard)
 }
+
+/// So many lines wait for whoever reads them. The queue is touched whole when it is made, with 32 bytes for each.
+const LINES: usize = 8192;

@@ -95,7 +95,7 @@ impl Vend {
         let stake = self.0.stakes.of(permit.caller());
         let source = self.0.sources.find(&permit.identity().name, permit.tenant(), stake.map(Arc::as_ref)).await?;
         let lease = || stake.map(|stake| stake.lease(&source)).transpose();
-        let slot = self.0.cache.slot(&source.key(permit.resource(), permit.extras()), lease).await?;
+        let slot = self.0.cache.slot(&source.key(permit.resource(), permit.extras()), lease)?;
         let mission = Mission { source, request_id, stake, is_own: true };
         let demand = Demand { challenge: permit.challenge(), rejected: permit.rejected() };
         let landing = self.obtain(&mission, slot, demand).await;
@@ -118,7 +118,7 @@ impl Vend {
                     return Ok(token);
                 }
                 Step::Moved => {
-                    slot = self.0.cache.flown(&slot).await;
+                    slot = self.0.cache.flown(&slot);
                     continue;
                 }
                 Step::Wait(patience, flight, departure) => {
@@ -227,8 +227,13 @@ impl Vend {
     }
 
     async fn sweep(&self) {
-        self.0.cache.sweep(self.0.clock.now()).await;
-        self.0.refresh.sweep();
+        let parts = Arc::clone(&self.0);
+        // A million keys take a while to look at, in which nobody else may wait.
+        let swept = self.0.runtime.spawn_blocking(move || {
+            parts.cache.sweep(parts.clock.now());
+            parts.refresh.sweep();
+        });
+        swept.await.ok();
     }
 
     /// Renews ahead what is in demand, for as long as the core is in use.

@@ -15,6 +15,7 @@ use crate::secret::Secret;
 pub mod answer;
 pub mod failure;
 pub mod request;
+mod system;
 
 use failure::{Event, of_event};
 
@@ -90,7 +91,7 @@ impl Wire {
     /// Makes a client: no redirects (they would carry a credential elsewhere), bounded connects, pooled.
     ///
     /// # Errors
-    /// The system's trust store cannot be read.
+    /// The system has no trust store.
     pub fn new(trust: Trust) -> Result<Self, Fault> {
         install_crypto_provider();
         let mut builder = Client::builder()
@@ -99,9 +100,10 @@ impl Wire {
             .connect_timeout(trust.connect_timeout)
             .pool_idle_timeout(POOL_IDLE)
             .default_headers(request::headers());
-        if let Some(roots) = trust.roots {
-            builder = builder.tls_certs_only(roots);
-        }
+        builder = match trust.roots {
+            Some(roots) => builder.tls_certs_only(roots),
+            None => builder.tls_backend_preconfigured(system::trust().map_err(|error| unmade(&error))?),
+        };
         if trust.loopback || trust.reach == Reach::Host {
             builder = builder.no_proxy();
         } else if let Some(url) = trust.proxy {
@@ -156,7 +158,7 @@ fn sensitive(value: &Secret) -> Result<HeaderValue, Fault> {
     Ok(value)
 }
 
-fn unmade(error: &reqwest::Error) -> Fault {
+fn unmade(error: &(dyn std::error::Error + 'static)) -> Fault {
     let remedy = "install the ca-certificates package, or set 'ca_file' for the tenant";
     Fault::new(Kind::Misconfigured, "no TLS client could be made", remedy).with_inward(chain(error))
 }

@@ -159,3 +159,35 @@ async fn the_log_has_the_ids_under_which_the_authority_knows_a_failure() {
     assert!(line.contains(&format!("correlation_id=\"{ID}\"")), "{line}");
     assert!(line.contains(&format!("trace id {TRACE}")), "{line}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_systems_trust_store_is_read_for_the_first_connection() {
+    let directory = support::directory();
+    let tls = directory.path().join("tls");
+    let (_sts, told) = support::start_sts(&["--tls-dir", tls.to_str().unwrap()]);
+    let path = support::write_config(directory.path(), TWO_IDENTITIES, told["authority"].as_str().unwrap());
+    let nothing = directory.path().join("nothing.pem");
+    std::fs::write(&nothing, "no certificate").unwrap();
+    for (file, is_trusted) in [(told["ca_file"].as_str().unwrap(), true), (nothing.to_str().unwrap(), false)] {
+        let environment = [("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory.path().to_str().unwrap())];
+        let (serve, tokens, _) = support::start_serve(&path, &environment).await;
+        let asked = support::client().get(format!("{tokens}{NATIVE}")).header("metadata", "true").send().await.unwrap();
+        assert_eq!(asked.status() == 200, is_trusted, "{file}: {}", serve.log());
+        if !is_trusted {
+            serve.logged("the system's CA certificates cannot be read").await;
+        }
+    }
+}
+
+#[test]
+fn a_trust_store_that_is_not_there_is_told_at_the_start() {
+    let directory = support::directory();
+    let path = support::write_config(directory.path(), TWO_IDENTITIES, "https://login.corp");
+    let missing = directory.path().join("missing");
+    for name in ["check", "serve"] {
+        let mut command = support::bursar();
+        command.arg(name).arg("--config").arg(&path).env("SSL_CERT_FILE", &missing).env("SSL_CERT_DIR", &missing);
+        let (code, stdout, stderr) = support::out(&command.output().unwrap());
+        assert!(code == 64 && (stdout + &stderr).contains("No CA certificates were loaded"), "{name}: {code}");
+    }
+}

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bursar::clock::Stopwatch;
 
-use super::generator;
+use super::generator::{self, told};
 use super::request::Request;
 use super::stage::Stage;
 use super::verdict::{Limit, Report};
@@ -44,11 +44,6 @@ fn many_keys(stage: &Stage, report: &mut Report) {
     let counted = metrics.lines().find_map(|line| line.strip_prefix("bursar_exchanges_total{")).unwrap();
     let exchanges: f64 = counted.rsplit(' ').next().unwrap().parse().unwrap();
     report.judge(format!("cold: exchanges for {KEYS} keys"), exchanges, Limit::Exactly(f64::from(KEYS)), 0.0);
-}
-
-fn told(address: SocketAddr, method: &str, path: &str, body: &str) -> String {
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n", body.len());
-    String::from_utf8(generator::once(address, format!("{head}{body}").as_bytes())).unwrap()
 }
 
 const CALLERS: usize = 1000;

@@ -53,18 +53,26 @@ pub(super) fn once(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     all(1, ask).remove(0)
 }
 
-fn all<T, F: Future<Output = T>>(connections: usize, client: impl Fn(usize) -> F) -> Vec<T> {
+/// Sends one request as of an HTTP client, and gives the whole answer as text.
+pub(super) fn told(address: SocketAddr, method: &str, path: &str, body: &str) -> String {
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n", body.len());
+    String::from_utf8(once(address, format!("{head}{body}").as_bytes())).unwrap()
+}
+
+/// One client for each connection, all at once.
+pub(super) fn all<T, F: Future<Output = T>>(connections: usize, client: impl Fn(usize) -> F) -> Vec<T> {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(futures_util::future::join_all((0..connections).map(client)))
 }
 
-struct Client {
+/// A connection.
+pub(super) struct Client {
     socket: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Client {
-    async fn open(address: SocketAddr) -> Self {
+    pub(super) async fn open(address: SocketAddr) -> Self {
         let socket = TcpStream::connect(address).await.unwrap();
         socket.set_nodelay(true).unwrap();
         Self { socket, buffer: vec![0; 16 << 10] }
@@ -72,6 +80,13 @@ impl Client {
 
     /// Sends a request and reads its answer whole, whose length it gives; fails unless it is a good one.
     async fn ask(&mut self, request: &[u8]) -> usize {
+        let answer = self.exchange(request).await;
+        assert!(answer.starts_with(b"HTTP/1.1 20"), "{}", String::from_utf8_lossy(answer));
+        answer.len()
+    }
+
+    /// Sends a request and reads its answer whole.
+    pub(super) async fn exchange(&mut self, request: &[u8]) -> &[u8] {
         self.socket.write_all(request).await.unwrap();
         let (mut filled, mut whole) = (0, None);
         while whole.is_none_or(|whole| filled < whole) {
@@ -83,9 +98,7 @@ impl Client {
             filled += read;
             whole = whole.or_else(|| length(&self.buffer[..filled]));
         }
-        let answer = &self.buffer[..filled];
-        assert!(answer.starts_with(b"HTTP/1.1 20"), "{}", String::from_utf8_lossy(answer));
-        filled
+        &self.buffer[..filled]
     }
 }
 

@@ -38,14 +38,27 @@ impl Stage {
 
     /// With the emulated authority, which signs, and knows what it was asked.
     pub(super) fn with_sts() -> Self {
-        let mut command = pinned(LOAD, env!("CARGO_BIN_EXE_bursar"));
-        command.args(["sts", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        Self::with_sts_of("")
+    }
+
+    /// The same with settings.
+    pub(super) fn with_sts_of(settings: &str) -> Self {
+        let directory = directory();
+        let mut command = pinned(LOAD, &bursar());
+        if !settings.is_empty() {
+            let file = directory.path().join("sts.toml");
+            std::fs::write(&file, settings).unwrap();
+            command.args(["sts", "--config"]).arg(file).args(["--listen", "127.0.0.1:0"]);
+        } else {
+            command.args(["sts", "--listen", "127.0.0.1:0"]);
+        }
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = Process::start(&mut command);
         let mut line = String::new();
         BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let announced: serde_json::Value = serde_json::from_str(&line).unwrap();
         let authority = announced["authority"].as_str().unwrap().to_owned();
-        Self { directory: directory(), authority, process }
+        Self { directory, authority, process }
     }
 
     /// The processor time that the authority has used so far, in nanoseconds.
@@ -65,12 +78,22 @@ impl Stage {
 
     /// The same before it is started, and where it will listen.
     pub(super) fn bursar_command(&self, more: &str) -> (Command, SocketAddr, SocketAddr) {
+        self.command_of("\"native\"", &format!("{IDENTITY}{more}"))
+    }
+
+    /// A server of more dialects, whose identities and callers are these alone.
+    pub(super) fn bursar_as(&self, identities: &str) -> Bursar {
+        let (mut command, listen, admin) = self.command_of("\"native\", \"imds\", \"app-service\"", identities);
+        Bursar { server: Server::awaited(listen, Process::start(&mut command)), admin }
+    }
+
+    fn command_of(&self, dialects: &str, more: &str) -> (Command, SocketAddr, SocketAddr) {
         let [listen, admin] = [free_address(), free_address()];
-        let config = COMMON.replace("@authority@", &self.authority);
+        let config = COMMON.replace("@authority@", &self.authority).replace("@dialects@", dialects);
         let config = config.replace("@listen@", &listen.to_string()).replace("@admin@", &admin.to_string());
         let file = self.directory().join(format!("{}.toml", listen.port()));
         std::fs::write(&file, config + more).unwrap();
-        let mut command = pinned(SERVER, env!("CARGO_BIN_EXE_bursar"));
+        let mut command = pinned(SERVER, &bursar());
         let log = File::create(file.with_extension("log")).unwrap();
         command.args(["serve", "--config"]).arg(&file).stderr(log);
         (command, listen, admin)
@@ -101,6 +124,11 @@ fn own(core: &str, words: &[&str]) -> Command {
     command
 }
 
+/// The program: the one that `BURSAR` names, or else that of this build.
+fn bursar() -> String {
+    std::env::var("BURSAR").unwrap_or_else(|_| env!("CARGO_BIN_EXE_bursar").to_owned())
+}
+
 fn directory() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("secret"), "bursar-dev-secret").unwrap();
@@ -111,12 +139,15 @@ const COMMON: &str = r#"
 [server]
 listen = ["@listen@"]
 admin_listen = "@admin@"
-dialects = ["native"]
+dialects = [@dialects@]
 workers = 1
 [tenants.one]
 id = "b0b00000-0000-4000-8000-000000000001"
 authority = "@authority@"
 instance_discovery = false
+"#;
+
+const IDENTITY: &str = r#"
 [identities.app]
 tenants = ["one"]
 client_id = "b0b00000-0000-4000-8000-000000000002"

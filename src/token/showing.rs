@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// A set of callers by their number, of whom the first 64 are found without a lock.
 #[derive(Debug, Default)]
 pub(super) struct Showing {
     first: AtomicU64,
-    others: Mutex<BTreeSet<usize>>,
+    /// Made for the first of them, since few tokens have any.
+    others: OnceLock<Box<Mutex<BTreeSet<usize>>>>,
 }
 
 impl Showing {
@@ -17,7 +18,7 @@ impl Showing {
         let bit = u32::try_from(caller).ok().and_then(|caller| 1_u64.checked_shl(caller));
         let Some(bit) = bit else {
             // Invariant: no code panics while it holds this lock.
-            return self.others.lock().unwrap_or_else(PoisonError::into_inner).insert(caller);
+            return self.others.get_or_init(Box::default).lock().unwrap_or_else(PoisonError::into_inner).insert(caller);
         };
         // Reading first keeps a token that all ask for in every core's cache.
         self.first.load(Ordering::Relaxed) & bit == 0 && self.first.fetch_or(bit, Ordering::Relaxed) & bit == 0

@@ -1,16 +1,12 @@
 //! Finds the slot of a key, within bounds.
 //!
-//! moka bounds and finds; it does not expire and does not load, because its clock is not ours and a
-//! caller that leaves would take its loader along. A slot with a flight is also held in a table until
-//! the flight ends, so that an eviction cannot start a second one.
+//! The shelf bounds and finds; what lives and what is dead the slots say. A slot with a flight is also held in a table
+//! until the flight ends, so that an eviction cannot start a second one.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use moka::future::Cache as Moka;
-use moka::policy::EvictionPolicy;
 
 use super::holding::Lease;
 use super::slot::Slot;
@@ -18,15 +14,19 @@ use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::token::TokenKey;
 
+mod shelf;
+
+use shelf::Shelf;
+
 /// Slots by key.
 pub struct Cache {
-    slots: Moka<TokenKey, Arc<Slot>>,
+    slots: Shelf,
     least: u64,
     flights: Arc<Mutex<Flights>>,
     holds: AtomicU64,
 }
 
-/// The bounds of a cache; both hold once maintenance has run, not at every instant.
+/// The bounds of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// The most keys.
@@ -42,7 +42,7 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// What an entry weighs at least: an even share of all bytes. moka knows one bound, and so the one on bytes
+    /// What an entry weighs at least: an even share of all bytes. The shelf knows one bound, and so the one on bytes
     /// bounds the entries too.
     #[must_use]
     pub fn least(&self) -> u64 {
@@ -55,13 +55,7 @@ impl Cache {
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         let least = bounds.least();
-        let weigh = move |_: &TokenKey, slot: &Arc<Slot>| u32::try_from(weight(slot).max(least)).unwrap_or(u32::MAX);
-        let slots = Moka::builder()
-            .max_capacity(bounds.bytes)
-            .weigher(weigh)
-            // The default policy may turn away new keys while the old ones are hot.
-            .eviction_policy(EvictionPolicy::lru())
-            .build();
+        let slots = Shelf::new(bounds.bytes, bounds.entries);
         Self { slots, least, flights: Arc::default(), holds: AtomicU64::default() }
     }
 
@@ -69,12 +63,12 @@ impl Cache {
     ///
     /// # Errors
     /// There is none, and no room for it.
-    pub async fn slot(
+    pub fn slot(
         &self,
         key: &TokenKey,
         lease: impl FnOnce() -> Result<Option<Lease>, Fault>,
     ) -> Result<Arc<Slot>, Fault> {
-        if let Some(slot) = self.slots.get(key).await {
+        if let Some(slot) = self.slots.find(key) {
             return Ok(slot);
         }
         let flying = || lock(&self.flights).get(key).map(|(_, slot)| Arc::clone(slot));
@@ -82,8 +76,9 @@ impl Cache {
             Some(slot) => slot,
             None => Arc::new(Slot::new(key.clone(), lease()?)),
         };
+        let weight = self.weight(&found);
         // Another one's flight may have begun meanwhile.
-        Ok(self.slots.get_with_by_ref(key, async { flying().unwrap_or(found) }).await)
+        Ok(self.slots.find_or(key, weight, || flying().unwrap_or(found)))
     }
 
     /// Makes the flight of a key this slot's, and keeps the slot findable until the hold is dropped; none if another
@@ -100,40 +95,41 @@ impl Cache {
     }
 
     /// The slot that has the flight of this one's key, or had it until just now.
-    pub async fn flown(&self, slot: &Arc<Slot>) -> Arc<Slot> {
+    pub fn flown(&self, slot: &Arc<Slot>) -> Arc<Slot> {
         let flying = lock(&self.flights).get(slot.key()).map(|(_, flying)| Arc::clone(flying));
         match flying {
             Some(flying) => flying,
-            None => self.slots.get(slot.key()).await.unwrap_or_else(|| Arc::clone(slot)),
+            None => self.slots.find(slot.key()).unwrap_or_else(|| Arc::clone(slot)),
         }
     }
 
     /// Weighs a slot anew, with what its flight brought.
-    pub async fn weigh(&self, slot: Arc<Slot>) {
-        slot.charge(weight(&slot).max(self.least));
-        self.slots.insert(slot.key().clone(), slot).await;
+    pub fn weigh(&self, slot: &Arc<Slot>) {
+        let weight = self.weight(slot);
+        slot.charge(u64::from(weight));
+        self.slots.put(slot, weight);
     }
 
     /// What there is now.
     #[must_use]
     pub fn stock(&self, now: Timestamp) -> Stock {
         let mut stock = Stock::default();
-        for (_, slot) in &self.slots {
+        self.slots.retain(|slot| {
             stock.tokens += usize::from(slot.live(now).is_some());
             let cover = slot.covers_until(now).map(|until| until.since(now));
             stock.cover = stock.cover.into_iter().chain(cover).min();
-        }
+            true
+        });
         stock
     }
 
     /// Drops the slots that hold nothing worth keeping.
-    pub async fn sweep(&self, now: Timestamp) {
-        let idle: Vec<Arc<TokenKey>> =
-            self.slots.iter().filter(|(_, slot)| slot.sweep(now)).map(|(key, _)| key).collect();
-        for key in idle {
-            self.slots.invalidate(key.as_ref()).await;
-        }
-        self.slots.run_pending_tasks().await;
+    pub fn sweep(&self, now: Timestamp) {
+        self.slots.retain(|slot| !slot.sweep(now));
+    }
+
+    fn weight(&self, slot: &Slot) -> u32 {
+        u32::try_from(weight(slot).max(self.least)).unwrap_or(u32::MAX)
     }
 }
 
@@ -176,7 +172,7 @@ fn weight(slot: &Slot) -> u64 {
     (slot.weight() + slot.key().own_text()) as u64 + OVERHEAD
 }
 
-/// What a slot weighs beside its token and its key's own text: times, moka's and the schedule's books.
+/// What a slot weighs beside its token and its key's own text: times, the shelf's and the schedule's books.
 const OVERHEAD: u64 = 500;
 
 #[cfg(test)]
@@ -203,77 +199,75 @@ mod tests {
     }
 
     impl Cache {
-        pub(in crate::vend) async fn evict(&self, key: &TokenKey) {
-            self.slots.invalidate(key).await;
+        pub(in crate::vend) fn evict(&self, key: &TokenKey) {
+            self.slots.remove(key);
         }
 
-        /// How many keys there are once maintenance has run.
-        pub(in crate::vend) async fn len(&self) -> u64 {
-            self.slots.run_pending_tasks().await;
-            self.slots.entry_count()
+        /// How many keys there are.
+        pub(in crate::vend) fn len(&self) -> usize {
+            self.slots.len()
         }
     }
 
-    async fn find(cache: &Cache, n: usize) -> Arc<Slot> {
-        cache.slot(&key(n), || Ok(None)).await.unwrap()
+    fn find(cache: &Cache, n: usize) -> Arc<Slot> {
+        cache.slot(&key(n), || Ok(None)).unwrap()
     }
 
-    async fn filled(bounds: Bounds, keys: usize) -> Cache {
+    fn filled(bounds: Bounds, keys: usize) -> Cache {
         let cache = Cache::new(bounds);
         for n in 0..keys {
-            find(&cache, n).await;
+            find(&cache, n);
         }
         cache
     }
 
-    #[tokio::test]
-    async fn both_bounds_hold_after_maintenance() {
-        assert_eq!(filled(Bounds { entries: 10, bytes: 1 << 20 }, 100).await.len().await, 9);
+    #[test]
+    fn both_bounds_hold() {
+        assert_eq!(filled(Bounds { entries: 10, bytes: 1 << 20 }, 100).len(), 9);
         let each = OVERHEAD + "r99/.default".len() as u64;
-        assert_eq!(filled(Bounds { entries: 1000, bytes: 10 * each }, 100).await.len().await, 10);
+        assert_eq!(filled(Bounds { entries: 1000, bytes: 10 * each }, 100).len(), 10);
     }
 
-    #[tokio::test]
-    async fn a_long_key_weighs_more() {
+    #[test]
+    fn a_long_key_weighs_more() {
         let cache = Cache::new(Bounds { entries: 1000, bytes: 10 * (OVERHEAD + 1000) });
         for n in 0..100 {
             let resource = Resource::parse(&format!("{n:0>991}")).unwrap();
             let long = TokenKey { scope: Scope::of(&resource, ScopeForm::Default), ..key(0) };
-            cache.slot(&long, || Ok(None)).await.unwrap();
+            cache.slot(&long, || Ok(None)).unwrap();
         }
-        assert_eq!(cache.len().await, 10);
+        assert_eq!(cache.len(), 10);
     }
 
-    #[tokio::test]
-    async fn a_new_key_finds_room_in_a_full_cache() {
-        let cache = filled(Bounds { entries: 10, bytes: 1 << 20 }, 100).await;
-        let slot = find(&cache, 7).await;
-        cache.slots.run_pending_tasks().await;
-        assert!(Arc::ptr_eq(&slot, &find(&cache, 7).await));
+    #[test]
+    fn a_new_key_finds_room_in_a_full_cache() {
+        let cache = filled(Bounds { entries: 10, bytes: 1 << 20 }, 100);
+        let slot = find(&cache, 7);
+        assert!(Arc::ptr_eq(&slot, &find(&cache, 7)));
     }
 
-    #[tokio::test]
-    async fn an_eviction_does_not_lose_a_flight() {
+    #[test]
+    fn an_eviction_does_not_lose_a_flight() {
         let cache = Cache::new(Bounds { entries: 2, bytes: 1 << 20 });
-        let slot = find(&cache, 0).await;
+        let slot = find(&cache, 0);
         let hold = cache.hold(&slot).unwrap();
-        cache.evict(&key(0)).await;
-        assert!(Arc::ptr_eq(&slot, &find(&cache, 0).await));
-        cache.evict(&key(0)).await;
+        cache.evict(&key(0));
+        assert!(Arc::ptr_eq(&slot, &find(&cache, 0)));
+        cache.evict(&key(0));
         let next = cache.hold(&slot).unwrap();
         drop(hold);
-        assert!(Arc::ptr_eq(&slot, &find(&cache, 0).await), "the next flight holds it still");
-        cache.evict(&key(0)).await;
+        assert!(Arc::ptr_eq(&slot, &find(&cache, 0)), "the next flight holds it still");
+        cache.evict(&key(0));
         drop(next);
-        assert!(!Arc::ptr_eq(&slot, &find(&cache, 0).await), "and lets it go");
+        assert!(!Arc::ptr_eq(&slot, &find(&cache, 0)), "and lets it go");
     }
 
-    #[tokio::test]
-    async fn a_sweep_drops_what_is_dead_and_keeps_what_cools() {
+    #[test]
+    fn a_sweep_drops_what_is_dead_and_keeps_what_cools() {
         let cache = Cache::new(Bounds::default());
         let (now, windows) = (Timestamp::from_secs(1000), Windows::default());
         for n in 0..3 {
-            let slot = find(&cache, n).await;
+            let slot = find(&cache, n);
             let moment = Moment { now, windows: &windows };
             let Step::Wait(_, _, Some(departure)) = slot.step(moment, None, || true, |_| Ok(())) else {
                 panic!("a departure")
@@ -289,48 +283,47 @@ mod tests {
             assert!(departure.land(result, moment, 0.0).is_none());
         }
         assert_eq!(cache.stock(now).tokens, 2);
-        cache.sweep(now + Duration::from_secs(60)).await;
-        assert_eq!((cache.len().await, cache.stock(now).tokens), (2, 1));
-        cache.sweep(now + Duration::from_secs(1000)).await;
-        assert_eq!(cache.len().await, 0);
+        cache.sweep(now + Duration::from_secs(60));
+        assert_eq!((cache.len(), cache.stock(now).tokens), (2, 1));
+        cache.sweep(now + Duration::from_secs(1000));
+        assert_eq!(cache.len(), 0);
     }
 
-    #[tokio::test]
-    async fn a_caller_has_no_more_than_its_share_and_leaves_the_others_theirs() {
+    #[test]
+    fn a_caller_has_no_more_than_its_share_and_leaves_the_others_theirs() {
         let cache = Cache::new(Bounds { entries: 8, bytes: 8000 });
         let holding = Arc::new(Holding::new(2000));
-        let mine = async |n: usize| cache.slot(&key(n), || holding.lease(1000).map(Some)).await;
+        let mine = |n: usize| cache.slot(&key(n), || holding.lease(1000).map(Some));
         for n in [10, 11, 12] {
-            find(&cache, n).await;
+            find(&cache, n);
         }
-        let first = mine(0).await.unwrap();
-        mine(1).await.unwrap();
+        let first = mine(0).unwrap();
+        mine(1).unwrap();
         for n in 20..1000 {
-            assert_eq!(mine(n).await.unwrap_err().status(), 429);
+            assert_eq!(mine(n).unwrap_err().status(), 429);
         }
-        assert!(mine(0).await.is_ok() && mine(10).await.is_ok(), "what is there is found, whoever had it made");
-        assert_eq!(cache.len().await, 5);
+        assert!(mine(0).is_ok() && mine(10).is_ok(), "what is there is found, whoever had it made");
+        assert_eq!(cache.len(), 5);
         first.charge(2000);
-        cache.evict(&key(1)).await;
-        cache.slots.run_pending_tasks().await;
-        assert!(mine(1).await.is_err(), "a heavy token takes more than one place");
+        cache.evict(&key(1));
+        assert!(mine(1).is_err(), "a heavy token takes more than one place");
         drop(first);
-        cache.sweep(Timestamp::from_secs(1000)).await;
-        assert!(mine(1).await.is_ok() && mine(2).await.is_ok(), "what is swept comes back");
+        cache.sweep(Timestamp::from_secs(1000));
+        assert!(mine(1).is_ok() && mine(2).is_ok(), "what is swept comes back");
     }
 
-    #[tokio::test]
-    async fn a_token_weighs_on_whoever_had_its_slot_made() {
+    #[test]
+    fn a_token_weighs_on_whoever_had_its_slot_made() {
         let cache = Cache::new(Bounds { entries: 8, bytes: 8000 });
         let holding = Arc::new(Holding::new(2000));
-        let slot = cache.slot(&key(0), || holding.lease(1000).map(Some)).await.unwrap();
+        let slot = cache.slot(&key(0), || holding.lease(1000).map(Some)).unwrap();
         let (now, windows) = (Timestamp::from_secs(1000), Windows::default());
         let moment = Moment { now, windows: &windows };
         let step = slot.step(moment, None, || true, |_| Ok(()));
         let Step::Wait(_, _, Some(departure)) = step else { panic!("a departure") };
         let heavy = Token::new(Secret::from("t".repeat(600)), now, now + Duration::from_secs(50), None);
         assert!(departure.land(Ok(heavy), moment, 0.0).is_none());
-        cache.weigh(slot).await;
+        cache.weigh(&slot);
         assert!(holding.lease(1000).is_err());
         assert!(holding.lease(880).is_ok());
     }

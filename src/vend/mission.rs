@@ -101,7 +101,7 @@ impl Vouch for Vouching<'_> {
             let source = parts.sources.vouching(&delegate.identity, &outer.source, owner).await?;
             // Never refused: that a caller has its share would be taken for a failure of the credential.
             let lease = || Ok(owner.map(Stake::charge));
-            let slot = parts.cache.slot(&source.key(&delegate.resource, &delegate.extras), lease).await?;
+            let slot = parts.cache.slot(&source.key(&delegate.resource, &delegate.extras), lease)?;
             let mission = Mission { source, is_own: false, ..outer.clone() };
             self.vend.obtain(&mission, slot, Demand::default()).await
         })

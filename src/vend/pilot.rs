@@ -103,7 +103,7 @@ impl Vend {
         if let Some((at, ticket)) = slot.take_up(self.0.clock.now()) {
             self.0.refresh.put(at, mission.lane(), &slot, ticket);
         }
-        self.0.cache.weigh(slot).await;
+        self.0.cache.weigh(&slot);
         drop(hold);
     }
 }

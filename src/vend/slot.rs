@@ -3,6 +3,7 @@
 //! Every step is taken under one short lock, so that deciding and boarding a flight cannot be torn
 //! apart: two callers never start two flights. The lock is never held across an await.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,14 +28,17 @@ pub struct Slot {
     key: TokenKey,
     /// The room of the caller that had it made.
     lease: Option<Lease>,
+    /// Whether it was found since the cache looked for what to give up.
+    is_touched: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     held: Option<Held>,
-    cooling: Option<Cooling>,
-    flight: Option<Flight>,
+    /// Boxed, as is the flight: most slots have neither.
+    cooling: Option<Box<Cooling>>,
+    flight: Option<Box<Flight>>,
     /// Whether somebody without a challenge waits for the end of one's flight, and has to be flown for next.
     is_awaited: bool,
     /// When somebody asked for it last.
@@ -90,13 +94,26 @@ impl Slot {
     /// An empty cell, in the room of whoever had it made.
     #[must_use]
     pub fn new(key: TokenKey, lease: Option<Lease>) -> Self {
-        Self { key, lease, state: Mutex::default() }
+        Self { key, lease, is_touched: AtomicBool::default(), state: Mutex::default() }
     }
 
     /// What it guards.
     #[must_use]
     pub const fn key(&self) -> &TokenKey {
         &self.key
+    }
+
+    /// Notes that it was found.
+    pub fn touch(&self) {
+        // Reading first keeps a slot that all ask for in every core's cache.
+        if !self.is_touched.load(Ordering::Relaxed) {
+            self.is_touched.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was found since this was asked last.
+    pub fn was_touched(&self) -> bool {
+        self.is_touched.swap(false, Ordering::Relaxed)
     }
 
     /// Takes the step of one caller. `resting` is what the source knows of its credentials and of the scope. `claim`
@@ -242,7 +259,7 @@ impl State {
 
     /// The flight in progress, unless its pilot is gone.
     fn flying(&self) -> Option<Flight> {
-        self.flight.clone().filter(Flight::is_flown)
+        self.flight.as_deref().filter(|flight| flight.is_flown()).cloned()
     }
 
     /// What the rules have to know.
@@ -293,7 +310,7 @@ impl State {
 
     fn depart(&mut self, slot: &Arc<Slot>, errand: Errand<'_>, gate: Arc<Gate>) -> (Flight, Departure) {
         let (flight, sender) = Flight::new(errand, Arc::clone(&gate));
-        self.flight = Some(flight.clone());
+        self.flight = Some(Box::new(flight.clone()));
         let (slot, challenge, is_forced) = (Arc::clone(slot), errand.challenge.cloned(), errand.is_forced);
         (flight, Departure { slot, challenge, is_forced, gate, sender })
     }

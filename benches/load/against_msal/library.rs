@@ -140,7 +140,7 @@ impl Rooms {
         let ask = pieces::ask(&format!("scope{fresh}"), Some(name(tenant as u32)));
         let permit = self.policy.admit(Callers::operator(), &ask).unwrap();
         let key = self.sources[tenant].key(permit.resource(), permit.extras());
-        let slot = self.cache.slot(&key, || Ok(None)).await.unwrap();
+        let slot = self.cache.slot(&key, || Ok(None)).unwrap();
         let moment = Moment { now: Clock::System.now(), windows: &self.windows };
         let mut hold = None;
         let claim = || {
@@ -161,7 +161,7 @@ impl Rooms {
         black_box(form.form());
         let token = answer::token(black_box(&self.answered), moment.now, &[self.proof.secret()]);
         assert!(departure.land(token, moment, fastrand::f64()).is_none());
-        self.cache.weigh(slot).await;
+        self.cache.weigh(&slot);
         drop(hold);
         black_box(flight.landed(Deadline::after(Duration::ZERO)).await.unwrap());
     }

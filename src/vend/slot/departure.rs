@@ -92,7 +92,7 @@ impl Departure {
             Err(fault) => {
                 let failures = state.cooling.as_ref().map_or(1, |before| before.failures.saturating_add(1));
                 let span = Span::new(moment.now, cool_down(fault, failures, jitter));
-                state.cooling = Some(Cooling { fault: fault.clone(), failures, span });
+                state.cooling = Some(Box::new(Cooling { fault: fault.clone(), failures, span }));
             }
         }
         state.flight = None;
