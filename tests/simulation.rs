@@ -33,8 +33,9 @@ const MIXED: &[Life] = &[
     Life { millis: 24 * HOUR, refresh_in: Some(12 * HOUR) },
 ];
 
-fn scenarios() -> Vec<Scenario> {
-    let base = Scenario {
+/// Day and night without anything that happens.
+fn calm() -> Scenario {
+    Scenario {
         name: "calm, an hour each",
         seed: 1,
         keys: 2_000,
@@ -46,7 +47,11 @@ fn scenarios() -> Vec<Scenario> {
         troubles: Vec::new(),
         steps: Vec::new(),
         restarts: Vec::new(),
-    };
+    }
+}
+
+fn scenarios() -> Vec<Scenario> {
+    let base = calm();
     let outage = |from: u64, length: u64| Trouble { from, to: from + length, mood: Down };
     let outages = vec![
         outage(3 * HOUR, MINUTE),

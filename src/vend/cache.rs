@@ -1,12 +1,16 @@
 //! Finds the slot of a key, within bounds.
 //!
-//! The shelf bounds and finds; what lives and what is dead the slots say. A slot with a flight is also held in a table
-//! until the flight ends, so that an eviction cannot start a second one.
+//! moka bounds and finds; it does not expire and does not load, because its clock is not ours and a
+//! caller that leaves would take its loader along. A slot with a flight is also held in a table until
+//! the flight ends, so that an eviction cannot start a second one.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache as Moka;
 
 use super::holding::Lease;
 use super::slot::Slot;
@@ -14,19 +18,16 @@ use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::token::TokenKey;
 
-mod shelf;
-
-use shelf::Shelf;
-
 /// Slots by key.
 pub struct Cache {
-    slots: Shelf,
+    /// A slot and moka share its key.
+    slots: Moka<Arc<TokenKey>, Arc<Slot>>,
     least: u64,
     flights: Arc<Mutex<Flights>>,
     holds: AtomicU64,
 }
 
-/// The bounds of a cache.
+/// The bounds of a cache; both hold once maintenance has run, not at every instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// The most keys.
@@ -42,7 +43,7 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// What an entry weighs at least: an even share of all bytes. The shelf knows one bound, and so the one on bytes
+    /// What an entry weighs at least: an even share of all bytes. moka knows one bound, and so the one on bytes
     /// bounds the entries too.
     #[must_use]
     pub fn least(&self) -> u64 {
@@ -55,7 +56,14 @@ impl Cache {
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         let least = bounds.least();
-        let slots = Shelf::new(bounds.bytes, bounds.entries);
+        let weigh =
+            move |_: &Arc<TokenKey>, slot: &Arc<Slot>| u32::try_from(weight(slot).max(least)).unwrap_or(u32::MAX);
+        let slots = Moka::builder()
+            .max_capacity(bounds.bytes)
+            .weigher(weigh)
+            // The default policy may turn away new keys while the old ones are hot.
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
         Self { slots, least, flights: Arc::default(), holds: AtomicU64::default() }
     }
 
@@ -68,17 +76,16 @@ impl Cache {
         key: &TokenKey,
         lease: impl FnOnce() -> Result<Option<Lease>, Fault>,
     ) -> Result<Arc<Slot>, Fault> {
-        if let Some(slot) = self.slots.find(key) {
+        if let Some(slot) = self.slots.get(key) {
             return Ok(slot);
         }
         let flying = || lock(&self.flights).get(key).map(|(_, slot)| Arc::clone(slot));
         let found = match flying() {
             Some(slot) => slot,
-            None => Arc::new(Slot::new(key.clone(), lease()?)),
+            None => Arc::new(Slot::new(Arc::new(key.clone()), lease()?)),
         };
-        let weight = self.weight(&found);
         // Another one's flight may have begun meanwhile.
-        Ok(self.slots.find_or(key, weight, || flying().unwrap_or(found)))
+        Ok(self.slots.get_with(Arc::clone(found.key()), || flying().unwrap_or(found)))
     }
 
     /// Makes the flight of a key this slot's, and keeps the slot findable until the hold is dropped; none if another
@@ -90,8 +97,8 @@ impl Cache {
             return None;
         }
         let number = self.holds.fetch_add(1, Ordering::Relaxed);
-        flights.insert(slot.key().clone(), (number, Arc::clone(slot)));
-        Some(Hold { number, key: slot.key().clone(), flights: Arc::clone(&self.flights) })
+        flights.insert(Arc::clone(slot.key()), (number, Arc::clone(slot)));
+        Some(Hold { number, key: Arc::clone(slot.key()), flights: Arc::clone(&self.flights) })
     }
 
     /// The slot that has the flight of this one's key, or had it until just now.
@@ -99,37 +106,34 @@ impl Cache {
         let flying = lock(&self.flights).get(slot.key()).map(|(_, flying)| Arc::clone(flying));
         match flying {
             Some(flying) => flying,
-            None => self.slots.find(slot.key()).unwrap_or_else(|| Arc::clone(slot)),
+            None => self.slots.get(slot.key()).unwrap_or_else(|| Arc::clone(slot)),
         }
     }
 
     /// Weighs a slot anew, with what its flight brought.
     pub fn weigh(&self, slot: &Arc<Slot>) {
-        let weight = self.weight(slot);
-        slot.charge(u64::from(weight));
-        self.slots.put(slot, weight);
+        slot.charge(weight(slot).max(self.least));
+        self.slots.insert(Arc::clone(slot.key()), Arc::clone(slot));
     }
 
     /// What there is now.
     #[must_use]
     pub fn stock(&self, now: Timestamp) -> Stock {
         let mut stock = Stock::default();
-        self.slots.retain(|slot| {
+        for (_, slot) in &self.slots {
             stock.tokens += usize::from(slot.live(now).is_some());
             let cover = slot.covers_until(now).map(|until| until.since(now));
             stock.cover = stock.cover.into_iter().chain(cover).min();
-            true
-        });
+        }
         stock
     }
 
     /// Drops the slots that hold nothing worth keeping.
     pub fn sweep(&self, now: Timestamp) {
-        self.slots.retain(|slot| !slot.sweep(now));
-    }
-
-    fn weight(&self, slot: &Slot) -> u32 {
-        u32::try_from(weight(slot).max(self.least)).unwrap_or(u32::MAX)
+        for (key, _) in self.slots.iter().filter(|(_, slot)| slot.sweep(now)) {
+            self.slots.invalidate(key.as_ref());
+        }
+        self.slots.run_pending_tasks();
     }
 }
 
@@ -148,7 +152,7 @@ pub struct Stock {
 #[derive(Debug)]
 pub struct Hold {
     number: u64,
-    key: TokenKey,
+    key: Arc<TokenKey>,
     flights: Arc<Mutex<Flights>>,
 }
 
@@ -161,7 +165,7 @@ impl Drop for Hold {
     }
 }
 
-type Flights = HashMap<TokenKey, (u64, Arc<Slot>)>;
+type Flights = HashMap<Arc<TokenKey>, (u64, Arc<Slot>)>;
 
 fn lock(flights: &Mutex<Flights>) -> MutexGuard<'_, Flights> {
     // Invariant: no code panics while it holds this lock.
@@ -172,7 +176,7 @@ fn weight(slot: &Slot) -> u64 {
     (slot.weight() + slot.key().own_text()) as u64 + OVERHEAD
 }
 
-/// What a slot weighs beside its token and its key's own text: times, the shelf's and the schedule's books.
+/// What a slot weighs beside its token and its key's own text: times, moka's and the schedule's books.
 const OVERHEAD: u64 = 500;
 
 #[cfg(test)]
@@ -200,12 +204,13 @@ mod tests {
 
     impl Cache {
         pub(in crate::vend) fn evict(&self, key: &TokenKey) {
-            self.slots.remove(key);
+            self.slots.invalidate(key);
         }
 
-        /// How many keys there are.
+        /// How many keys there are once maintenance has run.
         pub(in crate::vend) fn len(&self) -> usize {
-            self.slots.len()
+            self.slots.run_pending_tasks();
+            usize::try_from(self.slots.entry_count()).unwrap()
         }
     }
 
@@ -222,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn both_bounds_hold() {
+    fn both_bounds_hold_after_maintenance() {
         assert_eq!(filled(Bounds { entries: 10, bytes: 1 << 20 }, 100).len(), 9);
         let each = OVERHEAD + "r99/.default".len() as u64;
         assert_eq!(filled(Bounds { entries: 1000, bytes: 10 * each }, 100).len(), 10);

@@ -3,7 +3,6 @@
 //! Every step is taken under one short lock, so that deciding and boarding a flight cannot be torn
 //! apart: two callers never start two flights. The lock is never held across an await.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,11 +24,9 @@ pub use departure::Departure;
 /// The cell of one key.
 #[derive(Debug)]
 pub struct Slot {
-    key: TokenKey,
+    key: Arc<TokenKey>,
     /// The room of the caller that had it made.
     lease: Option<Lease>,
-    /// Whether it was found since the cache looked for what to give up.
-    is_touched: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -93,27 +90,14 @@ pub struct Moment<'a> {
 impl Slot {
     /// An empty cell, in the room of whoever had it made.
     #[must_use]
-    pub fn new(key: TokenKey, lease: Option<Lease>) -> Self {
-        Self { key, lease, is_touched: AtomicBool::default(), state: Mutex::default() }
+    pub fn new(key: Arc<TokenKey>, lease: Option<Lease>) -> Self {
+        Self { key, lease, state: Mutex::default() }
     }
 
     /// What it guards.
     #[must_use]
-    pub const fn key(&self) -> &TokenKey {
+    pub const fn key(&self) -> &Arc<TokenKey> {
         &self.key
-    }
-
-    /// Notes that it was found.
-    pub fn touch(&self) {
-        // Reading first keeps a slot that all ask for in every core's cache.
-        if !self.is_touched.load(Ordering::Relaxed) {
-            self.is_touched.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether it was found since this was asked last.
-    pub fn was_touched(&self) -> bool {
-        self.is_touched.swap(false, Ordering::Relaxed)
     }
 
     /// Takes the step of one caller. `resting` is what the source knows of its credentials and of the scope. `claim`

@@ -161,7 +161,7 @@ impl<'a> World<'a> {
 
     /// A process with nothing: those who waited are cut off, and ask again when they do.
     fn restart(&mut self) {
-        let key = TokenKey {
+        let key = Arc::new(TokenKey {
             identity: Name::parse("app").unwrap(),
             authority: "https://login/".into(),
             tenant: TenantId::parse("contoso.com").unwrap(),
@@ -169,8 +169,8 @@ impl<'a> World<'a> {
             scope: Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default),
             extras: Extras::default(),
             extension: Extension::default(),
-        };
-        self.slots = (0..self.scenario.keys).map(|_| Arc::new(Slot::new(key.clone(), None))).collect();
+        });
+        self.slots = (0..self.scenario.keys).map(|_| Arc::new(Slot::new(Arc::clone(&key), None))).collect();
         self.ends = vec![Timestamp::default(); self.scenario.keys];
         self.schedule = Schedule::default();
         self.flights.clear();

@@ -21,7 +21,7 @@ fn slot() -> Arc<Slot> {
         extras: Extras::default(),
         extension: Extension::default(),
     };
-    Arc::new(Slot::new(key, None))
+    Arc::new(Slot::new(Arc::new(key), None))
 }
 
 fn at(secs: u64) -> Moment<'static> {
