@@ -22,7 +22,8 @@ pub(super) enum Outcome {
 }
 
 impl Known {
-    /// Judges an answer. `times` are when it was asked for and when it came, since the start; `now` is the time of day.
+    /// Judges an answer. `times` are when it was asked for and when it came, since the start; `now` is the time of day at which it
+    /// was asked for, since an answer may travel while its token ends.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -61,7 +62,9 @@ impl Known {
                 end
             }
         };
-        (now < end).then_some(()).ok_or_else(|| format!("a token for {} that ended at {end}, at {now}", ask.resource))
+        (now < end + TRUNCATED)
+            .then_some(())
+            .ok_or_else(|| format!("a token for {} that ended at {end}, at {now}", ask.resource))
     }
 
     /// Forgets what has ended.
@@ -69,6 +72,9 @@ impl Known {
         self.0.retain(|_, (_, end)| now < *end);
     }
 }
+
+/// `exp` is a whole second, and `expires_in`, which Bursar goes by, counts from a moment within it.
+const TRUNCATED: u64 = 1;
 
 fn token(body: &[u8]) -> Option<&[u8]> {
     const BEFORE: &[u8] = b"\"access_token\":\"";

@@ -86,18 +86,17 @@ impl Trial {
             sleep(Duration::from_secs_f64(due).saturating_sub(watch.elapsed())).await;
             due += pause;
             let ask = Ask::draw(tally.borrow().asked);
-            let asked = watch.elapsed();
+            let (asked, now) = (watch.elapsed(), Clock::System.now().as_secs());
             let answer = ask.send(&mut client).await;
-            tally.borrow_mut().note(&ask, &answer, (asked, watch.elapsed()));
+            tally.borrow_mut().note(&ask, &answer, (asked, watch.elapsed()), now);
         }
     }
 }
 
 impl Tally {
-    fn note(&mut self, ask: &Ask, answer: &(u16, Vec<u8>), times: (Duration, Duration)) {
+    fn note(&mut self, ask: &Ask, answer: &(u16, Vec<u8>), times: (Duration, Duration), now: u64) {
         self.asked += 1;
         self.waits.note(times.1.saturating_sub(times.0));
-        let now = Clock::System.now().as_secs();
         match self.known.judge(ask, answer, times, now) {
             Ok(Outcome::Right) => {}
             Ok(Outcome::Excused) => self.excused += 1,
