@@ -299,7 +299,7 @@ mod tests {
             object_id: Some(format!("object-{n}")),
             resource_id: Some(format!("/subscriptions/{n}")),
             default,
-            tenants: Tenants { listed, has_default: true, any: false },
+            tenants: Tenants::new(listed, true, false),
             resources,
             fmi_paths: Vec::new(),
         }
