@@ -31,7 +31,8 @@ impl Reply {
             Selector::ResourceId(id) => (client_id.as_str(), None, Some(id)),
             Selector::Name(_) | Selector::None => (client_id.as_str(), None, None),
         };
-        let (secret, resource, left) = (token.secret.expose(), ask.resource.as_str(), token.expires_at.since(now));
+        let secret = token.secret.expose();
+        let (resource, left) = (ask.resource.as_str(), token.expires_at.since(now));
         let echoed = [Some(client_id), object_id.map(String::as_str), msi_res_id.map(String::as_str), Some(resource)];
         let size = secret.len() + echoed.into_iter().flatten().map(str::len).sum::<usize>() + SURROUNDINGS;
         let mut body = Body(Vec::with_capacity(size));

@@ -28,17 +28,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Whether a caller that selects so means it; ids compare without case.
-    #[must_use]
-    pub fn is_selected(&self, selector: &Selector) -> bool {
-        let is = |held: Option<&str>, asked: &str| held.is_some_and(|held| held.eq_ignore_ascii_case(asked));
-        match selector {
-            Selector::ClientId(id) => is(Some(self.client_id.as_str()), id),
-            Selector::Name(name) => self.name.as_str() == name,
-            Selector::None => false,
-            Selector::ObjectId(id) => is(self.object_id.as_deref(), id),
-            Selector::ResourceId(id) => is(self.resource_id.as_deref(), id),
-        }
+    /// Every way in which a caller may select it, folded.
+    pub fn selectors(&self) -> impl Iterator<Item = Selector> {
+        let named = [Selector::Name(self.name.to_string()), Selector::ClientId(self.client_id.to_string())];
+        let object_id = self.object_id.clone().map(Selector::ObjectId);
+        let resource_id = self.resource_id.clone().map(Selector::ResourceId);
+        named.into_iter().chain(object_id).chain(resource_id).map(|selector| selector.folded())
     }
 }
 
@@ -174,7 +169,8 @@ mod tests {
     #[test]
     fn the_first_of_those_that_are_called_so_is_meant() {
         let tenant = |name: &str, id: &str| Tenant { name: Name::parse(name).ok(), id: TenantId::parse(id).unwrap() };
-        let listed = [tenant("b.com", "a.com"), tenant("A.com", "b.com"), tenant("a.com", "c.com"), tenant("", "b.com")];
+        let listed =
+            [tenant("b.com", "a.com"), tenant("A.com", "b.com"), tenant("a.com", "c.com"), tenant("", "b.com")];
         let tenants = Tenants::new(listed.to_vec(), false, false);
         for asked in ["a.com", "A.com", "A.COM", "b.com", "B.com", "c.com", "C.com", "d.com", ""] {
             let first = listed.iter().find(|tenant| tenant.is_called(asked)).map(|tenant| tenant.id.clone());
