@@ -1,6 +1,8 @@
 //! Who asks. A caller is recognised by what it shows, in one order for all listeners; whoever shows something
 //! wrong is refused, also where nothing would have been enough.
 
+use memchr::memchr_iter;
+
 use crate::dialect::Guard;
 use crate::fault::{Fault, Kind};
 use crate::secret::{Imprint, Secret};
@@ -62,6 +64,8 @@ impl Caller {
 pub struct Callers {
     known: Vec<Known>,
     order: Vec<Means>,
+    /// Whether some caller is known by a token.
+    takes_tokens: bool,
     /// Whether whoever shows nothing may still be somebody.
     is_open: bool,
 }
@@ -102,7 +106,7 @@ impl Callers {
         let proof = Proof::HeaderSecret(header_secrets.iter().map(Secret::imprint).collect());
         let known = vec![Known { caller: Caller(Who::Anyone), proof }];
         let order = if header_secrets.is_empty() { Vec::new() } else { vec![Means::HeaderSecret] };
-        Self { known, order, is_open: true }
+        Self { known, order, takes_tokens: false, is_open: true }
     }
 
     /// These, in the places in which policy has their rules; nobody else is anybody. What they show is looked at
@@ -114,7 +118,8 @@ impl Callers {
         // What nobody is known by is looked at too: whoever shows it is nobody.
         let left = Means::ALL.iter().filter(|means| !order.contains(means));
         let order = order.iter().chain(left).copied().collect();
-        Self { known, order, is_open: false }
+        let takes_tokens = known.iter().any(|known| known.proof.means() == Means::ServiceAccount);
+        Self { known, order, takes_tokens, is_open: false }
     }
 
     /// Whoever holds the configuration and with it the credentials.
@@ -216,7 +221,7 @@ impl Callers {
         let bearer = authorization.map(|shown| peer::bearer(shown).ok_or_else(strange_scheme)).transpose()?;
         let mut shown = peer.headers().filter(|shown| self.is_token(shown)).chain(bearer);
         let Some(token) = shown.next() else { return Ok(Finding::Nothing) };
-        if !self.knows(Means::ServiceAccount) || shown.any(|other| other != token) {
+        if !self.takes_tokens || shown.any(|other| other != token) {
             return Err(strange_account());
         }
         std::str::from_utf8(token).map(Finding::Token).map_err(|_| strange_account())
@@ -252,21 +257,16 @@ impl Callers {
         most.map(|(_, caller)| caller)
     }
 
-    /// Whether some caller is known by this.
-    fn knows(&self, means: Means) -> bool {
-        self.known.iter().any(|known| known.proof.means() == means)
-    }
-
     /// Whether a header holds a token rather than a secret.
     fn is_token(&self, shown: &[u8]) -> bool {
-        self.knows(Means::ServiceAccount) && is_shaped_as_token(shown)
+        self.takes_tokens && is_shaped_as_token(shown)
     }
 }
 
 /// Whether it could be a JWT, which begins with the base64 of `{"` and has three parts.
 #[must_use]
 pub fn is_shaped_as_token(shown: &[u8]) -> bool {
-    shown.starts_with(b"eyJ") && shown.iter().filter(|byte| **byte == b'.').count() == 2
+    shown.starts_with(b"eyJ") && memchr_iter(b'.', shown).count() == 2
 }
 
 impl Known {

@@ -132,9 +132,12 @@ pub struct Request<'a> {
 impl Request<'_> {
     /// What a body says that is no form would be lost, and with it perhaps whose token is asked for.
     fn check_form(&self) -> Result<(), Fault> {
+        if self.form.is_empty() {
+            return Ok(());
+        }
         let kind = (self.header)("content-type").unwrap_or(FORM);
         let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        if self.form.is_empty() || kind.eq_ignore_ascii_case(FORM) {
+        if kind.eq_ignore_ascii_case(FORM) {
             return Ok(());
         }
         let remedy = "send the parameters as application/x-www-form-urlencoded, or in the query alone";

@@ -240,7 +240,7 @@ impl FmiPath {
 }
 
 /// How a caller points at an identity, as the caller spelled it; ids compare without case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selector {
     /// By application (client) id.
     ClientId(String),
@@ -252,6 +252,19 @@ pub enum Selector {
     ObjectId(String),
     /// By the ARM id of a user-assigned identity.
     ResourceId(String),
+}
+
+impl Selector {
+    /// The same with an id in lower case, which is equal for all that mean the same.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        match self {
+            Self::ClientId(id) => Self::ClientId(id.to_ascii_lowercase()),
+            Self::Name(_) | Self::None => self.clone(),
+            Self::ObjectId(id) => Self::ObjectId(id.to_ascii_lowercase()),
+            Self::ResourceId(id) => Self::ResourceId(id.to_ascii_lowercase()),
+        }
+    }
 }
 
 /// A name that broke its spelling rule; the text says the rule and never repeats the value.

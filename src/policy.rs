@@ -1,5 +1,6 @@
 //! Who may have what. One pure function admits an ask; its [`Permit`] is the only way to a token.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::caller::Caller;
@@ -23,6 +24,10 @@ pub use refusal::{Reason, Refusal};
 #[derive(Debug)]
 pub struct Policy {
     identities: Vec<Arc<Identity>>,
+    /// The first that is selected so, since there may be thousands.
+    selected: HashMap<Selector, Arc<Identity>>,
+    /// The one that is meant where nothing is selected.
+    marked: Option<Arc<Identity>>,
     /// One for each caller, in the places in which [`Caller`]s know themselves.
     entitlements: Vec<Entitlement>,
 }
@@ -112,7 +117,15 @@ impl Policy {
     /// that selectors differ and that what a entitlement names is there.
     #[must_use]
     pub fn new(identities: Vec<Identity>, entitlements: Vec<Entitlement>) -> Self {
-        Self { identities: identities.into_iter().map(Arc::new).collect(), entitlements }
+        let identities: Vec<_> = identities.into_iter().map(Arc::new).collect();
+        let mut selected = HashMap::new();
+        for identity in &identities {
+            for selector in identity.selectors() {
+                selected.entry(selector).or_insert_with(|| Arc::clone(identity));
+            }
+        }
+        let marked = identities.iter().find(|identity| identity.default).cloned();
+        Self { identities, selected, marked, entitlements }
     }
 
     /// Admits `ask`, or says why not.
@@ -217,8 +230,7 @@ impl Policy {
         if *selector == Selector::None {
             return self.default_identity(entitlement);
         }
-        let found = self.identities.iter().find(|identity| identity.is_selected(selector));
-        found.ok_or_else(|| {
+        self.selected.get(&selector.folded()).ok_or_else(|| {
             let hides = |entitlement: &Entitlement| {
                 entitlement.identities != entitlement::Identities::Any && entitlement.mode == Mode::Enforce
             };
@@ -243,14 +255,14 @@ impl Policy {
     /// The caller's own, else the one marked as default, else the only one there is.
     fn default_identity(&self, entitlement: Option<&Entitlement>) -> Result<&Arc<Identity>, Refusal> {
         let own = entitlement.and_then(Entitlement::default_identity);
-        let own = own.and_then(|name| self.identities.iter().find(|identity| identity.name == *name));
+        let own = own.and_then(|name| self.selected.get(&Selector::Name(name.to_string())));
         let only = || if let [only] = &self.identities[..] { Some(only) } else { None };
         // In audit mode it is meant all the same, and its own rule tells that it is not granted.
         let holds = |entitlement: &Entitlement, identity: &Identity| {
             entitlement.mode == Mode::Audit || entitlement.allows_identity(identity)
         };
         let is_granted = |identity: &&Arc<Identity>| entitlement.is_none_or(|entitlement| holds(entitlement, identity));
-        let marked = || self.identities.iter().find(|identity| identity.default).filter(is_granted);
+        let marked = || self.marked.as_ref().filter(is_granted);
         own.or_else(marked).or_else(only).ok_or_else(|| match entitlement {
             Some(entitlement) => Refusal::of_caller(Reason::NoDefaultIdentity, &entitlement.caller, "default_identity"),
             None => Refusal::new(Reason::NoDefaultIdentity, "identities"),
@@ -299,7 +311,7 @@ mod tests {
             object_id: Some(format!("object-{n}")),
             resource_id: Some(format!("/subscriptions/{n}")),
             default,
-            tenants: Tenants { listed, has_default: true, any: false },
+            tenants: Tenants::new(listed, true, false),
             resources,
             fmi_paths: Vec::new(),
         }

@@ -121,9 +121,9 @@ fn who_lets_callers_in_compares_by_the_secret_alone() {
         assert!(one.is_none(), "{} compares with one secret of several", file.display());
     }
     exposed.sort_unstable();
-    let (paid_out, written) =
-        ("access_token: token.secret.expose(),", "file.write_all(key.secret.expose().as_bytes())?;");
-    assert_eq!(exposed, [paid_out, written], "a token is paid out, a key file is written, and nothing else is seen");
+    let (written, paid_out) =
+        ("file.write_all(key.secret.expose().as_bytes())?;", "let secret = token.secret.expose();");
+    assert_eq!(exposed, [written, paid_out], "a token is paid out, a key file is written, and nothing else is seen");
     assert_eq!(positions, 2, "header secrets, and what key files hold");
     let secret = code(Path::new("src/secret.rs"));
     let imprint = secret.split("impl Imprint {").nth(1).unwrap();

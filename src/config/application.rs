@@ -50,11 +50,8 @@ impl Application {
     /// What policy has to know of its tenants.
     #[must_use]
     pub fn rules(&self) -> policy::Tenants {
-        policy::Tenants {
-            listed: self.tenants.iter().map(|tenant| tenant.tenant.clone()).collect(),
-            has_default: self.has_default,
-            any: self.any_tenant.is_some(),
-        }
+        let listed = self.tenants.iter().map(|tenant| tenant.tenant.clone()).collect();
+        policy::Tenants::new(listed, self.has_default, self.any_tenant.is_some())
     }
 }
 

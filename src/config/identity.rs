@@ -99,7 +99,7 @@ fn source(text: &str) -> Result<(), Malformed> {
 /// Where the host decides about it, there is one directory, and nobody has to say which.
 fn host_alone() -> policy::Tenants {
     let tenant = policy::Tenant { name: Some(host::place()), id: host::tenant() };
-    policy::Tenants { listed: vec![tenant], has_default: true, any: false }
+    policy::Tenants::new(vec![tenant], true, false)
 }
 
 fn warn_of_name(section: &Section<'_>, client_id: Option<&ClientId>, application: &Application) {

@@ -1,5 +1,7 @@
 //! An answer, and the body of one that holds a token.
 
+use std::io::Write;
+
 use serde::Serialize;
 
 use super::Ask;
@@ -23,27 +25,28 @@ impl Reply {
     /// Writes a token: every number a decimal string, `expires_in` before `expires_on`, no
     /// `refresh_in` and no `scope`, the selector echoed as it was spelled.
     pub(super) fn of_token(ask: &Ask, client_id: &ClientId, token: &Token, now: Timestamp) -> Self {
-        let echoed = |selector: &Selector| match selector {
-            Selector::ClientId(id) => (id.clone(), None, None),
-            Selector::ObjectId(id) => (client_id.as_str().to_owned(), Some(id.clone()), None),
-            Selector::ResourceId(id) => (client_id.as_str().to_owned(), None, Some(id.clone())),
-            Selector::Name(_) | Selector::None => (client_id.as_str().to_owned(), None, None),
+        let (client_id, object_id, msi_res_id) = match &ask.selector {
+            Selector::ClientId(id) => (id.as_str(), None, None),
+            Selector::ObjectId(id) => (client_id.as_str(), Some(id), None),
+            Selector::ResourceId(id) => (client_id.as_str(), None, Some(id)),
+            Selector::Name(_) | Selector::None => (client_id.as_str(), None, None),
         };
-        let (client_id, object_id, msi_res_id) = echoed(&ask.selector);
-        let left = token.expires_at.since(now).as_secs().to_string();
-        let body = TokenBody {
-            access_token: token.secret.expose(),
-            client_id,
-            expires_in: left.clone(),
-            expires_on: token.expires_at.as_secs().to_string(),
-            ext_expires_in: left,
-            msi_res_id,
-            not_before: token.issued_at.as_secs().to_string(),
-            object_id,
-            resource: ask.resource.as_str(),
-            token_type: "Bearer",
-        };
-        Self::of_body(json(&body))
+        let secret = token.secret.expose();
+        let (resource, left) = (ask.resource.as_str(), token.expires_at.since(now));
+        let echoed = [Some(client_id), object_id.map(String::as_str), msi_res_id.map(String::as_str), Some(resource)];
+        let size = secret.len() + echoed.into_iter().flatten().map(str::len).sum::<usize>() + SURROUNDINGS;
+        let mut body = Body(Vec::with_capacity(size));
+        body.text("{\"access_token\":", secret);
+        body.text(",\"client_id\":", client_id);
+        body.number(",\"expires_in\":", left.as_secs());
+        body.number(",\"expires_on\":", token.expires_at.as_secs());
+        body.number(",\"ext_expires_in\":", left.as_secs());
+        msi_res_id.into_iter().for_each(|id| body.text(",\"msi_res_id\":", id));
+        body.number(",\"not_before\":", token.issued_at.as_secs());
+        object_id.into_iter().for_each(|id| body.text(",\"object_id\":", id));
+        body.text(",\"resource\":", resource);
+        body.0.extend_from_slice(b",\"token_type\":\"Bearer\"}");
+        Self::of_body(body.0)
     }
 
     /// What is answered well, in JSON.
@@ -52,23 +55,62 @@ impl Reply {
     }
 }
 
-#[derive(Serialize)]
-struct TokenBody<'a> {
-    access_token: &'a str,
-    client_id: String,
-    expires_in: String,
-    expires_on: String,
-    ext_expires_in: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    msi_res_id: Option<String>,
-    not_before: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    object_id: Option<String>,
-    resource: &'a str,
-    token_type: &'static str,
+/// An object in JSON that is written member by member into a buffer of its size: a token is most of it, and is copied
+/// once.
+struct Body(Vec<u8>);
+
+impl Body {
+    fn text(&mut self, before: &str, text: &str) {
+        self.0.extend_from_slice(before.as_bytes());
+        if is_plain(text) {
+            self.0.push(b'"');
+            self.0.extend_from_slice(text.as_bytes());
+            self.0.push(b'"');
+        } else {
+            self.0.extend(json(&text));
+        }
+    }
+
+    fn number(&mut self, before: &str, number: u64) {
+        self.0.extend_from_slice(before.as_bytes());
+        // Invariant: writing into a buffer does not fail.
+        let _ = write!(self.0, "\"{number}\"");
+    }
+}
+
+/// Whether nothing of it has to be escaped. No byte ends the search, so that many are looked at in one step.
+fn is_plain(text: &str) -> bool {
+    text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\'))
 }
 
 pub(super) fn json(body: &impl Serialize) -> Vec<u8> {
     // Invariant: strings and numbers in a struct always serialise; the fallback is never empty all the same.
     serde_json::to_vec(body).unwrap_or_else(|_| br#"{"error":"server_error"}"#.to_vec())
+}
+
+/// What of a token's answer is always the same, and room for its numbers.
+const SURROUNDINGS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_text_reads_as_it_was(text in any::<String>()) {
+            let mut body = Body(Vec::new());
+            body.text("", &text);
+            prop_assert_eq!(serde_json::from_slice::<String>(&body.0).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn what_json_escapes_is_not_plain() {
+        for byte in 0..=127_u8 {
+            let text = char::from(byte).to_string();
+            assert_eq!(is_plain(&text), json(&text).len() == 3, "{text:?}");
+        }
+    }
 }

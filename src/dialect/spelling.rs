@@ -20,7 +20,9 @@ pub(super) enum Spelling {
 impl Spelling {
     /// Of the parameter `name`.
     pub(super) fn of(name: &str, is_native: bool) -> Self {
-        let Some(word) = WORDS.iter().find(|word| word.is_like(name)) else { return Self::Other };
+        // Nearly every parameter is spelled as it should be.
+        let exact = WORDS.iter().find(|word| word.spellings.contains(&name));
+        let Some(word) = exact.or_else(|| WORDS.iter().find(|word| word.is_like(name))) else { return Self::Other };
         match word.selector {
             _ if word.place == Place::Native && !is_native => Self::NativeAlone(word.spellings[0]),
             _ if word.place == Place::NearNative && !is_native => Self::Other,

@@ -1,5 +1,6 @@
 //! What policy knows of an identity: how it is selected, where it works, what its tokens may be for.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use super::refusal::Reason;
@@ -27,17 +28,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Whether a caller that selects so means it; ids compare without case.
-    #[must_use]
-    pub fn is_selected(&self, selector: &Selector) -> bool {
-        let is = |held: Option<&str>, asked: &str| held.is_some_and(|held| held.eq_ignore_ascii_case(asked));
-        match selector {
-            Selector::ClientId(id) => is(Some(self.client_id.as_str()), id),
-            Selector::Name(name) => self.name.as_str() == name,
-            Selector::None => false,
-            Selector::ObjectId(id) => is(self.object_id.as_deref(), id),
-            Selector::ResourceId(id) => is(self.resource_id.as_deref(), id),
-        }
+    /// Every way in which a caller may select it, folded.
+    pub fn selectors(&self) -> impl Iterator<Item = Selector> {
+        let named = [Selector::Name(self.name.to_string()), Selector::ClientId(self.client_id.to_string())];
+        let object_id = self.object_id.clone().map(Selector::ObjectId);
+        let resource_id = self.resource_id.clone().map(Selector::ResourceId);
+        named.into_iter().chain(object_id).chain(resource_id).map(|selector| selector.folded())
     }
 }
 
@@ -67,15 +63,42 @@ impl fmt::Display for Tenant {
 /// In which directories an identity works.
 #[derive(Debug)]
 pub struct Tenants {
-    /// Those of the configuration.
-    pub listed: Vec<Tenant>,
-    /// Whether the first of them is meant when a caller names none.
-    pub has_default: bool,
-    /// Whether a caller may name any other.
-    pub any: bool,
+    listed: Vec<Tenant>,
+    /// The place of the first that has a name, since there may be thousands.
+    names: HashMap<Box<str>, usize>,
+    /// The same by its id.
+    ids: HashMap<Box<str>, usize>,
+    has_default: bool,
+    any: bool,
 }
 
 impl Tenants {
+    /// Those of the configuration; whether the first of them is meant when a caller names none; and whether a caller
+    /// may name `any` other.
+    #[must_use]
+    pub fn new(listed: Vec<Tenant>, has_default: bool, any: bool) -> Self {
+        let (mut names, mut ids) = (HashMap::new(), HashMap::new());
+        for (place, tenant) in listed.iter().enumerate() {
+            ids.entry(tenant.id.as_str().into()).or_insert(place);
+            if let Some(name) = &tenant.name {
+                names.entry(name.as_str().into()).or_insert(place);
+            }
+        }
+        Self { listed, names, ids, has_default, any }
+    }
+
+    /// Those of the configuration.
+    #[must_use]
+    pub fn listed(&self) -> &[Tenant] {
+        &self.listed
+    }
+
+    /// Whether a caller may name any other.
+    #[must_use]
+    pub const fn takes_any(&self) -> bool {
+        self.any
+    }
+
     /// The one that a caller asks for, by its name or its id.
     ///
     /// # Errors
@@ -83,7 +106,13 @@ impl Tenants {
     pub fn find(&self, asked: Option<&str>) -> Result<Tenant, Reason> {
         let Some(asked) = asked else { return self.default() };
         let named = || TenantId::parse(asked).ok().filter(|_| self.any).map(|id| Tenant { name: None, id });
-        self.listed.iter().find(|tenant| tenant.is_called(asked)).cloned().or_else(named).ok_or(Reason::UnknownTenant)
+        self.called(asked).cloned().or_else(named).ok_or(Reason::UnknownTenant)
+    }
+
+    /// The first that [is called](Tenant::is_called) so; every id is in lower case.
+    fn called(&self, asked: &str) -> Option<&Tenant> {
+        let found = [self.names.get(asked), self.ids.get(asked.to_ascii_lowercase().as_str())];
+        self.listed.get(*found.into_iter().flatten().min()?)
     }
 
     fn default(&self) -> Result<Tenant, Reason> {
@@ -118,8 +147,8 @@ mod tests {
     #[test]
     fn a_tenant_is_found_by_name_or_id_and_any_other_only_where_any_is_allowed() {
         let contoso = || Tenant { name: Name::parse("contoso").ok(), id: TenantId::parse("contoso.com").unwrap() };
-        let one = Tenants { listed: vec![contoso()], has_default: true, any: false };
-        let any = Tenants { listed: vec![contoso()], has_default: false, any: true };
+        let one = Tenants::new(vec![contoso()], true, false);
+        let any = Tenants::new(vec![contoso()], false, true);
         for (asked, in_one, in_any) in [
             (None, Some("contoso"), None),
             (Some("contoso"), Some("contoso"), Some("contoso")),
@@ -134,6 +163,18 @@ mod tests {
             let found = |tenants: &Tenants| tenants.find(asked).ok().map(|tenant| tenant.to_string());
             assert_eq!(found(&one).as_deref(), in_one, "{asked:?}");
             assert_eq!(found(&any).as_deref(), in_any, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_those_that_are_called_so_is_meant() {
+        let tenant = |name: &str, id: &str| Tenant { name: Name::parse(name).ok(), id: TenantId::parse(id).unwrap() };
+        let listed =
+            [tenant("b.com", "a.com"), tenant("A.com", "b.com"), tenant("a.com", "c.com"), tenant("", "b.com")];
+        let tenants = Tenants::new(listed.to_vec(), false, false);
+        for asked in ["a.com", "A.com", "A.COM", "b.com", "B.com", "c.com", "C.com", "d.com", ""] {
+            let first = listed.iter().find(|tenant| tenant.is_called(asked)).map(|tenant| tenant.id.clone());
+            assert_eq!(tenants.find(Some(asked)).ok().map(|tenant| tenant.id), first, "{asked}");
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use actix_web::http::header::HeaderMap;
+use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::connection::Ledger;
 use crate::fault::{Fault, Kind};
@@ -20,6 +21,12 @@ pub(super) fn check(headers: &HeaderMap, ledger: &Ledger) -> Result<(), Fault> {
         Some(name) => Err(refused(format!("the header '{name}' comes more than once"), "send it once")),
         None => Ok(()),
     }
+}
+
+/// What a request shows in the header of this lower-case name. One that is a word of the program makes no new name;
+/// a name that is looked up by its text alone is allocated each time.
+pub(super) fn shown<'a>(request: &'a HttpRequest, name: &'static str) -> Option<&'a [u8]> {
+    request.headers().get(HeaderName::from_static(name)).map(HeaderValue::as_bytes)
 }
 
 fn refused(problem: impl Into<Cow<'static, str>>, remedy: &'static str) -> Fault {

@@ -1,10 +1,10 @@
 //! The pages of instance metadata, which hold nothing that is secret.
 
-use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::http::header::ALLOW;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::token::{with, write};
-use super::{Service, recognise};
+use super::{Service, head, recognise};
 use crate::dialect::page::{Page, Refusal};
 use crate::dialect::{Guard, Reply, Request};
 
@@ -25,7 +25,7 @@ pub(super) async fn serve(page: &Page, request: &HttpRequest, service: &Service,
 
 /// Where callers are told apart, a page is for them alone.
 async fn show(page: &Page, request: &HttpRequest, service: &Service) -> Result<Reply, Refusal> {
-    let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
+    let header = |name: &'static str| head::shown(request, name);
     let asked = Request { query: request.query_string(), form: &[], header: &header };
     let method = request.method().as_str();
     Page::check(method, &asked)?;

@@ -1,9 +1,8 @@
 //! Recognises the caller behind a request: gathers what connection and headers show, and has a token verified.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::HeaderValue;
 
-use super::{Service, connection};
+use super::{Service, connection, head};
 use crate::caller::{Caller, Peer, Recognition};
 use crate::dialect::Guard;
 use crate::fault::{Fault, Kind};
@@ -19,7 +18,7 @@ pub(super) async fn caller(
     if link.has_ended(&service.clock) {
         return Err(ended());
     }
-    let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
+    let header = |name: &'static str| head::shown(request, name);
     let is_loopback = request.peer_addr().is_some_and(|address| address.ip().to_canonical().is_loopback());
     let (user, subject) = (link.user(), link.subject());
     let peer = Peer { is_loopback, user, subject, holds_key, ..Peer::of_headers(&header) };

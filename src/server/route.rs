@@ -29,7 +29,7 @@ pub(super) fn of(request: &HttpRequest, ledger: &Ledger, service: &Service) -> R
 
 /// What points our own managed identity at ourselves would have us wait for ourselves.
 fn refuse_own(request: &HttpRequest, mark: &str) -> Result<(), Fault> {
-    if request.headers().get(MARK).is_none_or(|shown| shown.as_bytes() != mark.as_bytes()) {
+    if head::shown(request, MARK).is_none_or(|shown| shown != mark.as_bytes()) {
         return Ok(());
     }
     let remedy = "let this service's own managed identity be asked of the host, see docs/configuration.md";

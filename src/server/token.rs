@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode
 
 use super::failed::Failed;
 use super::witness::Witness;
-use super::{Service, connection, form, pages, recognise, route};
+use super::{Service, connection, form, head, pages, recognise, route};
 use crate::clock::Stopwatch;
 use crate::dialect::route::{Astray, Route};
 use crate::dialect::{Ask, Dialect, Envelope, Guard, Method, Reply, Request, client_request_id, shown_key};
@@ -23,7 +23,7 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
     let payload = payload.into_inner();
     let ledger = connection::ledger(&request);
     ledger.begin(!matches!(payload, Payload::None));
-    let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
+    let header = |name: &'static str| head::shown(&request, name);
     let request_id = client_request_id(&header).map_or_else(fresh_id, str::to_owned);
     let response = match route::of(&request, ledger, &service) {
         Ok(Route::Page(page)) => pages::serve(&page, &request, &service, &request_id).await,
@@ -60,7 +60,7 @@ async fn answer(
     request_id: &str,
 ) -> Result<Reply, Failed> {
     let has_form = request.method().as_str() == Method::Post.as_str();
-    let header = |name: &'static str| request.headers().get(name).map(HeaderValue::as_bytes);
+    let header = |name: &'static str| head::shown(request, name);
     let form = if has_form {
         // Who is not let in has no body waited for.
         dialect.guard.check(&header)?;
@@ -172,9 +172,9 @@ fn start(status: u16, request_id: &str) -> HttpResponseBuilder {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     response
-        .insert_header((CONTENT_TYPE, "application/json; charset=utf-8"))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header(("x-ms-request-id", request_id));
+        .insert_header((CONTENT_TYPE, JSON))
+        .insert_header((CACHE_CONTROL, NO_STORE))
+        .insert_header((REQUEST_ID, request_id));
     response
 }
 
@@ -182,3 +182,8 @@ fn start(status: u16, request_id: &str) -> HttpResponseBuilder {
 pub(super) fn fresh_id() -> String {
     uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid().to_string()
 }
+
+/// Made once: of a text, each answer would make its own.
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");

@@ -32,6 +32,8 @@ pub struct Application {
     identity: Name,
     client_id: ClientId,
     authority: Arc<Authority>,
+    /// Its URL, as all keys have it.
+    authority_url: Arc<str>,
     roster: Roster,
     client_capabilities: Arc<[String]>,
     extra_body: Arc<[(String, String)]>,
@@ -78,6 +80,7 @@ impl Application {
         Self {
             identity: parts.identity,
             client_id: parts.client_id,
+            authority_url: parts.authority.place().url().as_str().into(),
             authority: parts.authority,
             roster: Roster::new(parts.credentials),
             client_capabilities: parts.client_capabilities,
@@ -140,7 +143,7 @@ impl Application {
         let plain = *extras == Extras::default();
         TokenKey {
             identity: self.identity.clone(),
-            authority: place.url().as_str().into(),
+            authority: Arc::clone(&self.authority_url),
             tenant: place.tenant().clone(),
             client_id: self.client_id.clone(),
             scope: Scope::of(resource, place.scope_form()),

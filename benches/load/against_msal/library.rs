@@ -114,7 +114,7 @@ impl Rooms {
             object_id: None,
             resource_id: None,
             default: true,
-            tenants: Tenants { listed: (0..tenants).map(tenant).collect(), has_default: true, any: false },
+            tenants: Tenants::new((0..tenants).map(tenant).collect(), true, false),
             resources: Resources::Any,
             fmi_paths: Vec::new(),
         };

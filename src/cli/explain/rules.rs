@@ -37,7 +37,7 @@ impl Rules {
             callers: entitlements.iter().map(|entitlement| entitlement.caller.clone()).collect(),
             identities: identities.iter().map(|one| (one.name.clone(), one.client_id.clone())).collect(),
             tenants: tenants(&identities, &entitlements),
-            has_any_tenant: identities.iter().any(|identity| identity.tenants.any),
+            has_any_tenant: identities.iter().any(|identity| identity.tenants.takes_any()),
             resources: resources.flat_map(named).cloned().collect(),
             fmi_paths: paths.flatten().cloned().collect(),
             policy: Policy::new(identities, entitlements),
@@ -83,7 +83,7 @@ fn named(resources: &Resources) -> &[Resource] {
 /// Those in which identities work, and those that callers name by an id alone.
 fn tenants(identities: &[Identity], entitlements: &[Entitlement]) -> Vec<Tenant> {
     let mut tenants: Vec<Tenant> = Vec::new();
-    for tenant in identities.iter().flat_map(|identity| &identity.tenants.listed) {
+    for tenant in identities.iter().flat_map(|identity| identity.tenants.listed()) {
         if !tenants.iter().any(|held| held.name == tenant.name && held.id == tenant.id) {
             tenants.push(tenant.clone());
         }

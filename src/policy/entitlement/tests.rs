@@ -36,7 +36,7 @@ fn identities() -> Vec<Identity> {
         object_id: Some(format!("object-{n}")),
         resource_id: None,
         default: text == "one",
-        tenants: Tenants { listed: tenants, has_default: true, any },
+        tenants: Tenants::new(tenants, true, any),
         resources,
         fmi_paths: if text == "one" { paths(&["a/b", "a/c"]) } else { Vec::new() },
     };
