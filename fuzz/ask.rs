@@ -215,7 +215,7 @@ fn identity() -> Option<Identity> {
         object_id: Some(OBJECT_ID.to_owned()),
         resource_id: Some(RESOURCE_ID.to_owned()),
         default: true,
-        tenants: Tenants { listed: vec![tenant], has_default: true, any: true },
+        tenants: Tenants::new(vec![tenant], true, true),
         resources: Resources::Any,
         fmi_paths: FmiPath::parse("a").into_iter().collect(),
     })
