@@ -96,7 +96,7 @@ fn assert_whole(example: &Example, config: &Config) {
         Resources::Listed(listed) => listed.iter().all(|resource| resources.contains(resource.as_str())),
     };
     for identity in &config.identities {
-        assert!(identity.rules.tenants.listed.iter().all(|tenant| tenants.contains(tenant.id.as_str())));
+        assert!(identity.rules.tenants.listed().iter().all(|tenant| tenants.contains(tenant.id.as_str())));
         assert!(is_there(&identity.rules.resources));
         assert!(identity.rules.fmi_paths.iter().all(|path| example.fmi_paths.contains(&path.as_str())));
     }
