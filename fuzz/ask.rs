@@ -103,7 +103,7 @@ impl House {
     fn shows(&self, page: &Page, raw: &Raw<'_>) -> Outcome {
         let header = |name: &'static str| raw.header(name);
         let request = Request { query: raw.query, form: &[], header: &header };
-        if page.show(raw.method, &request, &self.instance, || self.policy.default_directory()).is_err() {
+        if page.show(raw.method, &request, &self.instance, || self.policy.default_directory(None)).is_err() {
             return Outcome::Nothing;
         }
         assert!(raw.method == "GET" && is_of_this_machine(&header), "{page:?} was shown without its guard");

@@ -66,12 +66,12 @@ impl App {
         let mark: Arc<str> = uuid::Uuid::new_v4().to_string().into();
         let floods = Arc::default();
         let sources = sources::build(&config, &clock, &floods, &mark)?;
-        let stakes = |share| Stakes::new(config.callers.len(), share, config.bounds);
+        let stakes = |share| Stakes::of_each(config.callers.len(), share, config.bounds);
         let known = config.kubernetes.map(|known| known.settings);
         let cluster = known.map(|settings| Arc::new(Cluster::new(settings, clock.clone(), runtime.clone())));
         let vend = Vend::new(vend::Settings {
             sources,
-            stakes: config.caller_share.map(stakes).unwrap_or_default(),
+            stakes: config.caller_share.map_or_else(Stakes::of_all, stakes),
             bounds: config.bounds,
             windows: config.windows,
             clock: clock.clone(),

@@ -58,8 +58,8 @@ pub struct Occasion<'a> {
     pub dialect: &'static str,
     /// Under which id it stands in the log, in the answer and at the authority.
     pub request_id: &'a str,
-    /// What is asked for.
-    pub ask: &'a Ask,
+    /// What is asked for; none where it is a page.
+    pub ask: Option<&'a Ask>,
 }
 
 impl Audit {

@@ -239,13 +239,18 @@ impl Policy {
         })
     }
 
-    /// The directory that is meant when a caller names neither identity nor tenant. It is no secret.
+    /// The directory that is meant when `caller` names neither identity nor tenant; none is whoever is not told apart.
     ///
     /// # Errors
-    /// There is no default, or it is in no directory.
-    pub fn default_directory(&self) -> Result<TenantId, Fault> {
-        let identity = self.default_identity(None)?;
+    /// There is no default that the caller may have, or it is in no directory.
+    pub fn default_directory(&self, caller: Option<Caller>) -> Result<TenantId, Fault> {
+        let entitlement = caller.map(|caller| self.entitlement(caller)).transpose()?.flatten();
+        let identity = self.default_identity(entitlement)?;
         let tenant = identity.tenants.find(None).map_err(|reason| of_tenants(reason, identity))?;
+        if entitlement.is_some_and(|entitlement| !entitlement.allows_tenant(&tenant)) {
+            let remedy = "name a tenant that this caller may ask in, with the token";
+            return Err(Fault::new(Kind::NotFound, "there is no tenant to tell of", remedy));
+        }
         TenantId::parse(tenant.id.as_str()).map_err(|_| {
             let remedy = "do without it: such an authority has no tenants";
             Fault::new(Kind::NotFound, "the default identity is in no tenant", remedy)

@@ -30,7 +30,7 @@ pub mod sources;
 pub mod stake;
 
 use cache::{Bounds, Cache, Hold, Stock};
-use flight::{Errand, Flight, Landing, lost_flight, unchanged};
+use flight::{Errand, Flight, Landing, dead_on_arrival, lost_flight, unchanged};
 use gate::Gate;
 use mission::{Demand, Mission, Seat};
 use refresh::Refresh;
@@ -94,7 +94,7 @@ impl Vend {
     pub async fn vend(&self, permit: &Permit, request_id: &str) -> Landing {
         let stake = self.0.stakes.of(permit.caller());
         let source = self.0.sources.find(&permit.identity().name, permit.tenant(), stake.map(Arc::as_ref)).await?;
-        let lease = || stake.map(|stake| stake.lease(&source)).transpose();
+        let lease = || stake.map_or(Ok(None), |stake| stake.lease(&source));
         let slot = self.0.cache.slot(&source.key(permit.resource(), permit.extras()), lease)?;
         let mission = Mission { source, request_id, stake, is_own: true };
         let demand = Demand { challenge: permit.challenge(), rejected: permit.rejected() };
@@ -143,6 +143,7 @@ impl Vend {
                 continue;
             }
             match landing {
+                Ok(token) if token.expires_at <= self.0.clock.now() => return Err(dead_on_arrival()),
                 // A flight that was begun for somebody else may bring what its authority still has.
                 Ok(token) if demand.rejects(&token) && is_forced => return Err(unchanged()),
                 Ok(token) if demand.rejects(&token) => {}

@@ -270,3 +270,21 @@ async fn who_asks_more_often_than_it_may_is_told_to_wait() {
     assert!(statuses.iter().all(|status| *status == 200));
     ask(&world, "trial", NATIVE).await.token();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_no_place_to_guess_a_secret_unseen() {
+    let config = config().replace("workers = 2", "workers = 2\ndialects = [\"native\", \"imds\"]");
+    let world = World::within(directory(), &config).await;
+    let (instance, info) =
+        ("/metadata/instance?api-version=2021-02-01", "/metadata/identity/info?api-version=2018-02-01");
+    assert_eq!(ask(&world, "nobody", instance).await.status, 401);
+    let line = &lines(&world, 1).await[0];
+    assert_eq!((line["verdict"].as_str(), line["dialect"].as_str()), (Some("refused"), Some("imds")), "{line}");
+    assert!(line["reason"].as_str().unwrap().contains("x-identity-header") && line.get("resource").is_none(), "{line}");
+    let mut statuses = Vec::new();
+    for _ in 0..60 {
+        statuses.push(ask(&world, "billing", instance).await.status);
+    }
+    assert!(statuses.contains(&200) && statuses.contains(&429), "a page takes from the caller's rate: {statuses:?}");
+    assert_eq!(ask(&world, "trial", info).await.status, 200, "its rules are not enforced");
+}

@@ -103,7 +103,7 @@ async fn a_challenge_that_fails_is_nobody_elses_failure() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn challenges_do_not_take_from_renewals() {
-    let slow = "[freshness]\nrefresh_rate = 1\n[server]";
+    let slow = "[freshness]\nrefresh_rate = 4\n[server]";
     let world = World::with(&TWO_IDENTITIES.replacen("[server]", slow, 1)).await;
     world.ask("/token?resource=ageing").await.token();
     world.hand.advance(Duration::from_mins(46));

@@ -73,6 +73,20 @@ async fn a_live_token_is_served_until_it_expires() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_ended_on_its_way_is_handed_to_nobody() {
+    let world = World::start().await;
+    world.break_sts(on_token(json!({ "expires_in": 60, "delay_ms": 500, "times": 1 }))).await;
+    let asleep = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        world.hand.advance(Duration::from_mins(2));
+    };
+    let (reply, ()) = tokio::join!(world.ask(NATIVE), asleep);
+    assert_eq!((reply.status, reply.retry_after().is_some()), (503, true), "{reply:?}");
+    assert!(reply.description().contains("had ended before"), "{reply:?}");
+    world.ask(NATIVE).await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hang_does_not_outwait_a_live_token() {
     let world = World::start().await;
     let token = world.ask(NATIVE).await.token().to_owned();

@@ -97,8 +97,8 @@ impl<'a> Record<'a> {
         suppressed: u64,
     ) -> Self {
         Self {
-            selector: selector(&at.ask.selector),
-            tenant: at.ask.tenant.as_deref().map(cut),
+            selector: at.ask.and_then(|ask| selector(&ask.selector)),
+            tenant: at.ask.and_then(|ask| ask.tenant.as_deref()).map(cut),
             rule: Some(why.rule.to_owned()),
             reason: Some(why.reason),
             detail: why.detail.map(cut),
@@ -114,8 +114,8 @@ impl<'a> Record<'a> {
     fn about(at: Occasion<'a>, verdict: Outcome, caller: Option<&'a str>) -> Self {
         Self {
             peer: Some(at.peer),
-            resource: Some(at.ask.resource.as_str()),
-            fmi_path: at.ask.extras.fmi_path.as_ref().map(crate::name::FmiPath::as_str),
+            resource: at.ask.map(|ask| ask.resource.as_str()),
+            fmi_path: at.ask.and_then(|ask| ask.extras.fmi_path.as_ref()).map(crate::name::FmiPath::as_str),
             dialect: Some(at.dialect),
             request_id: Some(at.request_id),
             ..Self::bare(at.now, verdict, caller)

@@ -19,6 +19,12 @@ impl Share {
         is_share.then_some(Self(part)).ok_or(Malformed("a share is a part of one: more than 0, and at most 1"))
     }
 
+    /// All of it.
+    #[must_use]
+    pub const fn whole() -> Self {
+        Self(1.0)
+    }
+
     /// So much of `whole`, rounded down, and never nothing.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "a share is never more than the whole, which fits")]

@@ -60,7 +60,9 @@ impl<L: Clone + Eq + Hash, K> Schedule<L, K> {
         }
         let mut heads: Heap<L> = self.lanes.iter().filter_map(|(lane, keys)| head(lane, keys)).collect();
         let mut going = Vec::new();
-        while let Some(Reverse(Timed { what: lane, .. })) = heads.pop() {
+        // When a source begins to rest, all of its keys leave their lane.
+        for _ in 0..MOST {
+            let Some(Reverse(Timed { what: lane, .. })) = heads.pop() else { break };
             let Some(keys) = self.lanes.get_mut(&lane) else { continue };
             let Some(Reverse(Timed { what: key, at })) = keys.pop() else { continue };
             match look(&lane, &key) {

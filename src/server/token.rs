@@ -91,7 +91,7 @@ async fn pay(
     service: &Service,
     request_id: &str,
 ) -> Result<Reply, Failed> {
-    let witness = Witness { service, request, dialect, ask, request_id };
+    let witness = Witness { service, request, dialect: dialect.name, ask: Some(ask), request_id };
     let caller = recognise::caller(request, dialect.guard, holds_key, service).await;
     let caller = caller.inspect_err(|fault| witness.turned_away(None, fault))?;
     let taken = service.rates.take(caller).inspect_err(|fault| witness.turned_away(Some(caller), fault));

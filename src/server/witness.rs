@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 use super::{Service, connection};
 use crate::audit::{Audit, Occasion};
 use crate::caller::Caller;
-use crate::dialect::{Ask, Dialect};
+use crate::dialect::Ask;
 use crate::fault::{Fault, Kind};
 use crate::flood::{Concern, Event};
 use crate::policy::{Permit, Refusal};
@@ -18,8 +18,9 @@ use crate::token::Token;
 pub(super) struct Witness<'a> {
     pub(super) service: &'a Service,
     pub(super) request: &'a HttpRequest,
-    pub(super) dialect: &'a Dialect,
-    pub(super) ask: &'a Ask,
+    pub(super) dialect: &'static str,
+    /// None where a page is asked for.
+    pub(super) ask: Option<&'a Ask>,
     pub(super) request_id: &'a str,
 }
 
@@ -72,7 +73,7 @@ impl Witness<'_> {
             Some(user) => format!("uid {} gid {}", user.uid, user.gid),
             None => self.request.peer_addr().map_or_else(String::new, |address| address.to_string()),
         };
-        let (dialect, ask, request_id) = (self.dialect.name, self.ask, self.request_id);
+        let (dialect, ask, request_id) = (self.dialect, self.ask, self.request_id);
         tell(audit, Occasion { now: self.service.clock.now(), peer: &peer, dialect, request_id, ask });
     }
 }

@@ -33,8 +33,12 @@ impl Throttle {
         if scopes.len() >= MOST {
             scopes.retain(|_, respite| respite.stands(now).is_some());
         }
-        if scopes.len() < MOST {
-            scopes.insert(scope.clone(), Respite::of(fault, now));
+        let respite = Respite::of(fault, now);
+        let end = |respite: &Respite| respite.stands(now).map(|(until, _)| until);
+        // One that was under way meanwhile may come back with a shorter wish.
+        let is_longer = scopes.get(scope).is_none_or(|before| end(before) < end(&respite));
+        if scopes.len() < MOST && is_longer {
+            scopes.insert(scope.clone(), respite);
         }
     }
 
@@ -70,6 +74,19 @@ mod tests {
         assert!(throttle.stands(&scope(1), now + Duration::from_secs(60)).is_none());
         assert!(throttle.stands(&scope(1), now - Duration::from_secs(1)).is_none(), "the clock was set back");
         assert!(throttle.stands(&scope(2), now).is_none() && throttle.stands(&scope(3), now).is_none());
+    }
+
+    #[test]
+    fn a_shorter_wish_ends_no_longer_one() {
+        let throttle = Throttle::default();
+        let now = Timestamp::from_secs(1000);
+        let wish = |secs| Fault::new(Kind::Throttled, "p", "r").with_retry_after(Some(Duration::from_secs(secs)));
+        for secs in [10, 300, 1] {
+            throttle.remember(&scope(1), &wish(secs), now);
+        }
+        assert!(throttle.stands(&scope(1), now + Duration::from_secs(299)).is_some());
+        throttle.remember(&scope(1), &wish(1), now + Duration::from_secs(300));
+        assert!(throttle.stands(&scope(1), now + Duration::from_secs(300)).is_some(), "it is over");
     }
 
     #[test]

@@ -47,9 +47,10 @@ impl AnyTenant {
 
     /// Notes what a caller has made, and gives what it has too much of.
     fn displace(&self, stake: &Stake, made: Made) -> Option<Made> {
+        let place = stake.place?;
         // Invariant: no code panics while it holds this lock.
         let mut makers = self.makers.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = makers.entry(stake.place).or_default();
+        let own = makers.entry(place).or_default();
         own.push_back(made);
         if own.len() > stake.tenants { own.pop_front() } else { None }
     }

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use moka::Entry;
+use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache as Moka;
 
@@ -131,7 +133,12 @@ impl Cache {
     /// Drops the slots that hold nothing worth keeping.
     pub fn sweep(&self, now: Timestamp) {
         for (key, _) in self.slots.iter().filter(|(_, slot)| slot.sweep(now)) {
-            self.slots.invalidate(key.as_ref());
+            // A flight may have landed since.
+            let remove = |entry: Option<Entry<_, Arc<Slot>>>| match entry {
+                Some(entry) if entry.value().sweep(now) => Op::Remove,
+                _ => Op::Nop,
+            };
+            self.slots.entry(Arc::clone(&key)).and_compute_with(remove);
         }
         self.slots.run_pending_tasks();
     }

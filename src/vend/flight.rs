@@ -101,6 +101,16 @@ pub fn lost_flight() -> Fault {
     Fault::new(Kind::Internal, "the exchange was lost inside Bursar", "report this; asking again starts a new one")
 }
 
+/// What callers get whose token had ended before it was there.
+#[must_use]
+pub fn dead_on_arrival() -> Fault {
+    Fault::new(
+        Kind::Unavailable,
+        "the token had ended before it could be handed over",
+        "ask again; if it stays so, the operator should compare this machine's clock and how long the authority's tokens live",
+    )
+}
+
 /// What callers get who were handed the token that they had rejected.
 #[must_use]
 pub fn unchanged() -> Fault {

@@ -36,6 +36,12 @@ impl Limits {
     pub fn of(share: Share) -> Self {
         Self { beside: share.of(LANES), flying: share.of(FLYING), waiting: share.of(WAITING) }
     }
+
+    /// Those of all callers together. At one source they stand in its own queue.
+    #[must_use]
+    pub const fn of_all() -> Self {
+        Self { beside: FLYING, flying: FLYING, waiting: WAITING }
+    }
 }
 
 #[derive(Default)]

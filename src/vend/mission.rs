@@ -58,7 +58,7 @@ impl<'a> Mission<'a> {
 
     /// The caller's place, if it is told apart.
     pub(super) fn place(&self) -> Option<usize> {
-        self.stake.map(|stake| stake.place)
+        self.stake.and_then(|stake| stake.place)
     }
 
     /// Where its tokens are renewed.
@@ -100,7 +100,7 @@ impl Vouch for Vouching<'_> {
             let owner = outer.stake.map(Arc::as_ref);
             let source = parts.sources.vouching(&delegate.identity, &outer.source, owner).await?;
             // Never refused: that a caller has its share would be taken for a failure of the credential.
-            let lease = || Ok(owner.map(Stake::charge));
+            let lease = || Ok(owner.and_then(Stake::charge));
             let slot = parts.cache.slot(&source.key(&delegate.resource, &delegate.extras), lease)?;
             let mission = Mission { source, is_own: false, ..outer.clone() };
             self.vend.obtain(&mission, slot, Demand::default()).await

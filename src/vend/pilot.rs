@@ -72,7 +72,10 @@ impl Vend {
 
     /// Flies one flight, for which somebody waits, to its end. A renewal stands back for it.
     async fn pilot(&self, departure: Departure, mission: &Mission<'_>, deadline: Deadline) -> Option<Departure> {
-        mission.source.allowance().yield_one(self.0.clock.now());
+        // Demands have a budget of their own, and take nothing from that of renewals.
+        if departure.challenge().is_none() && !departure.is_forced() {
+            mission.source.allowance().yield_one(self.0.clock.now());
+        }
         let jitter = fastrand::f64();
         let result = self.exchange(&departure, mission, deadline, jitter).await;
         departure.land(result, self.moment(), jitter)

@@ -212,6 +212,7 @@ impl Slot {
     pub fn sweep(&self, now: Timestamp) -> bool {
         let mut state = self.lock();
         state.cooling = state.cooling.take().filter(|cooling| !cooling.span.lies_ahead(now));
+        state.asked_at = state.asked_at.min(now);
         let live = state.held.as_ref().is_some_and(|held| now < held.times.expires_at);
         let cooling = state.cooling.as_ref().is_some_and(|cooling| cooling.span.holds(now));
         !live && !cooling && state.flying().is_none()

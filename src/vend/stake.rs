@@ -16,39 +16,52 @@ use crate::source::Source;
 
 /// One caller's.
 pub struct Stake {
-    /// The caller's place among those that are configured.
-    pub place: usize,
+    /// The caller's place among those that are configured; none where callers are not told apart, and all are one.
+    pub place: Option<usize>,
     /// Where its flights wait for their turn.
     pub line: Arc<Line>,
     /// How many sources of each identity it may have had made for tenants of its own choice.
     pub tenants: usize,
     requests: Semaphore,
-    holding: Arc<Holding>,
+    /// None where all are one: the cache gives up what was used least, whoever had it fetched.
+    holding: Option<Arc<Holding>>,
     /// What an empty slot weighs.
     least: u64,
 }
 
-/// The stakes of all callers, in their places; none where callers are not told apart.
+/// The stakes of all callers.
 #[derive(Default)]
-pub struct Stakes(Vec<Arc<Stake>>);
+pub struct Stakes {
+    /// In their places.
+    named: Vec<Arc<Stake>>,
+    /// Everybody's, where callers are not told apart.
+    common: Option<Arc<Stake>>,
+}
 
 impl Stakes {
     /// An equal share for each of so many callers.
     #[must_use]
-    pub fn new(callers: usize, share: Share, bounds: Bounds) -> Self {
-        Self((0..callers).map(|place| Arc::new(Stake::new(place, share, bounds))).collect())
+    pub fn of_each(callers: usize, share: Share, bounds: Bounds) -> Self {
+        let named = (0..callers).map(|place| Arc::new(Stake::new(place, share, bounds))).collect();
+        Self { named, common: None }
     }
 
-    /// The stake of `caller`, if it is told apart from others.
+    /// The whole share for all of them together.
+    #[must_use]
+    pub fn of_all() -> Self {
+        Self { named: Vec::new(), common: Some(Arc::new(Stake::common())) }
+    }
+
+    /// The stake of `caller`; the operator needs none.
     #[must_use]
     pub fn of(&self, caller: Caller) -> Option<&Arc<Stake>> {
-        self.at(caller.place())
+        self.at(caller.place()).or(self.common.as_ref().filter(|_| !caller.is_operator()))
     }
 
     /// The stake of the caller in this place, if there is one.
     #[must_use]
     pub fn at(&self, place: Option<usize>) -> Option<&Arc<Stake>> {
-        self.0.get(place?)
+        self.named.get(place?)
     }
 }
 
@@ -57,14 +70,20 @@ impl Stake {
     #[must_use]
     pub fn new(place: usize, share: Share, bounds: Bounds) -> Self {
         Self {
-            place,
+            place: Some(place),
             line: Arc::new(Line::new(Limits::of(share))),
             tenants: usize::try_from(share.of(TENANTS)).unwrap_or(1),
             requests: Semaphore::new(usize::try_from(share.of(REQUESTS)).unwrap_or(1)),
             // Of what so many of the lightest weigh, which may be a little more than all bytes.
-            holding: Arc::new(Holding::new(share.of_bytes(bounds.least().saturating_mul(bounds.entries)))),
+            holding: Some(Arc::new(Holding::new(share.of_bytes(bounds.least().saturating_mul(bounds.entries))))),
             least: bounds.least(),
         }
+    }
+
+    /// The stake of all, of which they have used nothing yet.
+    fn common() -> Self {
+        let line = Arc::new(Line::new(Limits::of_all()));
+        Self { place: None, line, holding: None, ..Self::new(0, Share::whole(), Bounds::default()) }
     }
 
     /// Lets one more of its requests wait, until the answer is dropped.
@@ -80,16 +99,16 @@ impl Stake {
     ///
     /// # Errors
     /// The caller has its share, of exchanges or of the cache.
-    pub fn lease(&self, source: &Arc<Source>) -> Result<Lease, Fault> {
+    pub fn lease(&self, source: &Arc<Source>) -> Result<Option<Lease>, Fault> {
         // A slot that nobody may fly for would only take up room.
         self.line.check(source)?;
-        self.holding.lease(self.least)
+        self.holding.as_ref().map(|holding| holding.lease(self.least)).transpose()
     }
 
     /// Room for a slot that an exchange of the caller's needs beside its own.
     #[must_use]
-    pub fn charge(&self) -> Lease {
-        self.holding.charge(self.least)
+    pub fn charge(&self) -> Option<Lease> {
+        self.holding.as_ref().map(|holding| holding.charge(self.least))
     }
 }
 
@@ -99,3 +118,32 @@ pub const TENANTS: u32 = 10_000;
 /// Each request that waits holds a connection, also when all of them wait for one exchange. That is more than may
 /// wait for exchanges of their own, and few of the connections that a process with the usual limits has.
 const REQUESTS: u32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caller::Callers;
+    use crate::vend::gate::Gate;
+    use crate::vend::sources::tests::source;
+
+    #[test]
+    fn where_nobody_is_told_apart_all_are_one_with_the_whole_share_and_no_more() {
+        let stakes = Stakes::of_all();
+        assert!(stakes.of(Callers::operator()).is_none() && stakes.at(Some(0)).is_none());
+        let common = stakes.common.as_ref().unwrap();
+        let here = Arc::new(source("https://login.corp", "a.example"));
+        let gates: Vec<Arc<Gate>> = (0..256 + 1024)
+            .map(|_| {
+                assert!(common.lease(&here).unwrap().is_none(), "the cache gives up what is old instead");
+                let gate = Gate::closed();
+                gate.board(Some(&common.line), &here, crate::clock::Deadline::after(Duration::from_mins(1))).unwrap();
+                gate
+            })
+            .collect();
+        assert_eq!(gates.iter().filter(|gate| gate.is_open()).count(), 256);
+        assert_eq!(common.lease(&here).unwrap_err().status(), 429);
+        let waiting: Vec<_> = (0..4096).map(|_| common.wait().unwrap()).collect();
+        assert_eq!(common.wait().unwrap_err().status(), 429);
+        drop(waiting);
+    }
+}

@@ -55,7 +55,10 @@ impl Scenario {
     /// for a while.
     pub(crate) fn is_troubled(&self, at: u64) -> bool {
         const AFTERWARDS: u64 = 3 * MINUTE;
-        self.troubles.iter().any(|trouble| (trouble.from..=trouble.to + AFTERWARDS).contains(&at))
+        let troubled = self.troubles.iter().any(|trouble| (trouble.from..=trouble.to + AFTERWARDS).contains(&at));
+        // A token that was on its way may be old, or dead, by a clock that was set meanwhile.
+        let is_set = self.steps.iter().any(|(from, _)| (*from..=from + MINUTE).contains(&at));
+        troubled || is_set
     }
 
     /// Whether the least number of exchanges can be told from the asks alone.

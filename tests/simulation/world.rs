@@ -49,8 +49,7 @@ enum Event {
     Land {
         key: usize,
         departure: Departure,
-        issues: Result<(), Fault>,
-        turn: Option<Turn>,
+        flight: Flown,
     },
     /// A caller with a live token waits no longer.
     GiveUp {
@@ -60,6 +59,13 @@ enum Event {
     SetClock(Step),
     Sweep,
     Restart,
+}
+
+/// A flight until it lands.
+struct Flown {
+    sent: Timestamp,
+    issues: Result<(), Fault>,
+    _turn: Option<Turn>,
 }
 
 impl<'a> World<'a> {
@@ -135,7 +141,7 @@ impl<'a> World<'a> {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Land { key, departure, issues, turn } => self.land(key, departure, issues, turn),
+            Event::Land { key, departure, flight } => self.land(key, departure, flight),
             Event::GiveUp { key, waiter } => {
                 let waiters = self.flights.get_mut(&key);
                 let waits = waiters.and_then(|waiters| {
@@ -222,11 +228,13 @@ impl<'a> World<'a> {
             self.ledger.second_flight(key, self.now);
         }
         let outcome = authority::exchange(self.scenario, self.now, &mut self.rng);
-        self.plan(self.now + outcome.after, Event::Land { key, departure, issues: outcome.issues, turn });
+        let flight = Flown { sent: self.wall, issues: outcome.issues, _turn: turn };
+        self.plan(self.now + outcome.after, Event::Land { key, departure, flight });
     }
 
-    fn land(&mut self, key: usize, departure: Departure, issues: Result<(), Fault>, turn: Option<Turn>) {
-        let result = issues.map(|()| authority::token(life(self.scenario, key), self.wall));
+    fn land(&mut self, key: usize, departure: Departure, flight: Flown) {
+        // Its life counts from when it was asked for, as Bursar counts it.
+        let result = flight.issues.map(|()| authority::token(life(self.scenario, key), flight.sent));
         match &result {
             Ok(token) => {
                 self.ledger.issued += 1;
@@ -237,7 +245,6 @@ impl<'a> World<'a> {
         let moment = Moment { now: self.wall, windows: &self.windows };
         let next = departure.land(result, moment, self.rng.f64());
         assert!(next.is_none(), "nobody challenges here");
-        drop(turn);
         for _ in self.flights.remove(&key).unwrap_or_default() {
             self.answer_with_live(key);
         }
