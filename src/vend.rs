@@ -30,7 +30,7 @@ pub mod sources;
 pub mod stake;
 
 use cache::{Bounds, Cache, Hold, Stock};
-use flight::{Errand, Flight, Landing, dead_on_arrival, lost_flight, unchanged};
+use flight::{Errand, Flight, Landing, lost_flight};
 use gate::Gate;
 use mission::{Demand, Mission, Seat};
 use refresh::Refresh;
@@ -139,15 +139,10 @@ impl Vend {
                 }
                 _ => flight.clone().landed(until).await,
             };
-            if !flight.answers(errand.challenge, &landing) {
-                continue;
-            }
-            match landing {
-                Ok(token) if token.expires_at <= self.0.clock.now() => return Err(dead_on_arrival()),
-                // A flight that was begun for somebody else may bring what its authority still has.
-                Ok(token) if demand.rejects(&token) && is_forced => return Err(unchanged()),
-                Ok(token) if demand.rejects(&token) => {}
-                landing => return landing,
+            if flight.answers(errand.challenge, &landing)
+                && let Some(answer) = demand.answer(landing, is_forced, self.0.clock.now())
+            {
+                return answer;
             }
         }
     }

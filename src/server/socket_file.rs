@@ -10,9 +10,9 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::fault::{Fault, Kind};
 
-mod turn;
+mod latch;
 
-use turn::Turn;
+use latch::Latch;
 
 /// A file that this process has made.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct SocketFile {
     /// that one while we hold the socket.
     made: Option<(u64, u64)>,
     /// Held until somebody listens, since until then the file is like that of a dead process.
-    turn: Option<Turn>,
+    latch: Option<Latch>,
 }
 
 impl SocketFile {
@@ -32,7 +32,7 @@ impl SocketFile {
     /// A program listens there, or something is there that is no socket.
     pub(super) fn clear(path: &Path) -> Result<Self, Fault> {
         let held = |_| taken(path, "another program keeps its directory locked", "end it, or configure another path");
-        let free = Self { path: path.to_owned(), made: None, turn: Some(Turn::take(path).map_err(held)?) };
+        let free = Self { path: path.to_owned(), made: None, latch: Some(Latch::take(path).map_err(held)?) };
         let Ok(found) = fs::symlink_metadata(path) else { return Ok(free) };
         if !found.file_type().is_socket() {
             return Err(taken(path, "something is there that is no socket", "move it away, or configure another path"));
@@ -64,7 +64,7 @@ impl SocketFile {
     /// The system refuses.
     pub(super) fn listen(&mut self, socket: &Socket, backlog: i32) -> io::Result<()> {
         socket.listen(backlog)?;
-        self.turn = None;
+        self.latch = None;
         Ok(())
     }
 

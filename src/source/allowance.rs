@@ -20,8 +20,8 @@ pub struct Allowance {
     answers: Mutex<Budget>,
 }
 
-/// One renewal; it is over when this is dropped.
-pub type Turn = OwnedSemaphorePermit;
+/// One renewal under way; it is over when this is dropped.
+pub type Renewing = OwnedSemaphorePermit;
 
 impl Allowance {
     /// So many renewals a second, and as many answers to demands; of both a share for each caller.
@@ -37,9 +37,9 @@ impl Allowance {
 
     /// Takes one renewal of a token that the caller in this place had fetched, if there is one.
     #[must_use]
-    pub fn renew(&self, caller: Option<usize>, now: Timestamp) -> Option<Turn> {
-        let turn = Arc::clone(&self.abreast).try_acquire_owned().ok()?;
-        lock(&self.renewals).take(caller, now).then_some(turn)
+    pub fn renew(&self, caller: Option<usize>, now: Timestamp) -> Option<Renewing> {
+        let renewing = Arc::clone(&self.abreast).try_acquire_owned().ok()?;
+        lock(&self.renewals).take(caller, now).then_some(renewing)
     }
 
     /// Somebody waits for an exchange, which begins now: a renewal stands back for it.
@@ -70,9 +70,9 @@ mod tests {
     fn those_that_hang_leave_room_for_who_waits() {
         let allowance = Allowance::new(NonZeroU32::new(10_000).unwrap(), None);
         let now = Timestamp::from_secs(1000);
-        let mut turns: Vec<Turn> = (0..100).filter_map(|_| allowance.renew(None, now)).collect();
-        assert_eq!(turns.len(), 6);
-        turns.pop();
+        let mut under_way: Vec<Renewing> = (0..100).filter_map(|_| allowance.renew(None, now)).collect();
+        assert_eq!(under_way.len(), 6);
+        under_way.pop();
         assert!(allowance.renew(None, now).is_some());
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tokio::sync::SemaphorePermit;
 
 use super::Vend;
-use super::flight::Errand;
+use super::flight::{Errand, Landing, dead_on_arrival, unchanged};
 use super::line::Line;
 use super::refresh::Lane;
 use super::stake::Stake;
 use crate::claims::ClaimsRequest;
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Timestamp};
 use crate::credential::Delegate;
 use crate::fault::Fault;
 use crate::source::{Handover, Source, Vouch};
@@ -81,8 +81,17 @@ impl<'a> Demand<'a> {
         Errand { challenge: self.challenge, is_forced }
     }
 
-    /// Whether a token that has just come is the one that was rejected.
-    pub(super) fn rejects(&self, fresh: &Token) -> bool {
+    /// What a landing comes to; none if the flight was begun for somebody else and brought what its authority still has,
+    /// the rejected token.
+    pub(super) fn answer(&self, landing: Landing, is_forced: bool, now: Timestamp) -> Option<Landing> {
+        match landing {
+            Ok(token) if token.expires_at <= now => Some(Err(dead_on_arrival())),
+            Ok(token) if self.rejects(&token) => is_forced.then(|| Err(unchanged())),
+            landing => Some(landing),
+        }
+    }
+
+    fn rejects(&self, fresh: &Token) -> bool {
         self.rejected.is_some_and(|rejected| rejected != Rejected::Every && rejected.has(fresh))
     }
 }

@@ -43,7 +43,7 @@ impl Vend {
 
     /// Starts a renewal, for which nobody waits yet.
     pub(super) fn renew(&self, due: Due) {
-        let Due { slot, lane, turns } = due;
+        let Due { slot, lane, passage } = due;
         let mut hold = None;
         let claim = || {
             hold = self.0.cache.hold(&slot);
@@ -61,12 +61,10 @@ impl Vend {
             let result = vend.exchange(&departure, &mission, deadline, jitter).await;
             let lag = due_at.map(|due_at| vend.0.clock.now().since(due_at));
             vend.0.metrics.refreshed(identity, &result, lag.unwrap_or_default());
-            let mut next = departure.land(result, vend.moment(), jitter);
-            while let Some(departure) = next {
-                next = vend.pilot(departure, &mission, Deadline::after(mission.source.timeout())).await;
-            }
+            // It is no errand, and so keeps nobody waiting who would have to be flown for next.
+            drop(departure.land(result, vend.moment(), jitter));
             vend.settle(slot, &mission, hold).await;
-            drop(turns);
+            drop(passage);
         });
     }
 

@@ -14,12 +14,12 @@ use crate::clock::Timestamp;
 use crate::freshness::Renewal;
 use crate::freshness::schedule::Schedule;
 use crate::source::Source;
-use crate::source::allowance::Turn;
+use crate::source::allowance::Renewing;
 
 /// The slots that are taken up for renewal.
 #[derive(Default)]
 pub struct Refresh {
-    schedule: Mutex<Schedule<Lane, Entry>>,
+    schedule: Mutex<Schedule<Lane, Appointment>>,
     bell: Notify,
 }
 
@@ -33,14 +33,14 @@ pub struct Lane {
 }
 
 /// A slot, as it was taken up. It may be evicted, and then is forgotten.
-struct Entry {
+struct Appointment {
     slot: Weak<Slot>,
     ticket: u32,
 }
 
 /// A renewal counts among its source's and, where callers are told apart, among those exchanges of its caller's that
 /// are under way: one that hangs takes a lane from its caller alone.
-pub type Turns = (Turn, Option<Pass>);
+pub type Passage = (Renewing, Option<Pass>);
 
 /// One that is to be renewed now.
 pub struct Due {
@@ -49,7 +49,7 @@ pub struct Due {
     /// From where, for whom.
     pub lane: Lane,
     /// Its part of the budget, and its caller's turn, until it is over.
-    pub turns: Turns,
+    pub passage: Passage,
 }
 
 impl Refresh {
@@ -57,7 +57,7 @@ impl Refresh {
     pub fn put(&self, at: Timestamp, lane: Lane, slot: &Arc<Slot>, ticket: u32) {
         let mut schedule = self.lock();
         let is_first = schedule.next(at).is_none_or(|next| at < next);
-        schedule.put(at, lane, Entry { slot: Arc::downgrade(slot), ticket });
+        schedule.put(at, lane, Appointment { slot: Arc::downgrade(slot), ticket });
         drop(schedule);
         if is_first {
             self.ring();
@@ -72,16 +72,17 @@ impl Refresh {
     /// Those that are to be renewed now, and how long it is until the next round.
     #[must_use]
     pub fn round(&self, now: Timestamp, stakes: &Stakes) -> (Vec<Due>, Duration) {
-        let mut turns = Vec::new();
-        let look = |lane: &Lane, entry: &Entry| entry.look(&lane.source, now);
-        let may = |lane: &Lane| lane.turns(stakes, now).map(|taken| turns.push(taken)).is_some();
+        let mut passages = Vec::new();
+        let look = |lane: &Lane, appointment: &Appointment| appointment.look(&lane.source, now);
+        let may = |lane: &Lane| lane.passage(stakes, now).map(|passage| passages.push(passage)).is_some();
         let mut schedule = self.lock();
         let going = schedule.round(now, look, may);
         let pause = schedule.next(now).map_or(LONGEST, |next| next.since(now).min(LONGEST));
         drop(schedule);
-        let due =
-            |((lane, entry), turns): ((Lane, Entry), Turns)| Some(Due { slot: entry.slot.upgrade()?, lane, turns });
-        (going.into_iter().zip(turns).filter_map(due).collect(), pause)
+        let due = |((lane, appointment), passage): ((Lane, Appointment), Passage)| {
+            Some(Due { slot: appointment.slot.upgrade()?, lane, passage })
+        };
+        (going.into_iter().zip(passages).filter_map(due).collect(), pause)
     }
 
     /// Waits for the next round.
@@ -92,10 +93,10 @@ impl Refresh {
 
     /// Forgets the slots that were evicted.
     pub fn sweep(&self) {
-        self.lock().retain(|entry| entry.slot.strong_count() > 0);
+        self.lock().retain(|appointment| appointment.slot.strong_count() > 0);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Schedule<Lane, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Schedule<Lane, Appointment>> {
         // Invariant: no code panics while it holds this lock, and the schedule is whole between statements.
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,7 +104,7 @@ impl Refresh {
 
 impl Lane {
     /// What one more renewal takes, if there is all of it.
-    fn turns(&self, stakes: &Stakes, now: Timestamp) -> Option<Turns> {
+    fn passage(&self, stakes: &Stakes, now: Timestamp) -> Option<Passage> {
         let pass = match stakes.at(self.owner) {
             Some(stake) => Some(stake.line.turn_now(&self.source)?),
             None => None,
@@ -112,7 +113,7 @@ impl Lane {
     }
 }
 
-impl Entry {
+impl Appointment {
     fn look(&self, source: &Source, now: Timestamp) -> Renewal {
         let Some(slot) = self.slot.upgrade() else { return Renewal::LetGo };
         let resting = source.resting(&slot.key().scope, now).map(|(until, _)| until);

@@ -10,7 +10,7 @@ use bursar::fault::Fault;
 use bursar::freshness::schedule::Schedule;
 use bursar::freshness::{Patience, Windows};
 use bursar::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
-use bursar::source::allowance::{Allowance, Turn};
+use bursar::source::allowance::{Allowance, Renewing};
 use bursar::token::{Extension, Extras, Token, TokenKey};
 use bursar::vend::slot::{Departure, Moment, Slot, Step as SlotStep};
 use fastrand::Rng;
@@ -65,7 +65,7 @@ enum Event {
 struct Flown {
     sent: Timestamp,
     issues: Result<(), Fault>,
-    _turn: Option<Turn>,
+    _renewing: Option<Renewing>,
 }
 
 impl<'a> World<'a> {
@@ -223,12 +223,12 @@ impl<'a> World<'a> {
         self.flights.entry(key).or_default().push(waiter);
     }
 
-    fn fly(&mut self, key: usize, departure: Departure, turn: Option<Turn>) {
+    fn fly(&mut self, key: usize, departure: Departure, renewing: Option<Renewing>) {
         if self.flights.insert(key, Vec::new()).is_some() {
             self.ledger.second_flight(key, self.now);
         }
         let outcome = authority::exchange(self.scenario, self.now, &mut self.rng);
-        let flight = Flown { sent: self.wall, issues: outcome.issues, _turn: turn };
+        let flight = Flown { sent: self.wall, issues: outcome.issues, _renewing: renewing };
         self.plan(self.now + outcome.after, Event::Land { key, departure, flight });
     }
 

@@ -311,3 +311,23 @@ fn where_callers_are_not_told_apart_the_identity_alone_decides() {
         assert_eq!(refusal.rule, "identities.two.resources");
     }
 }
+
+#[test]
+fn a_caller_is_told_of_no_directory_but_its_own() {
+    let callers = Callers::named(vec![Proof::Loopback], &[]);
+    let peer = Peer { is_loopback: true, ..Peer::default() };
+    let Ok(Recognition::Known(caller)) = callers.recognise(Guard::Metadata, &peer) else { panic!("a caller") };
+    let told = |entitlement: Entitlement| {
+        let policy = Policy::new(identities(), vec![entitlement]);
+        policy.default_directory(Some(caller)).map_or_else(|fault| fault.status().to_string(), |id| id.to_string())
+    };
+    let with = |identities: &[&str]| Entitlement {
+        identities: Identities::Listed(identities.iter().map(|text| name(text)).collect()),
+        ..billing()
+    };
+    assert_eq!(told(with(&["one"])), "contoso.com");
+    let own = Entitlement { default_identity: Some(name("two")), ..with(&["one", "two"]) };
+    assert_eq!(told(Entitlement { tenants: Some(vec![GUID.to_owned()]), ..own }), "404", "two works in contoso alone");
+    assert_ne!(told(with(&["two", "any"])), "contoso.com", "the default is another caller's, and it has two");
+    assert_eq!(Policy::new(identities(), Vec::new()).default_directory(None).unwrap().as_str(), "contoso.com");
+}

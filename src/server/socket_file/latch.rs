@@ -1,4 +1,4 @@
-//! The turn to make a socket file in a directory. Between the look at what is there and the moment when somebody
+//! The latch on the making of socket files in a directory. Between the look at what is there and the moment when somebody
 //! listens, a second process would take our file for that of a dead one.
 
 use std::fs::{File, TryLockError};
@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use crate::clock::Stopwatch;
 
-/// Nobody else who takes turns makes a socket file in the directory, for as long as this is held. It is a lock on the
+/// Nobody else who takes it makes a socket file in the directory, for as long as this is held. It is a lock on the
 /// directory itself, so that no file is left behind, and ends with the process, however that ends.
 #[derive(Debug)]
-pub(in crate::server) struct Turn {
+pub(in crate::server) struct Latch {
     /// None where the directory cannot be locked.
     _directory: Option<File>,
 }
 
-impl Turn {
-    /// Waits for the turn to make the file at `path`. Where its directory cannot be locked, it is everybody's turn.
+impl Latch {
+    /// Waits for that of the file at `path`. Where its directory cannot be locked, everybody has it.
     ///
     /// # Errors
     /// Another process holds it for longer than anybody needs.
@@ -43,7 +43,7 @@ impl Turn {
     }
 }
 
-/// Another process holds the turn.
+/// Another process holds it.
 #[derive(Debug)]
 pub(in crate::server) struct Held;
 
@@ -59,14 +59,14 @@ mod tests {
     fn one_has_it_at_a_time_and_where_there_is_no_directory_everybody_has_it() {
         let directory = tempfile::tempdir().unwrap();
         let (one, other) = (directory.path().join("one"), directory.path().join("other"));
-        let turn = Turn::take(&one).unwrap();
-        let waiting = std::thread::spawn(move || Turn::take(&other).is_ok());
+        let latch = Latch::take(&one).unwrap();
+        let waiting = std::thread::spawn(move || Latch::take(&other).is_ok());
         std::thread::sleep(Duration::from_millis(100));
         assert!(!waiting.is_finished(), "both make a file in one directory");
-        drop(turn);
+        drop(latch);
         assert!(waiting.join().unwrap());
         let missing = directory.path().join("missing/socket");
-        let (first, second) = (Turn::take(&missing).unwrap(), Turn::take(&missing).unwrap());
+        let (first, second) = (Latch::take(&missing).unwrap(), Latch::take(&missing).unwrap());
         assert!(first._directory.is_none() && second._directory.is_none());
     }
 }
