@@ -12,7 +12,7 @@ use bursar::config::Config;
 use bursar::credential::certificate::{Certificate, Files, Signing};
 use bursar::credential::{Algorithm, Occasion};
 use bursar::dialect::table::{DIALECTS, NATIVE};
-use bursar::dialect::{Dialect, Request};
+use bursar::dialect::{Dialect, Headers, Request};
 use bursar::freshness::{Entry, Times, Windows, decide};
 use bursar::name::ClientId;
 use bursar::secret::Secret;
@@ -44,12 +44,8 @@ fn read(criterion: &mut Criterion) {
         ("app-service", "api-version=2019-08-01&resource=https%3A%2F%2Fvault.azure.net"),
     ] {
         let dialect = dialect(name);
-        let header = |name: &'static str| match name {
-            "metadata" => Some(&b"true"[..]),
-            "x-identity-header" => Some(&b"secret"[..]),
-            _ => None,
-        };
-        let request = Request { query, form: b"", header: &header };
+        let headers = Headers { metadata: Some(b"true"), identity_header: Some(b"secret"), ..Headers::default() };
+        let request = Request { query, form: b"", headers: &headers };
         criterion.bench_function(&format!("read/{name}"), |bencher| {
             bencher.iter(|| dialect.read(black_box(&request)).unwrap());
         });

@@ -14,7 +14,7 @@ use bursar::dialect::instance::Instance;
 use bursar::dialect::page::Page;
 use bursar::dialect::route::{Route, Target};
 use bursar::dialect::table::DIALECTS;
-use bursar::dialect::{Dialect, Guard, Header, Method, Request, shown_key};
+use bursar::dialect::{Dialect, Guard, Headers, Method, Request, shown_key};
 use bursar::name::{ClientId, FmiPath, Name, TenantId};
 use bursar::policy::{Identity, Policy, Resources, Tenant, Tenants};
 use bursar::secret::Secret;
@@ -101,56 +101,57 @@ impl House {
     }
 
     fn shows(&self, page: &Page, raw: &Raw<'_>) -> Outcome {
-        let header = |name: &'static str| raw.header(name);
-        let request = Request { query: raw.query, form: &[], header: &header };
+        let headers = raw.headers();
+        let request = Request { query: raw.query, form: &[], headers: &headers };
         if page.show(raw.method, &request, &self.instance, || self.policy.default_directory(None)).is_err() {
             return Outcome::Nothing;
         }
-        assert!(raw.method == "GET" && is_of_this_machine(&header), "{page:?} was shown without its guard");
+        assert!(raw.method == "GET" && is_of_this_machine(raw), "{page:?} was shown without its guard");
         Outcome::Page
     }
 
     /// Whether policy admits it, which must not be without the guard.
     fn permits(&self, dialect: &Dialect, raw: &Raw<'_>) -> bool {
-        let header = |name: &'static str| raw.header(name);
+        let headers = raw.headers();
         let form = if raw.method == Method::Post.as_str() { &raw.form[..] } else { &[] };
-        let Ok(ask) = dialect.read(&Request { query: raw.query, form, header: &header }) else { return false };
-        let key =
-            shown_key(&header).filter(|_| dialect.guard == Guard::KeyFile).and_then(|shown| self.keys.take(shown, NOW));
+        let Ok(ask) = dialect.read(&Request { query: raw.query, form, headers: &headers }) else { return false };
+        let key = shown_key(&headers)
+            .filter(|_| dialect.guard == Guard::KeyFile)
+            .and_then(|shown| self.keys.take(shown, NOW));
         if let Some(path) = &key {
             self.keys.put_back(path, NOW);
         }
-        let peer = Peer { holds_key: key.is_some(), ..Peer::of_headers(&header) };
+        let peer = Peer { holds_key: key.is_some(), ..Peer::of_headers(&headers) };
         let is_permitted = match self.callers.recognise(dialect.guard, &peer) {
             Ok(Recognition::Known(caller)) => self.policy.admit(caller, &ask).is_ok(),
             Ok(Recognition::Token { .. }) | Err(_) => false,
         };
-        let is_guarded = self.is_guarded(dialect, &header);
+        let is_guarded = self.is_guarded(dialect, raw);
         assert!(is_guarded || !is_permitted, "{} gave a permit without its guard", dialect.name);
         is_permitted
     }
 
-    fn is_guarded(&self, dialect: &Dialect, header: &Header<'_>) -> bool {
+    fn is_guarded(&self, dialect: &Dialect, raw: &Raw<'_>) -> bool {
         match dialect.guard {
             Guard::HeaderSecret(name) => {
-                header(name).is_some_and(|shown| shown == SECRET.as_bytes() || shown == b"another")
+                raw.header(name).is_some_and(|shown| shown == SECRET.as_bytes() || shown == b"another")
             }
             Guard::KeyFile => {
-                let shown = header("authorization").and_then(|shown| shown.split_at_checked("Basic ".len()));
+                let shown = raw.header("authorization").and_then(|shown| shown.split_at_checked("Basic ".len()));
                 let holds = |(scheme, key): (&[u8], &[u8])| {
                     scheme.eq_ignore_ascii_case(b"Basic ") && key.trim_ascii() == self.key.as_bytes()
                 };
-                is_of_this_machine(header) && shown.is_some_and(holds)
+                is_of_this_machine(raw) && shown.is_some_and(holds)
             }
-            Guard::Metadata => is_of_this_machine(header),
+            Guard::Metadata => is_of_this_machine(raw),
         }
     }
 }
 
 /// Whether a request shows `Metadata: true` and no sign of a proxy.
-fn is_of_this_machine(header: &Header<'_>) -> bool {
-    let shows = header("metadata").is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"true"));
-    shows && ["x-forwarded-for", "forwarded", "via"].into_iter().all(|proxy| header(proxy).is_none())
+fn is_of_this_machine(raw: &Raw<'_>) -> bool {
+    let shows = raw.header("metadata").is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"true"));
+    shows && ["x-forwarded-for", "forwarded", "via"].into_iter().all(|proxy| raw.header(proxy).is_none())
 }
 
 /// Whether the dialect's row has the path and the method, told without the router's own words.
@@ -188,6 +189,10 @@ impl<'a> Raw<'a> {
         let is_chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && *value == b"chunked");
         let form = if is_chunked { joined(form) } else { form.to_vec() };
         Self { method, path, query, headers, form }
+    }
+
+    fn headers(&self) -> Headers<'_> {
+        Headers::of(self.headers.iter().map(|(name, value)| (name.as_str(), *value)))
     }
 
     fn header(&self, name: &str) -> Option<&'a [u8]> {

@@ -4,6 +4,7 @@
 use memchr::memchr_iter;
 
 use crate::dialect::Guard;
+use crate::dialect::headers::IDENTITY_HEADER;
 use crate::fault::{Fault, Kind};
 use crate::secret::{Imprint, Secret};
 
@@ -295,7 +296,7 @@ fn no_key() -> Fault {
 
 /// The same words for a secret that is missing, near or far.
 fn no_secret(guard: Guard) -> Fault {
-    let header = if let Guard::HeaderSecret(header) = guard { header } else { peer::IDENTITY_HEADER };
+    let header = if let Guard::HeaderSecret(header) = guard { header } else { IDENTITY_HEADER };
     let remedy = "send the value of IDENTITY_HEADER or MSI_SECRET, and have the operator check that it is the configured header secret";
     Fault::new(Kind::Unauthenticated, format!("the header {header} is missing or wrong"), remedy)
 }

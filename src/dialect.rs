@@ -10,6 +10,7 @@ use crate::name::{ClientId, FmiPath, Resource, Selector, is_guid};
 use crate::token::{Extras, Rejected, Token};
 
 pub mod envelope;
+pub mod headers;
 pub mod instance;
 pub mod page;
 mod parameters;
@@ -19,6 +20,7 @@ mod spelling;
 pub mod table;
 
 pub use envelope::Envelope;
+pub use headers::Headers;
 use parameters::Parameters;
 pub use reply::Reply;
 
@@ -125,8 +127,8 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The form in the body, still percent-encoded; empty for a GET, whatever its body.
     pub form: &'a [u8],
-    /// Looks a header up by its lower-case name.
-    pub header: &'a Header<'a>,
+    /// Its headers.
+    pub headers: &'a Headers<'a>,
 }
 
 impl Request<'_> {
@@ -135,7 +137,7 @@ impl Request<'_> {
         if self.form.is_empty() {
             return Ok(());
         }
-        let kind = (self.header)("content-type").unwrap_or(FORM);
+        let kind = self.headers.content_type.unwrap_or(FORM);
         let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         if kind.eq_ignore_ascii_case(FORM) {
             return Ok(());
@@ -144,9 +146,6 @@ impl Request<'_> {
         Err(Fault::new(Kind::InvalidRequest, "the body is no form", remedy))
     }
 }
-
-/// Looks a header up by its lower-case name.
-pub type Header<'a> = dyn Fn(&'static str) -> Option<&'a [u8]> + 'a;
 
 /// A parsed request, before anyone is trusted.
 #[derive(Debug, PartialEq, Eq)]
@@ -186,7 +185,7 @@ impl Dialect {
     /// # Errors
     /// The caller's fault: the guard's first, then the version's, then a parameter's.
     pub fn read(&self, request: &Request<'_>) -> Result<Ask, Fault> {
-        self.guard.check(request.header)?;
+        self.guard.check(request.headers)?;
         request.check_form()?;
         let parameters = Parameters::parse(request.query, request.form);
         self.version.check(parameters.one("api-version")?)?;
@@ -226,18 +225,18 @@ impl Guard {
     ///
     /// # Errors
     /// The caller's fault: the request was forwarded, or `Metadata: true` is missing.
-    pub fn check(self, header: &Header<'_>) -> Result<(), Fault> {
+    pub fn check(self, headers: &Headers<'_>) -> Result<(), Fault> {
         if self.needs_secret() {
             return Ok(());
         }
-        if FORWARDED.iter().any(|name| header(name).is_some()) {
+        if headers.is_forwarded {
             return Err(Fault::new(
                 Kind::AccessDenied,
                 "a request that was forwarded (X-Forwarded-For, Forwarded, Via) is refused",
                 "ask from the workload itself, not through a proxy; set NO_PROXY for this host",
             ));
         }
-        match header("metadata") {
+        match headers.metadata {
             Some(value) if value.trim_ascii().eq_ignore_ascii_case(b"true") => Ok(()),
             _ => Err(Fault::new(
                 Kind::InvalidRequest,
@@ -281,22 +280,20 @@ fn is_version(text: &str) -> bool {
 
 /// The request id to use: the client's own when it is a GUID (it is written to logs and answers), else none.
 #[must_use]
-pub fn client_request_id<'a>(header: &Header<'a>) -> Option<&'a str> {
-    let shown = header("x-ms-client-request-id").or_else(|| header("client-request-id"))?;
+pub fn client_request_id<'a>(headers: &Headers<'a>) -> Option<&'a str> {
+    let shown = headers.request_id.or(headers.plain_request_id)?;
     std::str::from_utf8(shown).ok().filter(|id| is_guid(id))
 }
 
 /// What is shown as the content of a key file, behind the scheme `Basic`, whose case means nothing (RFC 9110, section
 /// 11.1). It is that content as it is, and not in base64.
 #[must_use]
-pub fn shown_key<'a>(header: &Header<'a>) -> Option<&'a [u8]> {
-    let (scheme, shown) = header("authorization")?.split_at_checked(b"basic ".len())?;
+pub fn shown_key<'a>(headers: &Headers<'a>) -> Option<&'a [u8]> {
+    let (scheme, shown) = headers.authorization?.split_at_checked(b"basic ".len())?;
     scheme.eq_ignore_ascii_case(b"basic ").then(|| shown.trim_ascii_start())
 }
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
-/// What proxies add.
-const FORWARDED: [&str; 3] = ["x-forwarded-for", "forwarded", "via"];
 const DATE: usize = "2018-02-01".len();
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What a connection and a request show of who is at the other end.
 
 use super::subject::Subject;
-use crate::dialect::{Guard, Header};
+use crate::dialect::headers::SECRET;
+use crate::dialect::{Guard, Headers};
 
 /// The raw facts; nobody is trusted yet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,11 +27,11 @@ impl<'a> Peer<'a> {
     /// What the headers of a request show. An empty one shows something, which is wrong: the proof of a workload that
     /// could not read it is no reason to take it for another.
     #[must_use]
-    pub fn of_headers(header: &Header<'a>) -> Self {
+    pub fn of_headers(headers: &Headers<'a>) -> Self {
         Self {
-            identity_header: header(IDENTITY_HEADER),
-            secret: header(SECRET),
-            authorization: header("authorization"),
+            identity_header: headers.identity_header,
+            secret: headers.secret,
+            authorization: headers.authorization,
             ..Self::default()
         }
     }
@@ -66,8 +67,4 @@ pub struct User {
     pub gid: u32,
 }
 
-/// App Service 2019-08-01 wants its secret here.
-pub const IDENTITY_HEADER: &str = "x-identity-header";
-/// App Service 2017-09-01 and Service Fabric want it here.
-pub const SECRET: &str = "secret";
 const BEARER: &[u8] = b"Bearer";

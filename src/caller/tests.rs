@@ -5,10 +5,11 @@ use super::glob::Glob;
 use super::proof::UserRule;
 use super::subject::SubjectRule;
 use super::*;
+use crate::dialect::headers::SECRET;
 use crate::secret::Imprint;
 
-const APP_SERVICE: Guard = Guard::HeaderSecret(peer::IDENTITY_HEADER);
-const APP_SERVICE_2017: Guard = Guard::HeaderSecret(peer::SECRET);
+const APP_SERVICE: Guard = Guard::HeaderSecret(IDENTITY_HEADER);
+const APP_SERVICE_2017: Guard = Guard::HeaderSecret(SECRET);
 
 fn secrets(texts: &[&str]) -> Proof {
     Proof::HeaderSecret(texts.iter().map(|text| Imprint::of(text.as_bytes())).collect())

@@ -59,7 +59,7 @@ impl Page {
         if method != METHOD {
             return Err(Fault::new(Kind::MethodNotAllowed, "this path takes GET", "send a GET"));
         }
-        Guard::Metadata.check(request.header)
+        Guard::Metadata.check(request.headers)
     }
 
     /// Shows the page, of this machine and of the tenant of the default identity.
@@ -197,11 +197,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::dialect::Header;
+    use crate::dialect::Headers;
 
     fn show(path: &str, query: &str, headers: &[(&str, &'static str)]) -> (u16, bool, Value) {
-        let header = |wanted: &'static str| headers.iter().find(|(n, _)| *n == wanted).map(|(_, v)| v.as_bytes());
-        let request = Request { query, form: &[], header: &header };
+        let headers = Headers::of(headers.iter().map(|(name, value)| (*name, value.as_bytes())));
+        let request = Request { query, form: &[], headers: &headers };
         let page = Page::at(path).unwrap();
         let shown = page
             .show("GET", &request, &Instance::nameless("westeurope"), || Ok(TenantId::parse("the.tenant").unwrap()));
@@ -278,9 +278,9 @@ mod tests {
         }
     }
 
-    fn status<'a>(path: &str, query: &'a str, header: &'a Header<'a>) -> Option<u16> {
+    fn status<'a>(path: &str, query: &'a str, headers: &'a Headers<'a>) -> Option<u16> {
         let tenant = || Err(Fault::new(Kind::NotFound, "none", "none"));
-        let request = Request { query, form: &[], header };
+        let request = Request { query, form: &[], headers };
         let shown = Page::at(path)?.show("GET", &request, &Instance::nameless(""), tenant);
         Some(shown.unwrap_or_else(|refusal| refusal.reply()).status)
     }
@@ -291,8 +291,8 @@ mod tests {
             path in "/metadata(/(instance|compute|vmId|0|versions|identity|info|.{0,4})){1,6}",
             query in ".{0,40}|api-version=(2021-02-01|.{0,12})(&format=(text|json|.))?",
         ) {
-            prop_assert!(matches!(status(&path, &query, &|_| None), None | Some(400)));
-            let metadata = |name: &'static str| (name == "metadata").then_some(&b"true"[..]);
+            prop_assert!(matches!(status(&path, &query, &Headers::default()), None | Some(400)));
+            let metadata = Headers { metadata: Some(b"true"), ..Headers::default() };
             prop_assert!(matches!(status(&path, &query, &metadata), None | Some(200 | 400 | 404)));
         }
     }

@@ -9,8 +9,8 @@ fn dialect(name: &str) -> &'static Dialect {
 }
 
 fn read(name: &str, query: &str, headers: &[(&str, &'static str)]) -> Result<Ask, Fault> {
-    let header = |wanted: &'static str| headers.iter().find(|(n, _)| *n == wanted).map(|(_, v)| v.as_bytes());
-    dialect(name).read(&Request { query, form: &[], header: &header })
+    let headers = Headers::of(headers.iter().map(|(name, value)| (*name, value.as_bytes())));
+    dialect(name).read(&Request { query, form: &[], headers: &headers })
 }
 
 fn selector_of(query: &str) -> Result<Selector, Fault> {

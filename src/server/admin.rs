@@ -21,7 +21,7 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
 
 async fn page(request: &HttpRequest, ledger: &Ledger, service: &Service) -> Result<HttpResponse, Fault> {
     head::check(request.headers(), ledger)?;
-    check_host(request, &service.admin_hosts)?;
+    check_host(request, &head::shown(request), &service.admin_hosts)?;
     let known = matches!(request.path(), "/healthz" | "/readyz" | "/metrics");
     if known && !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Fault::new(Kind::MethodNotAllowed, "this path takes GET", "send a GET"));

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName};
 
 use super::connection::Ledger;
+use crate::dialect::Headers;
 use crate::fault::{Fault, Kind};
 
 /// Refuses a head that proxies and we may read differently.
@@ -23,10 +24,9 @@ pub(super) fn check(headers: &HeaderMap, ledger: &Ledger) -> Result<(), Fault> {
     }
 }
 
-/// What a request shows in the header of this lower-case name. One that is a word of the program makes no new name;
-/// a name that is looked up by its text alone is allocated each time.
-pub(super) fn shown<'a>(request: &'a HttpRequest, name: &'static str) -> Option<&'a [u8]> {
-    request.headers().get(HeaderName::from_static(name)).map(HeaderValue::as_bytes)
+/// What a request shows in its headers.
+pub(super) fn shown(request: &HttpRequest) -> Headers<'_> {
+    Headers::of(request.headers().iter().map(|(name, value)| (HeaderName::as_str(name), value.as_bytes())))
 }
 
 fn refused(problem: impl Into<Cow<'static, str>>, remedy: &'static str) -> Fault {

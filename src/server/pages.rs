@@ -6,16 +6,22 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::failed::Failed;
 use super::token::{with, write};
 use super::witness::Witness;
-use super::{Service, head, recognise};
+use super::{Service, recognise};
 use crate::caller::Caller;
 use crate::dialect::page::{Page, Refusal};
 use crate::dialect::table::IMDS;
-use crate::dialect::{Guard, Reply, Request};
+use crate::dialect::{Guard, Headers, Reply, Request};
 use crate::fault::Fault;
 
 /// Answers a request for `page`.
-pub(super) async fn serve(page: &Page, request: &HttpRequest, service: &Service, request_id: &str) -> HttpResponse {
-    match show(page, request, service, request_id).await {
+pub(super) async fn serve(
+    page: &Page,
+    request: &HttpRequest,
+    headers: &Headers<'_>,
+    service: &Service,
+    request_id: &str,
+) -> HttpResponse {
+    match show(page, request, headers, service, request_id).await {
         Ok(reply) => write(reply, request_id),
         Err(refusal) => {
             tracing::debug!(fault = %refusal.fault, request_id, "page refused");
@@ -28,18 +34,28 @@ pub(super) async fn serve(page: &Page, request: &HttpRequest, service: &Service,
     }
 }
 
-async fn show(page: &Page, request: &HttpRequest, service: &Service, request_id: &str) -> Result<Reply, Refusal> {
-    let header = |name: &'static str| head::shown(request, name);
-    let asked = Request { query: request.query_string(), form: &[], header: &header };
+async fn show(
+    page: &Page,
+    request: &HttpRequest,
+    headers: &Headers<'_>,
+    service: &Service,
+    request_id: &str,
+) -> Result<Reply, Refusal> {
+    let asked = Request { query: request.query_string(), form: &[], headers };
     let method = request.method().as_str();
     Page::check(method, &asked)?;
-    let caller = admit(request, service, request_id).await?;
+    let caller = admit(request, headers, service, request_id).await?;
     page.show(method, &asked, &service.instance, || service.policy.default_directory(caller))
 }
 
 /// Where callers are told apart, a page is for them alone, and whoever is nobody is told of as one that asks for a
 /// token is: else secrets could be guessed here unseen.
-async fn admit(request: &HttpRequest, service: &Service, request_id: &str) -> Result<Option<Caller>, Fault> {
+async fn admit(
+    request: &HttpRequest,
+    headers: &Headers<'_>,
+    service: &Service,
+    request_id: &str,
+) -> Result<Option<Caller>, Fault> {
     if service.policy.callers().next().is_none() {
         return Ok(None);
     }
@@ -48,7 +64,7 @@ async fn admit(request: &HttpRequest, service: &Service, request_id: &str) -> Re
         witness.turned_away(caller, fault);
         Failed { fault: fault.clone(), caller, identity: None }.log(IMDS.name, request_id, service);
     };
-    let caller = recognise::caller(request, Guard::Metadata, false, service).await;
+    let caller = recognise::caller(request, headers, Guard::Metadata, false, service).await;
     let caller = caller.inspect_err(|fault| turned_away(None, fault))?;
     service.rates.take(caller).inspect_err(|fault| turned_away(Some(caller), fault))?;
     Ok(Some(caller))

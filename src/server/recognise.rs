@@ -2,14 +2,15 @@
 
 use actix_web::HttpRequest;
 
-use super::{Service, connection, head};
+use super::{Service, connection};
 use crate::caller::{Caller, Peer, Recognition};
-use crate::dialect::Guard;
+use crate::dialect::{Guard, Headers};
 use crate::fault::{Fault, Kind};
 
 /// The caller, who wants to pass `guard` and `holds_key` or not.
 pub(super) async fn caller(
     request: &HttpRequest,
+    headers: &Headers<'_>,
     guard: Guard,
     holds_key: bool,
     service: &Service,
@@ -18,10 +19,9 @@ pub(super) async fn caller(
     if link.has_ended(&service.clock) {
         return Err(ended());
     }
-    let header = |name: &'static str| head::shown(request, name);
     let is_loopback = request.peer_addr().is_some_and(|address| address.ip().to_canonical().is_loopback());
     let (user, subject) = (link.user(), link.subject());
-    let peer = Peer { is_loopback, user, subject, holds_key, ..Peer::of_headers(&header) };
+    let peer = Peer { is_loopback, user, subject, holds_key, ..Peer::of_headers(headers) };
     let recognition = service.callers.load().recognise(guard, &peer)?;
     match recognition {
         Recognition::Known(caller) => Ok(caller),

@@ -1,22 +1,25 @@
 //! What a request is for, once its head can be read in one way, and it is seen to be meant for this host and not
 //! sent by ourselves.
 
-use actix_web::HttpRequest;
-use actix_web::http::header::HOST;
-
 use super::connection::Ledger;
 use super::host::Hosts;
 use super::{Service, head};
+use crate::dialect::Headers;
 use crate::dialect::route::{Astray, Route, Target};
 use crate::fault::{Fault, Kind};
-use crate::source::host::MARK;
+use actix_web::HttpRequest;
 
 /// What a request is for.
-pub(super) fn of(request: &HttpRequest, ledger: &Ledger, service: &Service) -> Result<Route, Astray> {
+pub(super) fn of(
+    request: &HttpRequest,
+    headers: &Headers<'_>,
+    ledger: &Ledger,
+    service: &Service,
+) -> Result<Route, Astray> {
     head::check(request.headers(), ledger)?;
-    refuse_own(request, &service.mark)?;
+    refuse_own(headers, &service.mark)?;
     if ledger.link.user().is_none() {
-        check_host(request, &service.hosts)?;
+        check_host(request, headers, &service.hosts)?;
     }
     let target = Target {
         method: request.method().as_str(),
@@ -28,8 +31,8 @@ pub(super) fn of(request: &HttpRequest, ledger: &Ledger, service: &Service) -> R
 }
 
 /// What points our own managed identity at ourselves would have us wait for ourselves.
-fn refuse_own(request: &HttpRequest, mark: &str) -> Result<(), Fault> {
-    if head::shown(request, MARK).is_none_or(|shown| shown != mark.as_bytes()) {
+fn refuse_own(headers: &Headers<'_>, mark: &str) -> Result<(), Fault> {
+    if headers.mark.is_none_or(|shown| shown != mark.as_bytes()) {
         return Ok(());
     }
     let remedy = "let this service's own managed identity be asked of the host, see docs/configuration.md";
@@ -37,9 +40,9 @@ fn refuse_own(request: &HttpRequest, mark: &str) -> Result<(), Fault> {
 }
 
 /// The header and, in an absolute-form target, the authority must both be ours.
-pub(super) fn check_host(request: &HttpRequest, hosts: &Hosts) -> Result<(), Fault> {
+pub(super) fn check_host(request: &HttpRequest, headers: &Headers<'_>, hosts: &Hosts) -> Result<(), Fault> {
     // A header that is no text is nobody's name, and must not count as absent.
-    let header = request.headers().get(HOST).map(|host| host.to_str().unwrap_or_default());
+    let header = headers.host.map(|host| std::str::from_utf8(host).unwrap_or_default());
     let target = request.uri().authority().map(actix_web::http::uri::Authority::as_str);
     let ours =
         header.or(target).is_some_and(|host| hosts.are_ours(host)) && target.is_none_or(|host| hosts.are_ours(host));

@@ -13,7 +13,7 @@ use super::witness::Witness;
 use super::{Service, connection, form, head, pages, recognise, route};
 use crate::clock::Stopwatch;
 use crate::dialect::route::{Astray, Route};
-use crate::dialect::{Ask, Dialect, Envelope, Guard, Method, Reply, Request, client_request_id, shown_key};
+use crate::dialect::{Ask, Dialect, Envelope, Guard, Headers, Method, Reply, Request, client_request_id, shown_key};
 use crate::fault::{Fault, Kind, Turn};
 use crate::flood::{Concern, Event};
 
@@ -23,12 +23,12 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
     let payload = payload.into_inner();
     let ledger = connection::ledger(&request);
     ledger.begin(!matches!(payload, Payload::None));
-    let header = |name: &'static str| head::shown(&request, name);
-    let request_id = client_request_id(&header).map_or_else(fresh_id, str::to_owned);
-    let response = match route::of(&request, ledger, &service) {
-        Ok(Route::Page(page)) => pages::serve(&page, &request, &service, &request_id).await,
+    let headers = head::shown(&request);
+    let request_id = client_request_id(&headers).map_or_else(fresh_id, str::to_owned);
+    let response = match route::of(&request, &headers, ledger, &service) {
+        Ok(Route::Page(page)) => pages::serve(&page, &request, &headers, &service, &request_id).await,
         Ok(Route::Token(dialect)) => {
-            let result = answer(dialect, &request, payload, &service, &request_id).await;
+            let result = answer(dialect, &request, &headers, payload, &service, &request_id).await;
             match &result {
                 Ok(_) => tracing::debug!(dialect = dialect.name, request_id, "answered"),
                 Err(failed) => failed.log(dialect.name, &request_id, &service),
@@ -55,28 +55,28 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
 async fn answer(
     dialect: &Dialect,
     request: &HttpRequest,
+    headers: &Headers<'_>,
     payload: Payload,
     service: &Service,
     request_id: &str,
 ) -> Result<Reply, Failed> {
     let has_form = request.method().as_str() == Method::Post.as_str();
-    let header = |name: &'static str| head::shown(request, name);
     let form = if has_form {
         // Who is not let in has no body waited for.
-        dialect.guard.check(&header)?;
+        dialect.guard.check(headers)?;
         form::read(payload).await?
     } else {
         web::Bytes::new()
     };
-    let ask = dialect.read(&Request { query: request.query_string(), form: &form, header: &header })?;
+    let ask = dialect.read(&Request { query: request.query_string(), form: &form, headers })?;
     let Guard::KeyFile = dialect.guard else {
-        return pay(dialect, &ask, request, false, service, request_id).await;
+        return pay(dialect, &ask, request, headers, false, service, request_id).await;
     };
-    if header("authorization").is_none() {
+    if headers.authorization.is_none() {
         return Err(unchallenged().into());
     }
-    let key = shown_key(&header).and_then(|shown| service.take_key(shown));
-    let paid = pay(dialect, &ask, request, key.is_some(), service, request_id).await;
+    let key = shown_key(headers).and_then(|shown| service.take_key(shown));
+    let paid = pay(dialect, &ask, request, headers, key.is_some(), service, request_id).await;
     if let Some(key) = key {
         service.settle_key(&key, paid.as_ref().is_err_and(|failed| failed.fault.turn() == Turn::Authority));
     }
@@ -87,12 +87,13 @@ async fn pay(
     dialect: &Dialect,
     ask: &Ask,
     request: &HttpRequest,
+    headers: &Headers<'_>,
     holds_key: bool,
     service: &Service,
     request_id: &str,
 ) -> Result<Reply, Failed> {
     let witness = Witness { service, request, dialect: dialect.name, ask: Some(ask), request_id };
-    let caller = recognise::caller(request, dialect.guard, holds_key, service).await;
+    let caller = recognise::caller(request, headers, dialect.guard, holds_key, service).await;
     let caller = caller.inspect_err(|fault| witness.turned_away(None, fault))?;
     let taken = service.rates.take(caller).inspect_err(|fault| witness.turned_away(Some(caller), fault));
     taken.map_err(|fault| Failed::of(caller, fault))?;

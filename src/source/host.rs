@@ -15,6 +15,7 @@ use super::throttle::Throttle;
 use super::{Wish, retried, within};
 use crate::caller::share::Share;
 use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
+use crate::dialect::headers::MARK;
 use crate::fault::{Fault, Kind};
 use crate::flood::{Concern, Floods};
 use crate::metrics::Metrics;
@@ -292,5 +293,3 @@ const ASK_AGAIN: &str = "ask again in a moment; if it stays so, the operator sho
 const ASSIGN: &str = "assign the identity to this host, and check its id and the resource";
 const UNSET: &str = "unset IDENTITY_ENDPOINT and AZURE_POD_IDENTITY_AUTHORITY_HOST for this service, or exempt it from what redirects 169.254.169.254 to it";
 const PLACE: &str = "managed-identity";
-/// The header by which our own listeners know a request of ours.
-pub const MARK: &str = "x-bursar-instance";
