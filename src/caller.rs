@@ -86,7 +86,7 @@ pub enum Recognition<'a> {
     /// It shows a token, which has to be verified; then it is `instead`, or else whoever the token is for.
     Token {
         /// The token, not yet believed.
-        token: &'a str,
+        token: &'a [u8],
         /// Who it is by a proof that comes first.
         instead: Option<Caller>,
     },
@@ -96,7 +96,7 @@ pub enum Recognition<'a> {
 enum Finding<'a> {
     Nothing,
     Known(Caller),
-    Token(&'a str),
+    Token(&'a [u8]),
 }
 
 impl Callers {
@@ -225,7 +225,7 @@ impl Callers {
         if !self.takes_tokens || shown.any(|other| other != token) {
             return Err(strange_account());
         }
-        std::str::from_utf8(token).map(Finding::Token).map_err(|_| strange_account())
+        Ok(Finding::Token(token))
     }
 
     /// The first of them, since a listener sees no more of a connection than that.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::caller::account::ServiceAccount;
 use crate::clock::{Clock, Timestamp};
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
@@ -24,7 +23,7 @@ pub mod shelf;
 use claims::{Rules, Shown, Told};
 use endpoint::Endpoint;
 use keys::{KeyRing, Origin};
-use memory::{Lives, Memory};
+use memory::{Lives, Memory, Verified};
 use review::Reviewer;
 
 /// What a cluster is known by.
@@ -76,20 +75,22 @@ impl Cluster {
         Self { rules, prover, memory: Arc::new(Memory::new(lives)), clock, runtime }
     }
 
-    /// Verifies a token, from memory if that was done lately.
+    /// Verifies a token, from memory if that was done lately. `latest` is what was found of the one that its connection
+    /// showed before.
     ///
     /// # Errors
     /// 401 when the token is wrong; [`Kind::Unavailable`] or [`Kind::Misconfigured`] when nobody can say, because
     /// its key is unknown and the keys, or the API server, cannot be asked. No text of a fault repeats the token.
-    pub async fn verify(&self, token: &str) -> Result<Arc<ServiceAccount>, Fault> {
+    pub async fn verify(&self, token: &[u8], latest: Option<Verified>) -> Result<Verified, Fault> {
         let now = self.clock.now();
-        match self.memory.find(token, now).await {
-            Some(account) => Ok(account),
-            None => self.prove(token, now).await.map_err(|fault| fault.with_rule("kubernetes")),
+        match self.memory.find(token, latest, now).await {
+            Some(verified) => Ok(verified),
+            None => Box::pin(self.prove(token, now)).await.map_err(|fault| fault.with_rule("kubernetes")),
         }
     }
 
-    async fn prove(&self, token: &str, now: Timestamp) -> Result<Arc<ServiceAccount>, Fault> {
+    async fn prove(&self, token: &[u8], now: Timestamp) -> Result<Verified, Fault> {
+        let token = claims::text(token)?;
         let shown = Shown::parse(token)?;
         let told = shown.judge(&self.rules, now)?;
         match &self.prover {
@@ -105,7 +106,7 @@ impl Cluster {
         token: &str,
         told: Told,
         now: Timestamp,
-    ) -> Result<Arc<ServiceAccount>, Fault> {
+    ) -> Result<Verified, Fault> {
         let (memory, reviewer) = (Arc::clone(&self.memory), Arc::clone(reviewer));
         let token = Secret::from(token.to_owned());
         let review = self.runtime.spawn(async move {

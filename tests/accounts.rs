@@ -171,8 +171,8 @@ impl World {
         ))
     }
 
-    async fn verify(&self, token: &str) -> Result<Arc<ServiceAccount>, Fault> {
-        let verified = self.cluster.verify(token).await;
+    async fn verify(&self, token: &str) -> Result<ServiceAccount, Fault> {
+        let verified = self.cluster.verify(token.as_bytes(), None).await.map(|verified| verified.account().clone());
         if let Err(fault) = &verified {
             let told = format!("{fault} {:?}", fault.inward());
             assert!(!token.split('.').any(|part| part.len() > 20 && told.contains(part)), "{told}");

@@ -12,6 +12,8 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use support::{APP, NATIVE, OTHER_APP, Reply, TWO_IDENTITIES, World};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 const CALLERS: &str = r#"
 [callers.billing]
@@ -150,6 +152,48 @@ async fn a_service_account_is_known_by_its_token_wherever_it_shows_it() {
     let lower = world.send(bare().header("Authorization", format!("bearer {token}"))).await;
     assert_eq!(lower.body["client_id"], OTHER_APP);
     assert_eq!(world.send(bare()).await.body["client_id"], APP, "whoever shows nothing is from here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_connection_showed_before_lets_nobody_else_in() {
+    let (world, key) = cluster().await;
+    let good = signed(&key, &claims("billing"));
+    let wrong = [good.replacen('.', ".A", 1), signed(&key, &claims("shipping")), good[..good.len() - 1].to_owned()];
+    let mut connection = BufReader::new(TcpStream::connect(world.server.token_addresses()[0]).await.unwrap());
+    let mut ask = async |token: &str| {
+        let head = format!(
+            "GET {NATIVE} HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        status_of_whole_answer(&mut connection).await
+    };
+    for wrong in wrong {
+        assert_eq!(ask(&good).await, 200);
+        assert_eq!(ask(&good).await, 200, "it is remembered");
+        assert_eq!(ask(&wrong).await, 401, "{wrong}");
+    }
+    assert_eq!(ask(&good).await, 200);
+    world.hand.advance(Duration::from_secs(3600));
+    assert_eq!(ask(&good).await, 401, "it has ended");
+}
+
+/// Reads an answer to its end, so that the connection can be used again.
+async fn status_of_whole_answer(connection: &mut BufReader<TcpStream>) -> u16 {
+    let (mut status, mut length) = (0, 0);
+    loop {
+        let mut line = String::new();
+        connection.read_line(&mut line).await.unwrap();
+        match line.trim_end().split_once([' ', ':']) {
+            Some(("HTTP/1.1", rest)) => status = rest[..3].parse().unwrap(),
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                length = value.trim().parse().unwrap()
+            }
+            Some(_) => {}
+            None => break,
+        }
+    }
+    connection.read_exact(&mut vec![0; length]).await.unwrap();
+    status
 }
 
 #[tokio::test(flavor = "multi_thread")]

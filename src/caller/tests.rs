@@ -147,7 +147,7 @@ fn a_token_is_verified_before_anybody_is_it() {
     let callers = Callers::named(proofs(), &Means::ALL);
     let shown = format!("bearer  {jwt}");
     let bearer = Peer { authorization: Some(shown.as_bytes()), is_loopback: true, ..Peer::default() };
-    let token = Ok(Recognition::Token { token: jwt, instead: None });
+    let token = Ok(Recognition::Token { token: jwt.as_bytes(), instead: None });
     assert_eq!(callers.recognise(Guard::Metadata, &bearer).map_err(|fault| fault.status()), token);
     let header = Peer { identity_header: Some(jwt.as_bytes()), ..Peer::default() };
     assert_eq!(callers.recognise(APP_SERVICE, &header).map_err(|fault| fault.status()), token);

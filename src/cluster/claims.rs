@@ -240,6 +240,14 @@ pub(super) fn clipped(text: &str) -> String {
     text.chars().take(MOST_WORDS).flat_map(char::escape_debug).collect()
 }
 
+/// A token as a text.
+///
+/// # Errors
+/// 401: it is none.
+pub fn text(token: &[u8]) -> Result<&str, Fault> {
+    std::str::from_utf8(token).map_err(|_| refusal("it is malformed", NO_TOKEN, "no text".to_owned()))
+}
+
 fn object<T: DeserializeOwned>(part: &str) -> Option<T> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }

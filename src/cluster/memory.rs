@@ -34,11 +34,24 @@ pub struct Lives {
     pub refused: Duration,
 }
 
-/// One of them.
-#[derive(Clone)]
-struct Verified {
+/// A token that was verified, and for how long that is believed.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    key: Digest,
     account: Arc<ServiceAccount>,
     holds: Span,
+}
+
+impl Verified {
+    /// Whose it is.
+    #[must_use]
+    pub fn account(&self) -> &ServiceAccount {
+        &self.account
+    }
+
+    fn is_of(&self, key: &Digest, now: Timestamp) -> bool {
+        self.key == *key && self.holds.holds(now)
+    }
 }
 
 /// A token that was found wrong.
@@ -58,9 +71,14 @@ impl Memory {
         Self { verified, refused, lives }
     }
 
-    /// Whose `token` is, if that was found lately.
-    pub async fn find(&self, token: &str, now: Timestamp) -> Option<Arc<ServiceAccount>> {
-        self.look(&Digest::of(token.as_bytes()), now).await
+    /// Whose `token` is, if that was found lately. A connection nearly always shows the same one again, so what was found
+    /// of its `latest` is compared first: the table is one that all threads share.
+    pub async fn find(&self, token: &[u8], latest: Option<Verified>, now: Timestamp) -> Option<Verified> {
+        let key = Digest::of(token);
+        match latest.filter(|latest| latest.is_of(&key, now)) {
+            Some(latest) => Some(latest),
+            None => self.look(&key, now).await,
+        }
     }
 
     /// Whose `token` is: as it was found lately, or as `verify` finds it now. Those who show the same token at once
@@ -73,10 +91,10 @@ impl Memory {
         token: &str,
         now: Timestamp,
         verify: impl FnOnce() -> F,
-    ) -> Result<Arc<ServiceAccount>, Fault> {
+    ) -> Result<Verified, Fault> {
         let key = Digest::of(token.as_bytes());
-        if let Some(account) = self.look(&key, now).await {
-            return Ok(account);
+        if let Some(verified) = self.look(&key, now).await {
+            return Ok(verified);
         }
         // On the heap, so that whoever is remembered carries nothing of it. Within it, whoever was before has noted
         // what it found.
@@ -85,18 +103,17 @@ impl Memory {
                 return Err(refused.fault);
             }
             match verify().await {
-                Ok(told) => Ok(self.verified(told, now)),
+                Ok(told) => Ok(self.verified(key, told, now)),
                 Err(fault) => Err(self.note(key, fault, now).await),
             }
         });
-        let verified = self.verified.try_get_with_by_ref(&key, verify).await;
-        verified.map(|verified| verified.account).map_err(|fault| (*fault).clone())
+        self.verified.try_get_with_by_ref(&key, verify).await.map_err(|fault| (*fault).clone())
     }
 
-    async fn look(&self, key: &Digest, now: Timestamp) -> Option<Arc<ServiceAccount>> {
+    async fn look(&self, key: &Digest, now: Timestamp) -> Option<Verified> {
         let verified = self.verified.get(key).await?;
         if verified.holds.holds(now) {
-            return Some(verified.account);
+            return Some(verified);
         }
         self.verified.invalidate(key).await;
         None
@@ -111,9 +128,9 @@ impl Memory {
         fault
     }
 
-    fn verified(&self, told: Told, now: Timestamp) -> Verified {
+    fn verified(&self, key: Digest, told: Told, now: Timestamp) -> Verified {
         let left = told.expires.map_or(Duration::MAX, |end| end.since(now));
-        Verified { account: Arc::new(told.account), holds: Span::new(now, left.min(self.lives.verified)) }
+        Verified { key, account: Arc::new(told.account), holds: Span::new(now, left.min(self.lives.verified)) }
     }
 }
 
@@ -141,10 +158,27 @@ mod tests {
             memory.recall("t", NOW, || async { Ok(told("first", expires)) }).await.unwrap();
             for (secs, expected) in [(kept, "first"), (999, "second"), (1000, "second")] {
                 let found = memory.recall("t", Timestamp::from_secs(secs), || async { Ok(told("second", None)) }).await;
-                assert_eq!(found.unwrap().name, expected, "{expires:?} {secs}");
+                assert_eq!(found.unwrap().account.name, expected, "{expires:?} {secs}");
             }
             let found = memory.recall("t", Timestamp::from_secs(lost), || async { Ok(told("third", None)) }).await;
-            assert_eq!(found.unwrap().name, if lost < 1119 { "second" } else { "third" }, "{expires:?}");
+            assert_eq!(found.unwrap().account.name, if lost < 1119 { "second" } else { "third" }, "{expires:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_remembers_the_token_that_it_showed_last() {
+        let memory = Memory::new(FORGIVING);
+        let shown = memory.recall("two", NOW, || async { Ok(told("two", Some(1030))) }).await.unwrap();
+        memory.verified.invalidate_all();
+        for (token, secs, known) in
+            [("two", 1000, true), ("two", 1029, true), ("two", 999, false), ("two", 1030, false), ("tw", 1000, false)]
+        {
+            let found = memory.find(token.as_bytes(), Some(shown.clone()), Timestamp::from_secs(secs)).await;
+            assert_eq!(
+                found.map(|found| found.account.name.clone()),
+                known.then(|| "two".to_owned()),
+                "{token} {secs}"
+            );
         }
     }
 
@@ -154,7 +188,10 @@ mod tests {
         let failed = memory.recall("t", NOW, || async { Err(Fault::new(Kind::Unauthenticated, "p", "r")) }).await;
         assert_eq!(failed.unwrap_err().status(), 401);
         for token in ["t", "T", "t "] {
-            assert_eq!(memory.recall(token, NOW, || async { Ok(told(token, None)) }).await.unwrap().name, token);
+            assert_eq!(
+                memory.recall(token, NOW, || async { Ok(told(token, None)) }).await.unwrap().account.name,
+                token
+            );
         }
     }
 
@@ -174,7 +211,7 @@ mod tests {
             let fault = failing(secs, kind, problem).await.unwrap_err();
             assert!(fault.to_string().starts_with(told), "{secs} {problem}: {fault}");
         }
-        assert_eq!(memory.recall("u", NOW, || async { Ok(told("u", None)) }).await.unwrap().name, "u");
+        assert_eq!(memory.recall("u", NOW, || async { Ok(told("u", None)) }).await.unwrap().account.name, "u");
     }
 
     #[tokio::test]
@@ -187,7 +224,7 @@ mod tests {
         }
         memory.refused.run_pending_tasks().await;
         assert!(memory.refused.entry_count() <= MOST);
-        assert_eq!(memory.find("good", NOW).await.unwrap().name, "x");
+        assert_eq!(memory.find(b"good", None, NOW).await.unwrap().account.name, "x");
     }
 
     #[tokio::test]
@@ -214,6 +251,6 @@ mod tests {
         memory.verified.run_pending_tasks().await;
         assert!(memory.verified.entry_count() <= MOST);
         let last = (MOST + 499).to_string();
-        assert_eq!(memory.recall(&last, NOW, || async { Ok(told("new", None)) }).await.unwrap().name, "x");
+        assert_eq!(memory.recall(&last, NOW, || async { Ok(told("new", None)) }).await.unwrap().account.name, "x");
     }
 }

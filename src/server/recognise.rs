@@ -15,7 +15,8 @@ pub(super) async fn caller(
     holds_key: bool,
     service: &Service,
 ) -> Result<Caller, Fault> {
-    let link = &connection::ledger(request).link;
+    let ledger = connection::ledger(request);
+    let link = &ledger.link;
     if link.has_ended(&service.clock) {
         return Err(ended());
     }
@@ -27,9 +28,10 @@ pub(super) async fn caller(
         Recognition::Known(caller) => Ok(caller),
         Recognition::Token { token, instead } => {
             let cluster = service.cluster.as_ref().ok_or_else(no_cluster)?;
-            let account = cluster.verify(token).await?;
-            let caller = service.callers.load().recognise_account(&account)?;
-            Ok(instead.unwrap_or(caller))
+            let verified = cluster.verify(token, ledger.verified.take()).await?;
+            let caller = service.callers.load().recognise_account(verified.account());
+            ledger.verified.set(Some(verified));
+            Ok(instead.unwrap_or(caller?))
         }
     }
 }

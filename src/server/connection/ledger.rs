@@ -7,12 +7,15 @@ use std::time::Duration;
 use super::lines::Lines;
 use super::{Link, PATIENCE};
 use crate::clock::Deadline;
+use crate::cluster::memory::Verified;
 use crate::server::phase::Unasked;
 
 /// The state of one connection, which its stream and its requests share. Requests have their turn one by one.
 pub(in crate::server) struct Ledger {
     /// What it tells of its other end.
     pub(in crate::server) link: Link,
+    /// The service account's token that was shown on it last.
+    pub(in crate::server) verified: Cell<Option<Verified>>,
     owed: Cell<Owed>,
     answering: Cell<Answering>,
     lines: Cell<Lines>,
@@ -44,7 +47,15 @@ impl Ledger {
     /// A connection on which a request is awaited.
     pub(super) fn new(link: Link, unasked: Unasked) -> Self {
         let (answering, lines, unasked) = (Cell::new(Answering::Nobody), Cell::default(), Cell::new(Some(unasked)));
-        Self { link, unasked, owed: Cell::new(Owed::Begun), answering, lines, has_said_last: Cell::new(false) }
+        Self {
+            link,
+            verified: Cell::default(),
+            unasked,
+            owed: Cell::new(Owed::Begun),
+            answering,
+            lines,
+            has_said_last: Cell::new(false),
+        }
     }
 
     /// These bytes came. While a request is answered nothing is owed: it bounds itself, and so its body.
