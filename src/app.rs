@@ -145,8 +145,8 @@ impl App {
     /// The fault that a request would get.
     pub async fn token(&self, ask: &Ask, request_id: &str) -> Result<(ClientId, Arc<Token>), Fault> {
         let permit = self.policy.admit(Callers::operator(), ask)?;
-        let token = self.vend.vend(&permit, request_id).await?;
-        Ok((permit.identity().client_id.clone(), token))
+        let vended = self.vend.vend(&permit, request_id).await?;
+        Ok((permit.identity().client_id.clone(), vended.token))
     }
 }
 

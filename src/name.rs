@@ -5,6 +5,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+mod scope;
+
+pub use scope::{Scope, ScopeForm};
+
 /// What a caller asks for: an App ID URI or a GUID, kept byte for byte.
 ///
 /// A trailing slash matters to the `aud` of the token, so it is never removed here.
@@ -42,55 +46,6 @@ impl Resource {
             text.strip_suffix('/').unwrap_or(text)
         }
         bare(&self.0) == bare(&other.0)
-    }
-}
-
-/// What an authority is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Scope {
-    parameter: &'static str,
-    text: Arc<str>,
-}
-
-/// How an authority is asked for a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScopeForm {
-    /// `scope=RESOURCE/.default`: Entra and its kin.
-    Default,
-    /// `resource=RESOURCE` for a URI (RFC 8707), and for anything else `scope=`: OpenID Connect.
-    Indicator,
-    /// `resource=RESOURCE`: ADFS.
-    Resource,
-}
-
-impl Scope {
-    /// The one place where a resource becomes a scope.
-    ///
-    /// `/.default` is appended verbatim, so `https://x/` gives `https://x//.default`: Entra needs the
-    /// double slash to issue a token whose audience keeps the slash
-    /// (<https://learn.microsoft.com/entra/identity-platform/scopes-oidc#trailing-slash-and-default>).
-    #[must_use]
-    pub fn of(resource: &Resource, form: ScopeForm) -> Self {
-        let plain = Arc::clone(&resource.0);
-        let (parameter, text) = match form {
-            ScopeForm::Default if plain.ends_with(DEFAULT) => (SCOPE, plain),
-            ScopeForm::Default => (SCOPE, format!("{plain}{DEFAULT}").into()),
-            ScopeForm::Indicator if !plain.contains(':') => (SCOPE, plain),
-            ScopeForm::Indicator | ScopeForm::Resource => (RESOURCE, plain),
-        };
-        Self { parameter, text }
-    }
-
-    /// The form parameter that it goes into.
-    #[must_use]
-    pub const fn parameter(&self) -> &'static str {
-        self.parameter
-    }
-
-    /// The value of that parameter.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
     }
 }
 
@@ -292,9 +247,6 @@ fn is_domain(text: &str) -> bool {
         && !text.rsplit('.').next().is_some_and(numeric)
 }
 
-const DEFAULT: &str = "/.default";
-const SCOPE: &str = "scope";
-const RESOURCE: &str = "resource";
 const MAX_RESOURCE: usize = 1024;
 const MAX_NAME: usize = 64;
 const MAX_ID: usize = 256;
@@ -302,34 +254,6 @@ const MAX_ID: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_resource_keeps_its_bytes_and_gives_one_scope() {
-        for (resource, scope) in [
-            ("https://vault.azure.net", "https://vault.azure.net/.default"),
-            ("https://vault.azure.net/", "https://vault.azure.net//.default"),
-            ("api://AzureADTokenExchange", "api://AzureADTokenExchange/.default"),
-            ("https://graph.microsoft.com/.default", "https://graph.microsoft.com/.default"),
-            ("00000003-0000-0000-c000-000000000000", "00000003-0000-0000-c000-000000000000/.default"),
-        ] {
-            let resource = Resource::parse(resource).unwrap();
-            assert_eq!(Scope::of(&resource, ScopeForm::Default).as_str(), scope);
-        }
-    }
-
-    #[test]
-    fn authorities_are_asked_in_their_own_form() {
-        for (resource, form, parameter, text) in [
-            ("https://x/", ScopeForm::Default, "scope", "https://x//.default"),
-            ("https://x/", ScopeForm::Resource, "resource", "https://x/"),
-            ("https://x/", ScopeForm::Indicator, "resource", "https://x/"),
-            ("urn:x", ScopeForm::Indicator, "resource", "urn:x"),
-            ("read", ScopeForm::Indicator, "scope", "read"),
-        ] {
-            let scope = Scope::of(&Resource::parse(resource).unwrap(), form);
-            assert_eq!((scope.parameter(), scope.as_str()), (parameter, text));
-        }
-    }
 
     #[test]
     fn a_resource_matches_itself_one_slash_aside() {

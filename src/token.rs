@@ -9,12 +9,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::claims::ClaimsRequest;
 use crate::clock::Timestamp;
-use crate::name::{ClientId, FmiPath, Name, Scope, TenantId};
+use crate::name::{FmiPath, Scope};
 use crate::secret::Secret;
 
+mod principal;
 mod rejected;
 mod showing;
 
+pub use principal::Principal;
 pub use rejected::Rejected;
 use showing::Showing;
 
@@ -29,6 +31,7 @@ pub struct Token {
     pub expires_at: Timestamp,
     /// After which time the authority would like it renewed, if it said so.
     pub refresh_in: Option<Duration>,
+    is_plain: bool,
     showing: Showing,
 }
 
@@ -36,7 +39,14 @@ impl Token {
     /// A token that nobody has been handed yet.
     #[must_use]
     pub fn new(secret: Secret, issued_at: Timestamp, expires_at: Timestamp, refresh_in: Option<Duration>) -> Self {
-        Self { secret, issued_at, expires_at, refresh_in, showing: Showing::default() }
+        let is_plain = is_plain(secret.expose());
+        Self { secret, issued_at, expires_at, refresh_in, is_plain, showing: Showing::default() }
+    }
+
+    /// Whether nothing of it has to be escaped in JSON: looked at once, since it is written often.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.is_plain
     }
 
     /// Whether it is handed to the caller of this number for the first time; it is not after this.
@@ -52,20 +62,20 @@ impl Token {
     }
 }
 
+/// Whether nothing of a text has to be escaped in JSON. No byte ends the search, so that many are looked at in one step.
+#[must_use]
+pub fn is_plain(text: &str) -> bool {
+    text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\'))
+}
+
 /// All that can change a token: who issues it, for whom, for what.
 ///
 /// Tokens are kept under the *requested* scope. An authority may answer with another one, and filing
 /// under the answer would make every later request for the same resource miss.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TokenKey {
-    /// The configured identity.
-    pub identity: Name,
-    /// The base URL of the authority.
-    pub authority: Arc<str>,
-    /// The directory.
-    pub tenant: TenantId,
-    /// The application in that directory.
-    pub client_id: ClientId,
+    /// Whose it is.
+    pub principal: Arc<Principal>,
     /// What was asked for.
     pub scope: Scope,
     /// What else the token is to be.
@@ -75,12 +85,12 @@ pub struct TokenKey {
 }
 
 impl TokenKey {
-    /// How many bytes of text are this key's alone. Its other names are shared with all keys of its source.
+    /// How many bytes of text are this key's alone. Its principal is shared with all keys of its source.
     #[must_use]
     pub fn own_text(&self) -> usize {
         let extras = self.extras.parameters().map(|(_, value)| value.len()).sum::<usize>();
         let extension = self.extension.0.as_ref().map_or(0, |hash| hash.len());
-        self.scope.as_str().len() + extras + extension
+        self.scope.held() + extras + extension
     }
 }
 
@@ -150,18 +160,9 @@ mod tests {
         let text = |extras: Extras| {
             let extension = Extension::with([], &extras);
             let scope = Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default);
-            TokenKey {
-                identity: Name::parse("app").unwrap(),
-                authority: "https://login/".into(),
-                tenant: TenantId::parse("contoso.com").unwrap(),
-                client_id: ClientId::parse("app").unwrap(),
-                scope,
-                extras,
-                extension,
-            }
-            .own_text()
+            TokenKey { principal: Arc::new(Principal::of("app", "contoso.com")), scope, extras, extension }.own_text()
         };
-        let scope = "r/.default".len();
+        let scope = "r".len();
         assert_eq!(text(Extras::default()), scope);
         let claims = "{\"a\":1}";
         let client_claims = Some(ClaimsRequest::parse(claims).unwrap());

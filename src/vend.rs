@@ -9,12 +9,14 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::clock::{Clock, Deadline};
+use crate::clock::{Clock, Deadline, Timestamp};
 use crate::credential::calendar::Calendar;
 use crate::credential::watch::Watch;
+use crate::fault::Fault;
 use crate::freshness::{Patience, Windows};
 use crate::metrics::Metrics;
 use crate::policy::Permit;
+use crate::token::Token;
 
 mod any_tenant;
 pub mod cache;
@@ -71,6 +73,15 @@ pub struct Settings {
     pub runtime: Handle,
 }
 
+/// A token that may be handed over.
+#[derive(Clone, Debug)]
+pub struct Vended {
+    /// The token.
+    pub token: Arc<Token>,
+    /// When that was found.
+    pub at: Timestamp,
+}
+
 impl Vend {
     /// A core with an empty cache.
     #[must_use]
@@ -91,31 +102,31 @@ impl Vend {
     ///
     /// # Errors
     /// The fault of the flight, when there is no live token to serve instead; or the caller has its share.
-    pub async fn vend(&self, permit: &Permit, request_id: &str) -> Landing {
+    pub async fn vend(&self, permit: &Permit, request_id: &str) -> Result<Vended, Fault> {
         let stake = self.0.stakes.of(permit.caller());
-        let source = self.0.sources.find(&permit.identity().name, permit.tenant(), stake.map(Arc::as_ref)).await?;
+        let source = self.0.sources.find(&permit.identity().name, permit.tenant(), stake.map(Arc::as_ref))?;
         let lease = || stake.map_or(Ok(None), |stake| stake.lease(&source));
         let slot = self.0.cache.slot(&source.key(permit.resource(), permit.extras()), lease)?;
         let mission = Mission { source, request_id, stake, is_own: true };
         let demand = Demand { challenge: permit.challenge(), rejected: permit.rejected() };
-        let landing = self.obtain(&mission, slot, demand).await;
-        if let Ok(token) = &landing {
-            self.0.metrics.handed(&permit.identity().name, token.expires_at.since(self.0.clock.now()));
-        }
-        landing
+        let vended = self.obtain(&mission, slot, demand).await?;
+        self.0.metrics.handed(&permit.identity().name, vended.token.expires_at.since(vended.at));
+        Ok(vended)
     }
 
     /// Takes steps until there is an answer: one, unless a flight was somebody else's errand.
-    async fn obtain(&self, mission: &Mission<'_>, mut slot: Arc<Slot>, demand: Demand<'_>) -> Landing {
+    async fn obtain(&self, mission: &Mission<'_>, mut slot: Arc<Slot>, demand: Demand<'_>) -> Result<Vended, Fault> {
         loop {
-            let errand = demand.errand(|| slot.live(self.0.clock.now()));
-            let Taken { step, hold, seat } = self.step(mission, &slot, errand);
+            let moment = self.moment();
+            let at = moment.now;
+            let errand = demand.errand(|| slot.live(at));
+            let Taken { step, hold, seat } = self.step(mission, &slot, errand, moment);
             let (patience, flight, until) = match step {
                 Step::Refuse(fault) => return Err(fault),
-                Step::Serve(token) => return Ok(token),
+                Step::Serve(token) => return Ok(Vended { token, at }),
                 Step::ServeAndRefresh(token, ticket) => {
-                    self.call(mission, &slot, ticket);
-                    return Ok(token);
+                    self.call(mission, &slot, ticket, at);
+                    return Ok(Vended { token, at });
                 }
                 Step::Moved => {
                     slot = self.0.cache.flown(&slot);
@@ -133,22 +144,24 @@ impl Vend {
             };
             self.0.metrics.waits();
             let is_forced = flight.is_forced();
+            // On the heap, so that whoever need not wait carries nothing of it.
             let landing = match errand {
                 Errand { challenge: None, is_forced: false } => {
-                    self.await_landing(&slot, flight.clone(), patience, until).await
+                    Box::pin(self.await_landing(&slot, flight.clone(), patience, until)).await
                 }
-                _ => flight.clone().landed(until).await,
+                _ => Box::pin(flight.clone().landed(until)).await,
             };
+            let at = self.0.clock.now();
             if flight.answers(errand.challenge, &landing)
-                && let Some(answer) = demand.answer(landing, is_forced, self.0.clock.now())
+                && let Some(answer) = demand.answer(landing, is_forced, at)
             {
-                return answer;
+                return answer.map(|token| Vended { token, at });
             }
         }
     }
 
-    fn step<'a>(&self, mission: &Mission<'a>, slot: &Arc<Slot>, errand: Errand<'_>) -> Taken<'a> {
-        let (moment, source) = (self.moment(), &mission.source);
+    fn step<'a>(&self, mission: &Mission<'a>, slot: &Arc<Slot>, errand: Errand<'_>, moment: Moment<'_>) -> Taken<'a> {
+        let source = &mission.source;
         let resting = source.resting(&slot.key().scope, moment.now);
         let mut hold = None;
         let claim = || {
@@ -255,9 +268,9 @@ impl Vend {
     }
 
     /// Has the slot renewed whose ageing token was just served.
-    fn call(&self, mission: &Mission<'_>, slot: &Arc<Slot>, ticket: Option<u32>) {
+    fn call(&self, mission: &Mission<'_>, slot: &Arc<Slot>, ticket: Option<u32>, now: Timestamp) {
         match ticket {
-            Some(ticket) => self.0.refresh.put(self.0.clock.now(), mission.lane(), slot, ticket),
+            Some(ticket) => self.0.refresh.put(now, mission.lane(), slot, ticket),
             None => self.0.refresh.ring(),
         }
     }

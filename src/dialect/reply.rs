@@ -1,13 +1,11 @@
 //! An answer, and the body of one that holds a token.
 
-use std::io::Write;
-
 use serde::Serialize;
 
 use super::Ask;
 use crate::clock::Timestamp;
 use crate::name::{ClientId, Selector};
-use crate::token::Token;
+use crate::token::{Token, is_plain};
 
 /// An answer, free of any web framework. No `Debug`: the body may hold a token.
 pub struct Reply {
@@ -36,7 +34,7 @@ impl Reply {
         let echoed = [Some(client_id), object_id.map(String::as_str), msi_res_id.map(String::as_str), Some(resource)];
         let size = secret.len() + echoed.into_iter().flatten().map(str::len).sum::<usize>() + SURROUNDINGS;
         let mut body = Body(Vec::with_capacity(size));
-        body.text("{\"access_token\":", secret);
+        body.literal("{\"access_token\":", secret, token.is_plain());
         body.text(",\"client_id\":", client_id);
         body.number(",\"expires_in\":", left.as_secs());
         body.number(",\"expires_on\":", token.expires_at.as_secs());
@@ -61,8 +59,12 @@ struct Body(Vec<u8>);
 
 impl Body {
     fn text(&mut self, before: &str, text: &str) {
+        self.literal(before, text, is_plain(text));
+    }
+
+    fn literal(&mut self, before: &str, text: &str, is_plain: bool) {
         self.0.extend_from_slice(before.as_bytes());
-        if is_plain(text) {
+        if is_plain {
             self.0.push(b'"');
             self.0.extend_from_slice(text.as_bytes());
             self.0.push(b'"');
@@ -72,15 +74,8 @@ impl Body {
     }
 
     fn number(&mut self, before: &str, number: u64) {
-        self.0.extend_from_slice(before.as_bytes());
-        // Invariant: writing into a buffer does not fail.
-        let _ = write!(self.0, "\"{number}\"");
+        self.literal(before, itoa::Buffer::new().format(number), true);
     }
-}
-
-/// Whether nothing of it has to be escaped. No byte ends the search, so that many are looked at in one step.
-fn is_plain(text: &str) -> bool {
-    text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\'))
 }
 
 pub(super) fn json(body: &impl Serialize) -> Vec<u8> {

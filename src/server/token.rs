@@ -26,7 +26,7 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
     let headers = head::shown(&request);
     let request_id = client_request_id(&headers).map_or_else(fresh_id, str::to_owned);
     let response = match route::of(&request, &headers, ledger, &service) {
-        Ok(Route::Page(page)) => pages::serve(&page, &request, &headers, &service, &request_id).await,
+        Ok(Route::Page(page)) => Box::pin(pages::serve(&page, &request, &headers, &service, &request_id)).await,
         Ok(Route::Token(dialect)) => {
             let result = answer(dialect, &request, &headers, payload, &service, &request_id).await;
             match &result {
@@ -64,7 +64,7 @@ async fn answer(
     let form = if has_form {
         // Who is not let in has no body waited for.
         dialect.guard.check(headers)?;
-        form::read(payload).await?
+        Box::pin(form::read(payload)).await?
     } else {
         web::Bytes::new()
     };
@@ -99,11 +99,11 @@ async fn pay(
     taken.map_err(|fault| Failed::of(caller, fault))?;
     let permit = service.policy.admit(caller, ask).inspect_err(|refusal| witness.refused(caller, refusal));
     let permit = permit.map_err(|refusal| Failed::of(caller, refusal))?;
-    let token = service.vend.vend(&permit, request_id).await.inspect_err(|fault| witness.unpaid(&permit, fault));
+    let vended = service.vend.vend(&permit, request_id).await.inspect_err(|fault| witness.unpaid(&permit, fault));
     let unpaid = |fault| Failed { identity: Some(permit.identity().name.clone()), ..Failed::of(caller, fault) };
-    let token = token.map_err(unpaid)?;
-    witness.vended(&permit, &token);
-    Ok(dialect.reply(ask, &permit.identity().client_id, &token, service.clock.now()))
+    let vended = vended.map_err(unpaid)?;
+    witness.vended(&permit, &vended.token);
+    Ok(dialect.reply(ask, &permit.identity().client_id, &vended.token, vended.at))
 }
 
 /// A refusal in the words of the dialect. Whoever shows no key, or one that is wrong or spent, is told where one lies:

@@ -20,7 +20,7 @@ use crate::fault::{Fault, Kind};
 use crate::flood::{Concern, Floods};
 use crate::metrics::Metrics;
 use crate::name::{ClientId, Name, Resource, Scope, TenantId};
-use crate::token::{Extension, Extras, Token, TokenKey};
+use crate::token::{Extension, Extras, Principal, Token, TokenKey};
 
 mod attempt;
 mod exchange;
@@ -29,11 +29,8 @@ use attempt::Attempt;
 
 /// An application and what is remembered of its credentials.
 pub struct Application {
-    identity: Name,
-    client_id: ClientId,
+    principal: Arc<Principal>,
     authority: Arc<Authority>,
-    /// Its URL, as all keys have it.
-    authority_url: Arc<str>,
     roster: Roster,
     client_capabilities: Arc<[String]>,
     extra_body: Arc<[(String, String)]>,
@@ -78,9 +75,12 @@ impl Application {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         Self {
-            identity: parts.identity,
-            client_id: parts.client_id,
-            authority_url: parts.authority.place().url().as_str().into(),
+            principal: Arc::new(Principal {
+                identity: parts.identity,
+                authority: parts.authority.place().url().as_str().into(),
+                tenant: parts.authority.place().tenant().clone(),
+                client_id: parts.client_id,
+            }),
             authority: parts.authority,
             roster: Roster::new(parts.credentials),
             client_capabilities: parts.client_capabilities,
@@ -104,8 +104,8 @@ impl Application {
 
     fn parts(&self) -> Parts {
         Parts {
-            identity: self.identity.clone(),
-            client_id: self.client_id.clone(),
+            identity: self.principal.identity.clone(),
+            client_id: self.principal.client_id.clone(),
             authority: Arc::clone(&self.authority),
             credentials: self.roster.iter().map(|held| Arc::clone(&held.credential)).collect(),
             client_capabilities: Arc::clone(&self.client_capabilities),
@@ -132,21 +132,17 @@ impl Application {
 
     /// The identity that it mints for.
     #[must_use]
-    pub const fn identity(&self) -> &Name {
-        &self.identity
+    pub fn identity(&self) -> &Name {
+        &self.principal.identity
     }
 
     /// The key under which a token for `resource` from this source is kept.
     #[must_use]
     pub fn key(&self, resource: &Resource, extras: &Extras) -> TokenKey {
-        let place = self.authority.place();
         let plain = *extras == Extras::default();
         TokenKey {
-            identity: self.identity.clone(),
-            authority: Arc::clone(&self.authority_url),
-            tenant: place.tenant().clone(),
-            client_id: self.client_id.clone(),
-            scope: Scope::of(resource, place.scope_form()),
+            principal: Arc::clone(&self.principal),
+            scope: Scope::of(resource, self.authority.place().scope_form()),
             extras: extras.clone(),
             extension: if plain { self.extension.clone() } else { Extension::with(pairs(&self.extra_body), extras) },
         }
@@ -162,7 +158,7 @@ impl Application {
         let now = self.clock.now();
         for held in self.roster.iter() {
             self.renew(held, now);
-            calendar.note(&self.identity, &held.label, held.credential.expiry(), now, metrics);
+            calendar.note(&self.principal.identity, &held.label, held.credential.expiry(), now, metrics);
         }
     }
 

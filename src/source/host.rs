@@ -21,12 +21,13 @@ use crate::flood::{Concern, Floods};
 use crate::metrics::Metrics;
 use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
 use crate::secret::Secret;
-use crate::token::{Extension, Extras, Token, TokenKey};
+use crate::token::{Extension, Extras, Principal, Token, TokenKey};
 use crate::wire::{Outgoing, Wire, answer};
 
 /// A managed identity of this host.
 pub struct Host {
     parts: Parts,
+    principal: Arc<Principal>,
     throttle: Throttle,
     allowance: Allowance,
 }
@@ -129,7 +130,7 @@ impl Endpoint {
         let mut url = url.clone();
         url.query_pairs_mut()
             .append_pair("api-version", contract.version())
-            .append_pair("resource", wish.scope.as_str())
+            .append_pair("resource", &wish.scope.text())
             .extend_pairs(selector.map(|selector| (selector.parameter, &selector.id)))
             // A host keeps tokens of its own (the `bypass_cache` of IMDS's published interface).
             .extend_pairs(wish.is_forced.then_some(("bypass_cache", "true")));
@@ -147,7 +148,13 @@ impl Host {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let allowance = Allowance::new(parts.refresh_rate, parts.caller_share);
-        Self { parts, throttle: Throttle::default(), allowance }
+        let principal = Arc::new(Principal {
+            identity: parts.identity.clone(),
+            authority: parts.endpoint.address.url.as_str().into(),
+            tenant: tenant(),
+            client_id: client_id(&parts.identity),
+        });
+        Self { parts, principal, throttle: Throttle::default(), allowance }
     }
 
     /// The same with nothing remembered.
@@ -173,10 +180,7 @@ impl Host {
     pub fn key(&self, resource: &Resource, extras: &Extras) -> TokenKey {
         let own = self.parts.selector.iter().map(|selector| (selector.parameter, selector.id.as_str()));
         TokenKey {
-            identity: self.parts.identity.clone(),
-            authority: self.parts.endpoint.address.url.as_str().into(),
-            tenant: tenant(),
-            client_id: client_id(&self.parts.identity),
+            principal: Arc::clone(&self.principal),
             scope: Scope::of(resource, ScopeForm::Resource),
             extras: extras.clone(),
             extension: Extension::with(own, extras),
@@ -214,7 +218,7 @@ impl Host {
     fn log_fault(&self, wish: Wish<'_>, fault: &Fault) {
         let concern = Concern::of_exchange(&self.parts.identity, fault.kind);
         let Some(suppressed) = self.parts.floods.pass(concern, self.parts.clock.now()) else { return };
-        let (identity, scope, request_id) = (self.parts.identity.as_str(), wish.scope.as_str(), wish.request_id);
+        let (identity, scope, request_id) = (self.parts.identity.as_str(), &*wish.scope.text(), wish.request_id);
         let (turn, said, suppressed) = (fault.turn().as_str(), fault.inward(), NonZeroU64::new(suppressed));
         tracing::warn!(identity, scope, request_id, %fault, turn, said, suppressed, "no token from the host");
     }
@@ -230,7 +234,7 @@ impl Host {
             said.map_err(|fault| explained(incoming.status, fault))
         });
         metrics.exchanged(&self.parts.identity, &result, watch.elapsed());
-        let (identity, scope, request_id) = (self.parts.identity.as_str(), wish.scope.as_str(), wish.request_id);
+        let (identity, scope, request_id) = (self.parts.identity.as_str(), &*wish.scope.text(), wish.request_id);
         match &result {
             Ok(token) => tracing::info!(identity, scope, request_id, %token.expires_at, "the host issued a token"),
             Err(fault) => {

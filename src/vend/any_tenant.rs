@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use moka::future::Cache;
 use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 
 use super::stake::{Stake, TENANTS};
 use crate::name::TenantId;
@@ -29,18 +29,18 @@ impl AnyTenant {
     }
 
     /// The source in this tenant, made for whoever has this stake if there is none.
-    pub(super) async fn find(&self, id: &TenantId, stake: Option<&Stake>) -> Arc<Source> {
+    pub(super) fn find(&self, id: &TenantId, stake: Option<&Stake>) -> Arc<Source> {
         let mut displaced = None;
-        let make = async {
+        let make = || {
             let source = Arc::new(self.pattern.in_tenant(id));
             displaced = stake.and_then(|stake| self.displace(stake, (id.clone(), Arc::downgrade(&source))));
             source
         };
-        let source = self.made.get_with_by_ref(id, make).await;
+        let source = self.made.get_with_by_ref(id, make);
         if let Some((id, old)) = displaced
-            && self.made.get(&id).await.is_some_and(|held| std::ptr::eq(old.as_ptr(), &raw const *held))
+            && self.made.get(&id).is_some_and(|held| std::ptr::eq(old.as_ptr(), &raw const *held))
         {
-            self.made.invalidate(&id).await;
+            self.made.invalidate(&id);
         }
         source
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::quality::RandomState;
 use moka::Entry;
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
@@ -23,7 +24,7 @@ use crate::token::TokenKey;
 /// Slots by key.
 pub struct Cache {
     /// A slot and moka share its key.
-    slots: Moka<Arc<TokenKey>, Arc<Slot>>,
+    slots: Moka<Arc<TokenKey>, Arc<Slot>, RandomState>,
     least: u64,
     flights: Arc<Mutex<Flights>>,
     holds: AtomicU64,
@@ -65,7 +66,7 @@ impl Cache {
             .weigher(weigh)
             // The default policy may turn away new keys while the old ones are hot.
             .eviction_policy(EvictionPolicy::lru())
-            .build();
+            .build_with_hasher(RandomState::default());
         Self { slots, least, flights: Arc::default(), holds: AtomicU64::default() }
     }
 
@@ -191,18 +192,15 @@ mod tests {
     use super::*;
     use crate::fault::{Fault, Kind};
     use crate::freshness::Windows;
-    use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
+    use crate::name::{Resource, Scope, ScopeForm};
     use crate::secret::Secret;
-    use crate::token::{Extension, Token};
+    use crate::token::{Extension, Principal, Token};
     use crate::vend::holding::Holding;
     use crate::vend::slot::{Moment, Step};
 
     fn key(n: usize) -> TokenKey {
         TokenKey {
-            identity: Name::parse("app").unwrap(),
-            authority: "https://login/".into(),
-            tenant: TenantId::parse("contoso.com").unwrap(),
-            client_id: ClientId::parse("app").unwrap(),
+            principal: Arc::new(Principal::of("app", "contoso.com")),
             scope: Scope::of(&Resource::parse(&format!("r{n}")).unwrap(), ScopeForm::Default),
             extras: crate::token::Extras::default(),
             extension: Extension::default(),
@@ -236,7 +234,7 @@ mod tests {
     #[test]
     fn both_bounds_hold_after_maintenance() {
         assert_eq!(filled(Bounds { entries: 10, bytes: 1 << 20 }, 100).len(), 9);
-        let each = OVERHEAD + "r99/.default".len() as u64;
+        let each = OVERHEAD + "r99".len() as u64;
         assert_eq!(filled(Bounds { entries: 1000, bytes: 10 * each }, 100).len(), 10);
     }
 
@@ -244,7 +242,7 @@ mod tests {
     fn a_long_key_weighs_more() {
         let cache = Cache::new(Bounds { entries: 1000, bytes: 10 * (OVERHEAD + 1000) });
         for n in 0..100 {
-            let resource = Resource::parse(&format!("{n:0>991}")).unwrap();
+            let resource = Resource::parse(&format!("{n:0>1000}")).unwrap();
             let long = TokenKey { scope: Scope::of(&resource, ScopeForm::Default), ..key(0) };
             cache.slot(&long, || Ok(None)).unwrap();
         }

@@ -107,12 +107,12 @@ impl Vouch for Vouching<'_> {
         Box::pin(async {
             let (parts, outer) = (&self.vend.0, self.mission);
             let owner = outer.stake.map(Arc::as_ref);
-            let source = parts.sources.vouching(&delegate.identity, &outer.source, owner).await?;
+            let source = parts.sources.vouching(&delegate.identity, &outer.source, owner)?;
             // Never refused: that a caller has its share would be taken for a failure of the credential.
             let lease = || Ok(owner.and_then(Stake::charge));
             let slot = parts.cache.slot(&source.key(&delegate.resource, &delegate.extras), lease)?;
             let mission = Mission { source, is_own: false, ..outer.clone() };
-            self.vend.obtain(&mission, slot, Demand::default()).await
+            self.vend.obtain(&mission, slot, Demand::default()).await.map(|vended| vended.token)
         })
     }
 }

@@ -44,22 +44,22 @@ impl Places {
 
     /// The one whose token proves `other`: in the same directory of the same authority if it works there,
     /// else in its default tenant.
-    async fn vouching(&self, other: &Source, stake: Option<&Stake>) -> Option<Arc<Source>> {
+    fn vouching(&self, other: &Source, stake: Option<&Stake>) -> Option<Arc<Source>> {
         if let Some(there) = self.in_order().find(|source| source.is_beside(other)) {
             return Some(Arc::clone(there));
         }
         match (&self.any, other.tenant(), self.in_order().next()) {
             (Some(any), Some(id), first) if first.is_none() || any.pattern.has_authority_of(other) => {
-                Some(any.find(id, stake).await)
+                Some(any.find(id, stake))
             }
             (_, _, first) => first.cloned(),
         }
     }
 
-    async fn find(&self, tenant: &Tenant, stake: Option<&Stake>) -> Option<Arc<Source>> {
+    fn find(&self, tenant: &Tenant, stake: Option<&Stake>) -> Option<Arc<Source>> {
         match (&tenant.name, &self.any) {
             (Some(name), _) => self.listed.get(name).cloned(),
-            (None, Some(any)) => Some(any.find(&tenant.id, stake).await),
+            (None, Some(any)) => Some(any.find(&tenant.id, stake)),
             (None, None) => None,
         }
     }
@@ -77,18 +77,18 @@ impl Sources {
     ///
     /// # Errors
     /// Only a bug of ours: the configuration makes a source for every pair that policy can permit.
-    pub async fn find(&self, identity: &Name, tenant: &Tenant, stake: Option<&Stake>) -> Result<Arc<Source>, Fault> {
+    pub fn find(&self, identity: &Name, tenant: &Tenant, stake: Option<&Stake>) -> Result<Arc<Source>, Fault> {
         let places = self.0.get(identity).ok_or_else(missing)?;
-        places.find(tenant, stake).await.ok_or_else(missing)
+        places.find(tenant, stake).ok_or_else(missing)
     }
 
     /// The source of an identity whose token proves the application of `other`.
     ///
     /// # Errors
     /// Only a bug of ours: the configuration has seen to it that there is one.
-    pub async fn vouching(&self, identity: &Name, other: &Source, stake: Option<&Stake>) -> Result<Arc<Source>, Fault> {
+    pub fn vouching(&self, identity: &Name, other: &Source, stake: Option<&Stake>) -> Result<Arc<Source>, Fault> {
         let places = self.0.get(identity).ok_or_else(missing)?;
-        places.vouching(other, stake).await.ok_or_else(missing)
+        places.vouching(other, stake).ok_or_else(missing)
     }
 
     /// All that there are now.
@@ -168,8 +168,8 @@ pub(super) mod tests {
 
     const PUBLIC: &str = "https://login.microsoftonline.com";
 
-    #[tokio::test]
-    async fn whoever_vouches_does_so_beside_the_other_or_in_its_first_tenant() {
+    #[test]
+    fn whoever_vouches_does_so_beside_the_other_or_in_its_first_tenant() {
         let name = |n: usize| Name::parse(&format!("t{n}")).unwrap();
         let listed = [
             ("https://login.corp", "a.example"),
@@ -187,14 +187,14 @@ pub(super) mod tests {
                 ("https://login.corp", "b.example", 0),
                 (PUBLIC, "c.example", 0),
             ] {
-                let found = places.vouching(&source(authority, tenant), None).await.unwrap();
+                let found = places.vouching(&source(authority, tenant), None).unwrap();
                 assert!(Arc::ptr_eq(&found, &places.listed[&name(expected)]), "{authority} {tenant}");
             }
         }
     }
 
-    #[tokio::test]
-    async fn a_pattern_vouches_on_its_own_authority() {
+    #[test]
+    fn a_pattern_vouches_on_its_own_authority() {
         let first = || vec![(Name::parse("first").unwrap(), source("https://login.corp", "a.example"))];
         for (listed, authority, expected) in [
             (first(), PUBLIC, "c.example"),
@@ -202,48 +202,48 @@ pub(super) mod tests {
             (Vec::new(), "https://login.partner", "c.example"),
         ] {
             let places = Places::new(listed, Some(pattern()));
-            let found = places.vouching(&source(authority, "c.example"), None).await.unwrap();
+            let found = places.vouching(&source(authority, "c.example"), None).unwrap();
             assert_eq!(found.tenant().unwrap().as_str(), expected, "{authority}");
         }
     }
 
-    #[tokio::test]
-    async fn more_tenants_than_the_bound_leave_no_more_behind() {
+    #[test]
+    fn more_tenants_than_the_bound_leave_no_more_behind() {
         let app = Name::parse("app").unwrap();
         let sources = Sources::new([(app.clone(), Places::new(Vec::new(), Some(pattern())))]);
         let tenant = |n: u32| Tenant { name: None, id: TenantId::parse(&format!("t{n}.example")).unwrap() };
         let made = || &sources.0[&app].any.as_ref().unwrap().made;
         // The first are found more often than any that come after.
         for n in (0..10_000).chain(0..10_000).chain(0..12_500) {
-            let source = sources.find(&app, &tenant(n), None).await.unwrap();
+            let source = sources.find(&app, &tenant(n), None).unwrap();
             assert_eq!(source.tenant(), Some(&tenant(n).id));
         }
-        made().run_pending_tasks().await;
+        made().run_pending_tasks();
         assert!(sources.all().count() <= 10_000);
         let late = tenant(99_999);
-        let before = sources.find(&app, &late, None).await.unwrap();
-        made().run_pending_tasks().await;
-        let again = sources.find(&app, &late, None).await.unwrap();
+        let before = sources.find(&app, &late, None).unwrap();
+        made().run_pending_tasks();
+        let again = sources.find(&app, &late, None).unwrap();
         assert!(Arc::ptr_eq(&before, &again), "a newcomer is not turned away");
     }
 
-    #[tokio::test]
-    async fn a_caller_that_names_ever_new_tenants_displaces_its_own_alone() {
+    #[test]
+    fn a_caller_that_names_ever_new_tenants_displaces_its_own_alone() {
         let app = Name::parse("app").unwrap();
         let sources = Sources::new([(app.clone(), Places::new(Vec::new(), Some(pattern())))]);
         let share = Share::parse(0.01).unwrap();
         let stakes: Vec<Stake> = (0..2).map(|place| Stake::new(place, share, Bounds::default())).collect();
-        let find = async |n: u32, place: usize| {
+        let find = |n: u32, place: usize| {
             let tenant = Tenant { name: None, id: TenantId::parse(&format!("t{n}.example")).unwrap() };
-            sources.find(&app, &tenant, Some(&stakes[place])).await.unwrap()
+            sources.find(&app, &tenant, Some(&stakes[place])).unwrap()
         };
-        let own = find(1, 1).await;
+        let own = find(1, 1);
         for n in 2..2000 {
-            find(n, 0).await;
+            find(n, 0);
         }
-        assert!(Arc::ptr_eq(&own, &find(1, 1).await));
+        assert!(Arc::ptr_eq(&own, &find(1, 1)));
         let made = &sources.0[&app].any.as_ref().unwrap().made;
-        made.run_pending_tasks().await;
+        made.run_pending_tasks();
         assert_eq!(sources.all().count(), 101);
     }
 }

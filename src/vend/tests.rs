@@ -51,7 +51,7 @@ impl Stage {
 
     async fn ask(&self, slot: Arc<Slot>) -> Landing {
         let mission = Mission { source: Arc::clone(&self.source), request_id: "1", stake: None, is_own: true };
-        self.vend.obtain(&mission, slot, Demand::default()).await
+        self.vend.obtain(&mission, slot, Demand::default()).await.map(|vended| vended.token)
     }
 
     /// How many keys there are, and how many of them are taken up for renewal.

@@ -62,7 +62,7 @@ impl ClientCredentials<'_> {
                 form.append_pair("client_secret", secret.expose());
             }
         }
-        form.append_pair(self.scope.parameter(), self.scope.as_str());
+        form.append_pair(self.scope.parameter(), &self.scope.text());
         form.extend_pairs(self.claims.map(|claims| ("claims", claims)));
         form.extend_pairs(self.fmi_path.map(|path| ("fmi_path", path.as_str())));
         form.extend_pairs(self.extra);

@@ -11,7 +11,7 @@ use bursar::freshness::schedule::Schedule;
 use bursar::freshness::{Patience, Windows};
 use bursar::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
 use bursar::source::allowance::{Allowance, Renewing};
-use bursar::token::{Extension, Extras, Token, TokenKey};
+use bursar::token::{Extension, Extras, Principal, Token, TokenKey};
 use bursar::vend::slot::{Departure, Moment, Slot, Step as SlotStep};
 use fastrand::Rng;
 
@@ -168,10 +168,12 @@ impl<'a> World<'a> {
     /// A process with nothing: those who waited are cut off, and ask again when they do.
     fn restart(&mut self) {
         let key = Arc::new(TokenKey {
-            identity: Name::parse("app").unwrap(),
-            authority: "https://login/".into(),
-            tenant: TenantId::parse("contoso.com").unwrap(),
-            client_id: ClientId::parse("app").unwrap(),
+            principal: Arc::new(Principal {
+                identity: Name::parse("app").unwrap(),
+                authority: "https://login/".into(),
+                tenant: TenantId::parse("contoso.com").unwrap(),
+                client_id: ClientId::parse("app").unwrap(),
+            }),
             scope: Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default),
             extras: Extras::default(),
             extension: Extension::default(),

@@ -117,16 +117,16 @@ impl Application {
         if !failure.is_sent {
             held.standing.pass_over(generation, fault, now, jitter);
         } else if failure.is_rejection() && held.standing.reject(generation, fault, now, jitter) {
-            attempt.metrics.credential_rejected(&self.identity, &held.label);
+            attempt.metrics.credential_rejected(&self.principal.identity, &held.label);
         }
     }
 
     /// Notes that a credential gave a token, and tells when it is another one than before.
     pub(super) fn remember(&self, candidate: &Candidate<'_>, metrics: &Metrics) {
         let Some(before) = self.roster.works(candidate.place, self.clock.now()) else { return };
-        let (identity, tenant) = (self.identity.as_str(), self.authority.place().tenant().as_str());
+        let (identity, tenant) = (self.principal.identity.as_str(), self.authority.place().tenant().as_str());
         let credential = &*candidate.held.label;
-        metrics.credential_preferred(&self.identity, credential);
+        metrics.credential_preferred(&self.principal.identity, credential);
         if candidate.is_trial {
             tracing::info!(identity, tenant, credential, before, "an earlier credential works again and is used first");
         } else {
@@ -147,7 +147,7 @@ impl Application {
 
     /// Whoever took a new credential tells of it; the other sources that have it say nothing.
     fn tell(&self, held: &Held, looked: Result<bool, Fault>) {
-        let (identity, credential) = (self.identity.as_str(), &*held.label);
+        let (identity, credential) = (self.principal.identity.as_str(), &*held.label);
         match looked {
             Ok(true) => tracing::info!(identity, credential, "a new credential is in use"),
             Ok(false) => {}

@@ -32,10 +32,14 @@ impl Application {
         let (proof, generation) = proved
             .inspect_err(|fault| self.log_fault(&held.label, wish, fault))
             .map_err(|fault| Failure { fault, generation: present, is_sent: false })?;
-        metrics.credential_ends(&self.identity, &held.label, held.credential.expiry().map(|expiry| expiry.at));
+        metrics.credential_ends(
+            &self.principal.identity,
+            &held.label,
+            held.credential.expiry().map(|expiry| expiry.at),
+        );
         let watch = Stopwatch::start();
         let result = within(deadline, self.send(attempt, &proof, now)).await;
-        metrics.exchanged(&self.identity, &result, watch.elapsed());
+        metrics.exchanged(&self.principal.identity, &result, watch.elapsed());
         self.record(attempt, &result);
         let token = result.map_err(|fault| Failure { fault, generation, is_sent: true })?;
         Ok((token, generation))
@@ -51,7 +55,7 @@ impl Application {
             _ => Algorithm::Ps256,
         };
         let occasion = Occasion {
-            client_id: &self.client_id,
+            client_id: &self.principal.client_id,
             audience: attempt.endpoint,
             now,
             jti: &Uuid::new_v4().to_string(),
@@ -76,7 +80,7 @@ impl Application {
         let client_claims = wish.extras.client_claims.as_ref();
         let claims = claims::merged(wish.challenge, client_claims, &self.client_capabilities);
         let request = ClientCredentials {
-            client_id: &self.client_id,
+            client_id: &self.principal.client_id,
             scope: wish.scope,
             proof,
             claims: claims.as_deref(),
@@ -103,20 +107,20 @@ impl Application {
     }
 
     fn log_token(&self, step: &str, wish: Wish<'_>, token: &Token) {
-        let (identity, tenant) = (self.identity.as_str(), self.authority.place().tenant().as_str());
-        let (scope, request_id, expires_at) = (wish.scope.as_str(), wish.request_id, token.expires_at);
+        let (identity, tenant) = (self.principal.identity.as_str(), self.authority.place().tenant().as_str());
+        let (scope, request_id, expires_at) = (&*wish.scope.text(), wish.request_id, token.expires_at);
         tracing::info!(identity, tenant, scope, step, request_id, %expires_at, "token issued");
     }
 
     /// Tells of a failure, unless the identity has a flood of its like. `step` is the label of a credential, or what
     /// came before one was needed.
     pub(super) fn log_fault(&self, step: &str, wish: Wish<'_>, fault: &Fault) {
-        let concern = Concern::of_exchange(&self.identity, fault.kind);
+        let concern = Concern::of_exchange(&self.principal.identity, fault.kind);
         let Some(suppressed) = self.floods.pass(concern, self.clock.now()) else { return };
         tracing::warn!(
-            identity = self.identity.as_str(),
+            identity = self.principal.identity.as_str(),
             tenant = self.authority.place().tenant().as_str(),
-            scope = wish.scope.as_str(),
+            scope = &*wish.scope.text(),
             step,
             request_id = wish.request_id,
             %fault,

@@ -5,18 +5,15 @@ use super::super::sources::tests::source;
 use super::*;
 use crate::claims::ClaimsRequest;
 use crate::clock::Deadline;
-use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
+use crate::name::{Resource, Scope, ScopeForm};
 use crate::secret::Secret;
-use crate::token::{Extension, Extras};
+use crate::token::{Extension, Extras, Principal};
 
 const START: Timestamp = Timestamp::from_secs(1_000_000);
 
 fn slot() -> Arc<Slot> {
     let key = TokenKey {
-        identity: Name::parse("app").unwrap(),
-        authority: "https://login/".into(),
-        tenant: TenantId::parse("contoso.com").unwrap(),
-        client_id: ClientId::parse("app").unwrap(),
+        principal: Arc::new(Principal::of("app", "contoso.com")),
         scope: Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default),
         extras: Extras::default(),
         extension: Extension::default(),
