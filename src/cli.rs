@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::mistake::Mistakes;
 use crate::fault::{EX_SOFTWARE, EX_UNAVAILABLE, EX_USAGE, Fault};
+use crate::name::steers;
 
 pub mod check;
 pub mod dev;
@@ -89,7 +90,7 @@ fn run() -> Result<(), Failure> {
 
 /// What a service or a file said goes to a terminal, and must not be able to steer it.
 fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+    text.chars().map(|c| if steers(c) && c != '\n' { ' ' } else { c }).collect()
 }
 
 /// Every connection takes a descriptor; the soft limit is for programs that cannot handle many.

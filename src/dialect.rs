@@ -21,7 +21,7 @@ pub mod table;
 
 pub use envelope::Envelope;
 pub use headers::Headers;
-use parameters::Parameters;
+use parameters::{Parameters, shown};
 pub use reply::Reply;
 
 /// A row: the paths and the rules of one contract.
@@ -196,7 +196,7 @@ impl Dialect {
         Ok(Ask {
             resource: Resource::parse(resource)?,
             selector: parameters.selector(self.is_native)?,
-            tenant: native("tenant")?.map(str::to_owned),
+            tenant: native("tenant")?.map(|tenant| shown("tenant", tenant)).transpose()?.map(str::to_owned),
             extras: Extras {
                 fmi_path: native("fmi_path")?.map(FmiPath::parse).transpose()?,
                 client_claims: native("client_claims")?.map(ClaimsRequest::parse).transpose()?,

@@ -9,6 +9,14 @@ mod scope;
 
 pub use scope::{Scope, ScopeForm};
 
+/// Whether a character steers whoever shows a text, a log or a terminal, instead of being shown: control characters, line
+/// and paragraph separators, and what turns the direction of text.
+#[must_use]
+pub fn steers(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns
+}
+
 /// What a caller asks for: an App ID URI or a GUID, kept byte for byte.
 ///
 /// A trailing slash matters to the `aud` of the token, so it is never removed here.
@@ -27,8 +35,8 @@ impl Resource {
         if text.len() > MAX_RESOURCE {
             return Err(Malformed("a resource must not be longer than 1024 bytes"));
         }
-        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err(Malformed("a resource must not contain blanks or control characters"));
+        if text.chars().any(|c| c.is_whitespace() || steers(c)) {
+            return Err(Malformed("a resource must not contain blanks, control characters or marks of direction"));
         }
         Ok(Self(text.into()))
     }
@@ -265,7 +273,9 @@ mod tests {
 
     #[test]
     fn blanks_controls_and_floods_are_no_resource() {
-        for text in ["", "https://a b", "a\nb", "a\u{a0}b", "a\0", &"x".repeat(1025)] {
+        for text in
+            ["", "https://a b", "a\nb", "a\u{a0}b", "a\0", "a\u{202e}b", "\u{200f}a", "a\u{2067}", &"x".repeat(1025)]
+        {
             assert!(Resource::parse(text).is_err(), "{text:?}");
         }
     }

@@ -272,6 +272,22 @@ async fn who_asks_more_often_than_it_may_is_told_to_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_demands_more_fresh_tokens_than_there_is_a_budget_for_is_told_of() {
+    let config = config().replacen("[server]", "[freshness]\nrefresh_rate = 1\n[server]", 1);
+    let world = World::within(directory(), &config).await;
+    let demanded = format!("{NATIVE}&bypass_cache=true");
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(ask(&world, "billing", &demanded).await.status);
+    }
+    let refused = statuses.iter().filter(|status| **status == 429).count();
+    assert!(refused > 0 && statuses[0] == 200, "{statuses:?}");
+    let lines = lines(&world, statuses.len()).await;
+    let told = lines.iter().filter(|line| line["rule"] == "freshness.refresh_rate" && line["caller"] == "billing");
+    assert_eq!(told.count(), refused, "{lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_is_no_place_to_guess_a_secret_unseen() {
     let config = config().replace("workers = 2", "workers = 2\ndialects = [\"native\", \"imds\"]");
     let world = World::within(directory(), &config).await;

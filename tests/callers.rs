@@ -186,7 +186,7 @@ async fn status_of_whole_answer(connection: &mut BufReader<TcpStream>) -> u16 {
         match line.trim_end().split_once([' ', ':']) {
             Some(("HTTP/1.1", rest)) => status = rest[..3].parse().unwrap(),
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
-                length = value.trim().parse().unwrap()
+                length = value.trim().parse().unwrap();
             }
             Some(_) => {}
             None => break,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::spelling::Spelling;
 use super::table::NATIVE;
 use crate::fault::{Fault, Kind};
-use crate::name::Selector;
+use crate::name::{Selector, steers};
 use crate::token::Rejected;
 
 /// Names and values, decoded.
@@ -82,11 +82,16 @@ fn selector(name: &str, value: &str, is_native: bool) -> Result<Option<Selector>
         }
         Spelling::Other => return Ok(None),
     };
-    if value.len() > MAX_SELECTOR || value.chars().any(char::is_control) {
-        let problem = format!("the parameter '{name}' is too long or has control characters");
-        return invalid(problem, "correct it".to_owned());
-    }
-    Ok(Some(selector(value.to_owned())))
+    Ok(Some(selector(shown(name, value)?.to_owned())))
 }
 
-const MAX_SELECTOR: usize = 1024;
+/// The value of a parameter that goes into logs as it is.
+pub(super) fn shown<'a>(name: &str, value: &'a str) -> Result<&'a str, Fault> {
+    if value.len() <= MAX_SHOWN && !value.chars().any(steers) {
+        return Ok(value);
+    }
+    let problem = format!("the parameter '{name}' is too long or has control characters");
+    Err(Fault::new(Kind::InvalidRequest, problem, "correct it"))
+}
+
+const MAX_SHOWN: usize = 1024;

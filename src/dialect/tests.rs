@@ -97,6 +97,20 @@ fn two_ways_of_pointing_are_an_error_and_an_empty_one_is_none() {
 }
 
 #[test]
+fn what_would_steer_a_log_or_a_terminal_is_an_error() {
+    let long = "x".repeat(1025);
+    for value in ["a%0ab", "a%1b%5b2J", "a%E2%80%AEb", "%E2%81%A7a", &long] {
+        for name in ["client_id", "object_id", "msi_res_id", "identity", "tenant", "resource"] {
+            let query =
+                if name == "resource" { format!("resource={value}") } else { format!("resource=r&{name}={value}") };
+            let fault = read("native", &query, METADATA).unwrap_err();
+            assert_eq!(fault.status(), 400, "{query}");
+            assert!(!fault.to_string().contains(['\n', '\u{1b}', '\u{202e}', '\u{2067}']), "{fault}");
+        }
+    }
+}
+
+#[test]
 fn whatever_is_unknown_is_ignored() {
     let flood = "x".repeat(2000);
     let unknown = format!("xms_cc={flood}&foo=a%0Ab&authority=%00&id=7&resource_group=g&client=c&=x&_-_=y");

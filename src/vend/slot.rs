@@ -311,11 +311,12 @@ impl State {
 
 fn too_many_demands() -> Fault {
     Fault::new(
-        Kind::Throttled,
+        Kind::TooMany,
         "more tokens were challenged or rejected than may be fetched anew in a second",
         "ask again in a moment; if it goes on, the operator should find the program that keeps asking",
     )
     .with_retry_after(Some(Duration::from_secs(1)))
+    .with_rule("freshness.refresh_rate")
 }
 
 /// A renewal that failed is looked at again after this; how long it really rests, the rules say then.

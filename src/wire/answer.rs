@@ -11,6 +11,7 @@ use super::{Incoming, unusable};
 use crate::claims::ClaimsRequest;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
+use crate::name::steers;
 use crate::secret::Secret;
 use crate::token::Token;
 
@@ -201,15 +202,10 @@ impl FaultBody {
 
 /// Nothing that could end the line, colour it or turn its direction.
 fn one_line(words: &str) -> String {
-    let blank = |c: char| if c.is_control() || TURNING.contains(&c) { ' ' } else { c };
+    let blank = |c: char| if steers(c) { ' ' } else { c };
     words.chars().take(MAX_WORDS).map(blank).collect()
 }
 
-/// Line and paragraph separators, and what changes the direction of text.
-const TURNING: [char; 11] = [
-    '\u{2028}', '\u{2029}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}',
-    '\u{2068}', '\u{2069}',
-];
 const UNNAMED_LIFE: Duration = Duration::from_mins(10);
 const MAX_LIFE: Duration = Duration::from_hours(24 * 366);
 const MAX_WORDS: usize = 600;
