@@ -12,11 +12,14 @@ use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::name::Name;
 
+mod requests;
+
+use requests::Requests;
+
 /// The metrics of one process.
 pub struct Metrics {
     registry: Registry,
-    requests: IntCounterVec,
-    request_duration: HistogramVec,
+    requests: Requests,
     exchanges: IntCounterVec,
     exchange_duration: HistogramVec,
     flight_waiters: IntCounter,
@@ -47,13 +50,7 @@ impl Metrics {
         };
         let metrics = Self {
             registry: Registry::new(),
-            requests: counters("bursar_requests_total", "Token requests answered.", &["dialect", "outcome"])?,
-            request_duration: durations(
-                "bursar_request_duration_seconds",
-                "Time from a token request to its answer.",
-                "dialect",
-                REQUEST_BUCKETS,
-            )?,
+            requests: Requests::new()?,
             exchanges: counters(
                 "bursar_exchanges_total",
                 "Token exchanges with authorities.",
@@ -105,8 +102,7 @@ impl Metrics {
         let build = IntGauge::with_opts(build)?;
         build.set(1);
         self.registry.register(Box::new(build))?;
-        self.registry.register(Box::new(self.requests.clone()))?;
-        self.registry.register(Box::new(self.request_duration.clone()))?;
+        self.requests.register(&self.registry)?;
         self.registry.register(Box::new(self.exchanges.clone()))?;
         self.registry.register(Box::new(self.exchange_duration.clone()))?;
         self.registry.register(Box::new(self.flight_waiters.clone()))?;
@@ -124,8 +120,7 @@ impl Metrics {
 
     /// A token request was answered.
     pub fn answered<T>(&self, dialect: &'static str, result: &Result<T, Fault>, took: Duration) {
-        self.requests.with_label_values(&[dialect, outcome(result)]).inc();
-        self.request_duration.with_label_values(&[dialect]).observe(took.as_secs_f64());
+        self.requests.answered(dialect, result, took);
     }
 
     /// An exchange ended.
@@ -226,15 +221,15 @@ fn counters(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, pr
 
 fn outcome<T>(result: &Result<T, Fault>) -> &'static str {
     match result {
-        Ok(_) => "ok",
+        Ok(_) => OK,
         Err(fault) => fault.code(),
     }
 }
 
+const OK: &str = "ok";
 const NONE: &[&str] = &[];
 const CREDENTIAL: &[&str] = &["identity", "credential"];
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-const REQUEST_BUCKETS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 30.0];
 const EXCHANGE_BUCKETS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 const LAG_BUCKETS: &[f64] = &[0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0];

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::any_tenant::AnyTenant;
 use super::stake::Stake;
 use crate::fault::{Fault, Kind};
@@ -14,13 +16,13 @@ use crate::name::Name;
 use crate::policy::Tenant;
 use crate::source::Source;
 
-/// The sources of every identity.
+/// The sources of every identity. Whoever asks adds nothing to these tables, so that their hashes need not be strong.
 #[derive(Default)]
-pub struct Sources(HashMap<Name, Places>);
+pub struct Sources(HashMap<Name, Places, RandomState>);
 
 /// The sources of one identity.
 pub struct Places {
-    listed: HashMap<Name, Arc<Source>>,
+    listed: HashMap<Name, Arc<Source>, RandomState>,
     /// The names as they are listed.
     order: Vec<Name>,
     any: Option<AnyTenant>,
