@@ -34,12 +34,15 @@ impl Failed {
     /// Writes the line, unless there is a flood of its like.
     pub(super) fn log(&self, dialect: &str, request_id: &str, service: &Service) {
         let fault = &self.fault;
-        let caller = service.name(self.caller);
-        trace::refused(dialect, caller.map(Name::as_str), self.identity.as_ref().map(Name::as_str), fault);
+        if service.sampling.is_some() {
+            let (caller, identity) = (service.name(self.caller), self.identity.as_ref());
+            trace::refused(dialect, caller.map(Name::as_str), identity.map(Name::as_str), fault);
+        }
         if fault.kind == Kind::Challenged {
             tracing::debug!(dialect, request_id, "challenged");
             return;
         }
+        let caller = service.name(self.caller);
         let identity = self.identity.as_ref();
         let concern =
             Concern { event: Event::Request, kind: fault.kind, caller: caller.cloned(), identity: identity.cloned() };

@@ -37,11 +37,16 @@ fn span(request: &HttpRequest, service: &Service, traceparent: Option<&str>) -> 
         method: METHODS.into_iter().find(|method| *method == request.method().as_str()),
         path: path(request, service, is_tls),
         is_tls,
-        host: host
-            .map(|host| host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(host, |(name, _)| name)),
+        host: host.map(bare),
         traceparent,
         tracestate,
     })
+}
+
+/// A host without its port, and an IPv6 address without its brackets.
+fn bare(host: &str) -> &str {
+    let name = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(host, |(name, _)| name);
+    name.trim_matches(['[', ']'])
 }
 
 /// The path as it is served: what a caller makes up is not told.
