@@ -185,7 +185,7 @@ impl Config {
         let caller_share = (!callers.is_empty()).then_some(share);
         let (log, audit) = log(root.section("log"), surroundings);
         root.end();
-        let traces = traces::read(surroundings, report);
+        let traces = traces::read(&written.variables, report);
         Self {
             server,
             key_dir: serves_arc.then_some(key_dir),

@@ -4,6 +4,7 @@
 //! all others would have a line in their log each minute. Then nothing else is looked at, since such variables are often given to whole clusters.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Certificate;
@@ -11,7 +12,6 @@ use reqwest::header::{HeaderName, HeaderValue};
 use url::Url;
 
 use super::mistake::Report;
-use super::secret::Surroundings;
 use crate::credential::file;
 use crate::secret::Secret;
 use crate::trace::Sampling;
@@ -49,8 +49,8 @@ pub struct Batch {
 }
 
 /// What the variables amount to; none where nothing is to be traced, and where they have mistakes.
-pub fn read(surroundings: Surroundings<'_>, report: &Report) -> Option<Traces> {
-    let words = Words { variables: surroundings.variables, report };
+pub fn read(variables: &HashMap<String, String>, report: &Report) -> Option<Traces> {
+    let words = Words { variables, report };
     let (variable, written) = words.first(ENDPOINT)?;
     if words.flag(DISABLED)? || !words.exports()? {
         return None;
@@ -59,7 +59,7 @@ pub fn read(surroundings: Surroundings<'_>, report: &Report) -> Option<Traces> {
     let endpoint = words.endpoint(variable, written);
     let (protocol, sampling, headers) = (words.protocol(), words.sampling(), words.headers());
     let (timeout, batch, resource) = (words.timeout(), words.batch(), words.resource());
-    let roots = words.roots(surroundings);
+    let roots = words.roots();
     words.refuse_unknown();
     if let (Some(url), Some((name, all))) = (&endpoint, &headers)
         && !all.is_empty()
@@ -255,9 +255,9 @@ impl<'a> Words<'a> {
 
     /// The certificates to trust, if some are named; none of both if they cannot be read.
     #[expect(clippy::option_option, reason = "whether it is well, and whether there are any")]
-    fn roots(&self, surroundings: Surroundings<'_>) -> Option<Option<Vec<Certificate>>> {
+    fn roots(&self) -> Option<Option<Vec<Certificate>>> {
         let Some((name, path)) = self.first(CERTIFICATE) else { return Some(None) };
-        let Ok(pem) = file::read(&surroundings.path(path), file::MOST) else {
+        let Ok(pem) = file::read(Path::new(path), file::MOST) else {
             return self.note(
                 name,
                 "the file cannot be read",
