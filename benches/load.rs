@@ -43,6 +43,8 @@ mod cold;
 mod keys;
 #[path = "load/memory.rs"]
 mod memory;
+#[path = "load/otlp.rs"]
+mod otlp;
 #[path = "pieces/mod.rs"]
 mod pieces;
 #[path = "load/recognition.rs"]
@@ -60,6 +62,7 @@ type Run = fn(&mut Report);
 const CONTESTS: &[(&str, Run)] = &[
     ("static", against_static::run),
     ("recognition", recognition::run),
+    ("otlp", otlp::run),
     ("keys", keys::hundred_thousand),
     ("million", keys::million),
     ("msal", against_msal::run),

@@ -26,6 +26,7 @@ use crate::server::rates::Rates;
 use crate::server::tls::Tls;
 use crate::server::{Listen, Server, Service, Settings};
 use crate::token::Token;
+use crate::trace::Sampling;
 use crate::vend::stake::Stakes;
 use crate::vend::{self, Vend};
 
@@ -44,6 +45,7 @@ pub struct App {
     instance: Instance,
     vend: Vend,
     metrics: Arc<Metrics>,
+    sampling: Option<Sampling>,
     clock: Clock,
     mark: Arc<str>,
     floods: Arc<Floods<Concern>>,
@@ -69,6 +71,7 @@ impl App {
         let stakes = |share| Stakes::of_each(config.callers.len(), share, config.bounds);
         let known = config.kubernetes.map(|known| known.settings);
         let cluster = known.map(|settings| Arc::new(Cluster::new(settings, clock.clone(), runtime.clone())));
+        let sampling = config.traces.map(|traces| traces.sampling);
         let vend = Vend::new(vend::Settings {
             sources,
             stakes: config.caller_share.map_or_else(Stakes::of_all, stakes),
@@ -76,6 +79,7 @@ impl App {
             windows: config.windows,
             clock: clock.clone(),
             metrics: Arc::clone(&metrics),
+            sampling,
             runtime,
         });
         let server::Server { hosts, dialects, header_secrets, proofs, .. } = config.server;
@@ -91,6 +95,7 @@ impl App {
             instance: config.instance,
             vend,
             metrics,
+            sampling,
             keys: config.key_dir.map(|directory| Arc::new(Keys::new(directory, clock.now()))),
             clock,
             mark,
@@ -132,6 +137,7 @@ impl App {
             instance: self.instance,
             vend: self.vend,
             metrics: self.metrics,
+            sampling: self.sampling,
             clock: self.clock,
             mark: self.mark,
             keys: self.keys,

@@ -12,6 +12,7 @@ use crate::clock::{Clock, Deadline, Span, Timestamp};
 use crate::fault::{Fault, Kind};
 use crate::freshness::Respite;
 use crate::name::TenantId;
+use crate::trace;
 use crate::wire::failure::Step;
 use crate::wire::{self, Outgoing, Wire, answer};
 
@@ -153,7 +154,8 @@ impl Authority {
         let aliases = site.instance.aliases(place, &self.wire, now, request_id).await?;
         let region = site.region.region(now, request_id).await;
         let url = self.nearby(place.configuration_url(), region.as_ref());
-        let outgoing = Outgoing { url, content: None, request_id: request_id.to_owned(), headers: Vec::new() };
+        let (request_id, span) = (request_id.to_owned(), trace::outgoing("discovery"));
+        let outgoing = Outgoing { url, content: None, request_id, headers: Vec::new(), span };
         let read = |incoming| answer::document::<Configuration>(&incoming, now, Step::Configuration);
         let configuration = self.wire.send(outgoing).await.and_then(read);
         // A region that does not exist looks like a network that fails.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tracing::Instrument;
 
 use crate::clock::{Clock, Timestamp};
 use crate::fault::{Fault, Kind};
@@ -109,11 +110,11 @@ impl Cluster {
     ) -> Result<Verified, Fault> {
         let (memory, reviewer) = (Arc::clone(&self.memory), Arc::clone(reviewer));
         let token = Secret::from(token.to_owned());
-        let review = self.runtime.spawn(async move {
+        let review = async move {
             let token = token.expose();
             memory.recall(token, now, || reviewer.review(token, told, now)).await
-        });
-        review.await.unwrap_or_else(|died| {
+        };
+        self.runtime.spawn(review.in_current_span()).await.unwrap_or_else(|died| {
             let fault = Fault::new(Kind::Internal, "the review of a service-account token broke off", "report this");
             Err(fault.with_inward(died.to_string()))
         })

@@ -40,6 +40,7 @@ pub mod section;
 pub mod server;
 pub mod syntax;
 pub mod tenant;
+pub mod traces;
 
 use caller::Caller;
 use file::Written;
@@ -50,6 +51,7 @@ use secret::Surroundings;
 use section::{Section, count, duration, parsed, share, size, text};
 use server::Server;
 use tenant::Tenant;
+use traces::Traces;
 
 /// A whole configuration.
 #[derive(Debug)]
@@ -80,6 +82,8 @@ pub struct Config {
     pub log: Log,
     /// Where it is written who got what.
     pub audit: Option<Destination>,
+    /// What is traced, and where that is sent.
+    pub traces: Option<Traces>,
     /// What may be meant, and rarely is.
     pub warnings: Vec<Mistake>,
 }
@@ -181,6 +185,7 @@ impl Config {
         let caller_share = (!callers.is_empty()).then_some(share);
         let (log, audit) = log(root.section("log"), surroundings);
         root.end();
+        let traces = traces::read(&written.variables, report);
         Self {
             server,
             key_dir: serves_arc.then_some(key_dir),
@@ -195,6 +200,7 @@ impl Config {
             caller_share,
             log,
             audit,
+            traces,
             warnings: Vec::new(),
         }
     }

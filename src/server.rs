@@ -23,6 +23,7 @@ use crate::flood::{Concern, Floods};
 use crate::metrics::Metrics;
 use crate::name::Name;
 use crate::policy::Policy;
+use crate::trace::Sampling;
 use crate::vend::Vend;
 
 pub mod admin;
@@ -42,6 +43,7 @@ mod route;
 mod socket_file;
 pub mod tls;
 pub mod token;
+mod traced;
 mod witness;
 
 use door::{Accepting, Door};
@@ -78,6 +80,8 @@ pub struct Service {
     pub vend: Vend,
     /// Where events are counted.
     pub metrics: Arc<Metrics>,
+    /// Which requests are traced, if any.
+    pub sampling: Option<Sampling>,
     /// The time.
     pub clock: Clock,
     /// What our own requests to a host's managed identity carry; one that comes back is in a circle.
@@ -182,7 +186,8 @@ impl Server {
         let (most_admin, most) = most_connections(settings.workers);
         let crew = Crew { workers: settings.workers, most, grace: settings.grace };
         let tokens = launch(tokens, settings.tls.as_ref(), &crew, &phase, move |config| {
-            config.app_data(data.clone()).default_service(web::to(token::serve));
+            let route = if data.sampling.is_some() { web::to(traced::serve) } else { web::to(token::serve) };
+            config.app_data(data.clone()).default_service(route);
         })?;
         let crew = Crew { workers: 1, most: most_admin, grace: settings.grace };
         let admin = launch(admin, None, &crew, &phase, move |config| {

@@ -1,36 +1,52 @@
 //! Where logs go: to stderr, ours up to the configured level, everybody else's never below `info`, and
-//! only warnings unless more than `info` is wanted.
+//! only warnings unless more than `info` is wanted. Where spans go, [`traces`] says.
 
+use tracing::Metadata;
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt;
+use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::config::{Format, Log};
 
-/// Starts to log, until the guard is dropped. Whoever reads our stderr may stall; then lines are dropped,
-/// because a request must not wait for its log. HTTP libraries print headers and bodies at `debug`, which is why the level is ours alone.
+mod carrier;
+mod remote;
+pub mod traces;
+
+/// Takes lines or spans, each of them by a filter of its own.
+pub type Sink = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Starts to log, until the guard is dropped, and gives spans to `traces` where they are wanted. Whoever reads our
+/// stderr may stall; then lines are dropped, because a request must not wait for its log. HTTP libraries print headers
+/// and bodies at `debug`, which is why the level is ours alone.
 ///
 /// # Errors
 /// The process logs already.
-pub fn start(log: Log) -> Result<WorkerGuard, TryInitError> {
+pub fn start(log: Log, traces: Option<Sink>) -> Result<WorkerGuard, TryInitError> {
     let ours = LevelFilter::from_level(log.level);
     let others = if ours > LevelFilter::INFO { LevelFilter::INFO } else { ours.min(LevelFilter::WARN) };
     let filter = Targets::new().with_target("bursar", ours).with_default(others);
-    let registry = tracing_subscriber::registry().with(filter);
+    let filter = filter.and(filter_fn(is_line));
     let (writer, guard) =
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES).finish(std::io::stderr());
     let layer = fmt::layer().with_writer(writer);
-    match log.format {
-        Format::Json => registry.with(layer.json().flatten_event(true)).try_init()?,
+    let lines: Sink = match log.format {
+        Format::Json => layer.json().flatten_event(true).with_filter(filter).boxed(),
         Format::Text => {
             let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            registry.with(layer.with_ansi(colours)).try_init()?;
+            layer.with_ansi(colours).with_filter(filter).boxed()
         }
-    }
+    };
+    let sinks: Vec<Sink> = traces.into_iter().chain([lines]).collect();
+    tracing_subscriber::registry().with(sinks).try_init()?;
     Ok(guard)
+}
+
+/// A line is the same whether what it is about is traced or not, and so says nothing of spans.
+fn is_line(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event()
 }
 
 /// So many lines wait for whoever reads them. The queue is touched whole when it is made, with 32 bytes for each.

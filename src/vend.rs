@@ -17,6 +17,7 @@ use crate::freshness::{Patience, Windows};
 use crate::metrics::Metrics;
 use crate::policy::Permit;
 use crate::token::Token;
+use crate::trace::Sampling;
 
 mod any_tenant;
 pub mod cache;
@@ -52,6 +53,7 @@ struct Parts {
     windows: Windows,
     clock: Clock,
     metrics: Arc<Metrics>,
+    sampling: Option<Sampling>,
     runtime: Handle,
 }
 
@@ -69,6 +71,8 @@ pub struct Settings {
     pub clock: Clock,
     /// Where events are counted.
     pub metrics: Arc<Metrics>,
+    /// Which renewals are traced, if any.
+    pub sampling: Option<Sampling>,
     /// The main runtime, on which flights live.
     pub runtime: Handle,
 }
@@ -94,6 +98,7 @@ impl Vend {
             windows: settings.windows,
             clock: settings.clock,
             metrics: settings.metrics,
+            sampling: settings.sampling,
             runtime: settings.runtime,
         }))
     }
@@ -135,7 +140,10 @@ impl Vend {
                 Step::Wait(patience, flight, departure) => {
                     match departure.zip(hold) {
                         Some((departure, hold)) => self.fly(departure, hold, mission),
-                        None => self.0.metrics.joins(),
+                        None => {
+                            self.0.metrics.joins();
+                            flight.link();
+                        }
                     }
                     // Invariant: whoever waits has boarded.
                     let Some(seat) = &seat else { return Err(lost_flight()) };

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, NoProxy, Proxy, Response, StatusCode, redirect};
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, Response, StatusCode, redirect};
+use tracing::{Instrument, Span};
 use url::{Host, Url};
 
 use crate::fault::{Fault, Kind};
 use crate::name::is_guid;
 use crate::secret::Secret;
+use crate::trace;
 
 pub mod answer;
 pub mod failure;
@@ -30,6 +32,8 @@ pub struct Outgoing {
     pub request_id: String,
     /// Headers that the endpoint demands, such as `Metadata: true`; their values may be secrets.
     pub headers: Vec<(&'static str, Secret)>,
+    /// What is traced of it.
+    pub span: Span,
 }
 
 /// The body of a request.
@@ -87,30 +91,42 @@ pub struct Trust {
     pub reach: Reach,
 }
 
-impl Wire {
-    /// Makes a client: no redirects (they would carry a credential elsewhere), bounded connects, pooled.
+impl Trust {
+    /// What a client is made of that trusts so: no redirects (they would carry a credential elsewhere), bounded
+    /// connects, pooled.
     ///
     /// # Errors
     /// The system has no trust store.
-    pub fn new(trust: Trust) -> Result<Self, Fault> {
+    pub fn client(self) -> Result<ClientBuilder, Fault> {
         install_crypto_provider();
         let mut builder = Client::builder()
             .redirect(redirect::Policy::none())
             .referer(false)
-            .connect_timeout(trust.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE)
-            .default_headers(request::headers());
-        builder = match trust.roots {
+            .connect_timeout(self.connect_timeout)
+            .pool_idle_timeout(POOL_IDLE);
+        builder = match self.roots {
             Some(roots) => builder.tls_certs_only(roots),
             None => builder.tls_backend_preconfigured(system::trust().map_err(|error| unmade(&error))?),
         };
-        if trust.loopback || trust.reach == Reach::Host {
+        if self.loopback || self.reach == Reach::Host {
             builder = builder.no_proxy();
-        } else if let Some(url) = trust.proxy {
+        } else if let Some(url) = self.proxy {
             let proxy = Proxy::all(url).map_err(|error| unmade(&error))?;
             builder = builder.proxy(proxy.no_proxy(NoProxy::from_env()));
         }
-        Ok(Self { client: builder.build().map_err(|error| unmade(&error))?, reach: trust.reach })
+        Ok(builder)
+    }
+}
+
+impl Wire {
+    /// Makes a client.
+    ///
+    /// # Errors
+    /// The system has no trust store.
+    pub fn new(trust: Trust) -> Result<Self, Fault> {
+        let reach = trust.reach;
+        let client = trust.client()?.default_headers(request::headers()).build();
+        Ok(Self { client: client.map_err(|error| unmade(&error))?, reach })
     }
 
     /// Sends one request and reads the bounded answer. It has no deadline of its own but the connect
@@ -130,6 +146,8 @@ impl Wire {
         let post = |url: Url, media: &'static str, text: Secret| {
             self.client.post(url).header(CONTENT_TYPE, media).body(Bytes::from_owner(Body(text)))
         };
+        let method = if outgoing.content.is_some() { "POST" } else { "GET" };
+        trace::sent(&outgoing.span, method, &outgoing.url);
         let mut request = match outgoing.content {
             Some(Content::Form(form)) => post(outgoing.url, FORM, form),
             Some(Content::Json(json)) => post(outgoing.url, JSON, json),
@@ -138,11 +156,10 @@ impl Wire {
         for (name, value) in outgoing.headers {
             request = request.header(name, sensitive(&value)?);
         }
-        let response = request.header(ACCEPT, JSON).header("client-request-id", &outgoing.request_id).send();
-        let response = response.await.map_err(lost)?;
-        let id = answer_id(&response);
-        log_answer(response.status(), id.as_deref(), &outgoing.request_id);
-        receive(response, id).await
+        let request = request.header(ACCEPT, JSON).header("client-request-id", &outgoing.request_id);
+        let came = obtain(request, &outgoing.request_id).instrument(outgoing.span.clone()).await;
+        trace::came(&outgoing.span, came.as_ref().map(|incoming| incoming.status));
+        came
     }
 
     fn may_reach(&self, url: &Url) -> bool {
@@ -170,6 +187,13 @@ impl AsRef<[u8]> for Body {
     fn as_ref(&self) -> &[u8] {
         self.0.expose().as_bytes()
     }
+}
+
+async fn obtain(request: RequestBuilder, request_id: &str) -> Result<Incoming, Fault> {
+    let response = request.send().await.map_err(lost)?;
+    let id = answer_id(&response);
+    log_answer(response.status(), id.as_deref(), request_id);
+    receive(response, id).await
 }
 
 async fn receive(mut response: Response, id: Option<String>) -> Result<Incoming, Fault> {
@@ -265,7 +289,8 @@ fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// An error and its causes in one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

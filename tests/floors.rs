@@ -12,6 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["claims"],
     &["fault"],
     &["token"],
+    &["trace"],
     &["freshness"],
     &["flood"],
     &["dialect"],

@@ -99,6 +99,12 @@ impl Stage {
         (command, listen, admin)
     }
 
+    /// What takes spans.
+    pub(super) fn receiver(&self) -> Server {
+        let address = free_address();
+        Server::awaited(address, Process::start(&mut own(LOAD, &["receiver", &address.to_string()])))
+    }
+
     /// A server of our own, which gives `answer` as its kind does; `more` is for it alone.
     pub(super) fn own(&self, kind: &str, answer: &[u8], more: &[&str]) -> Server {
         let (mut command, address) = self.own_command(kind, answer, more);

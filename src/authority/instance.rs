@@ -15,6 +15,7 @@ use super::place::Place;
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
 use crate::freshness::Respite;
+use crate::trace;
 use crate::wire::failure::{Event, Step, of_event};
 use crate::wire::{self, Outgoing, Wire, answer};
 
@@ -141,7 +142,8 @@ impl Instance {
 }
 
 async fn ask(url: Url, place: &Place, wire: &Wire, now: Timestamp, request_id: &str) -> Result<Arc<[String]>, Fault> {
-    let sent = wire.send(Outgoing { url, content: None, request_id: request_id.to_owned(), headers: Vec::new() });
+    let (request_id, span) = (request_id.to_owned(), trace::outgoing("instance discovery"));
+    let sent = wire.send(Outgoing { url, content: None, request_id, headers: Vec::new(), span });
     let incoming = tokio::time::timeout(LIMIT, sent).await.unwrap_or_else(|_| Err(wire::late()));
     let read = |incoming| answer::document::<Answer>(&incoming, now, Step::Instance);
     Ok(incoming.and_then(read).map_err(unconfirmed)?.names_of(place))

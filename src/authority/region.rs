@@ -14,6 +14,7 @@ use crate::clock::{Span, Timestamp};
 use crate::fault::Fault;
 use crate::name::Malformed;
 use crate::secret::Secret;
+use crate::trace;
 use crate::wire::{Outgoing, Wire, answer, late};
 
 /// The name of an Azure region, such as `westeurope`.
@@ -127,7 +128,8 @@ impl Locator {
     async fn ask(&self, request_id: &str) -> Option<Region> {
         let (url, request_id) = (self.page.clone(), request_id.to_owned());
         let headers = vec![("metadata", Secret::from("true".to_owned()))];
-        let sent = self.wire.send(Outgoing { url, content: None, request_id, headers });
+        let sent =
+            self.wire.send(Outgoing { url, content: None, request_id, headers, span: trace::outgoing("region") });
         let incoming = tokio::time::timeout(LIMIT, sent).await.unwrap_or_else(|_| Err(late()));
         let read = |incoming| answer::success::<Compute>(&incoming, Timestamp::default(), &[]);
         let silent = |fault: Fault| tracing::debug!(%fault, inward = fault.inward(), "no instance metadata");

@@ -31,7 +31,9 @@ impl Serve {
     /// Mistakes in the configuration, or an address that cannot be bound.
     pub async fn run(self) -> Result<(), Failure> {
         let config = Config::read(self.file.path(), variables(), Clock::System.now())?;
-        let _log = telemetry::start(config.log).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
+        let open = |settings| telemetry::traces::open(settings, Clock::System, Handle::current());
+        let (sink, traces) = config.traces.clone().map(open).transpose()?.unzip();
+        let _log = telemetry::start(config.log, sink).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
@@ -41,7 +43,11 @@ impl Serve {
         let server = App::build(config, Clock::System, Handle::current())?.start()?;
         let tokens: Vec<String> = server.listens().iter().map(ToString::to_string).collect();
         tracing::info!(tokens = %format_args!("[{}]", tokens.join(", ")), admin = ?server.admin_addresses(), "serving");
-        until_told(server).await
+        until_told(server).await?;
+        if let Some(traces) = traces {
+            traces.end().await;
+        }
+        Ok(())
     }
 }
 

@@ -82,7 +82,7 @@ impl Token {
     async fn directly(&self, path: &Path) -> Result<String, Failure> {
         let config = Config::read(Some(path), variables(), Clock::System.now())?;
         self.check_identity(&config)?;
-        let _log = telemetry::start(crate::config::Log { level: tracing::Level::ERROR, ..config.log });
+        let _log = telemetry::start(crate::config::Log { level: tracing::Level::ERROR, ..config.log }, None);
         let app = App::build(config, Clock::System, Handle::current())?;
         let resource = Resource::parse(&self.resource).map_err(Fault::from)?;
         let selector = self.identity.clone().map_or(Selector::None, Selector::Name);

@@ -14,6 +14,7 @@ use crate::credential::file;
 use crate::fault::{Fault, Kind};
 use crate::name::Malformed;
 use crate::secret::Secret;
+use crate::trace;
 use crate::wire::{Content, Incoming, Outgoing, Wire, answer, late};
 
 /// A place to ask, and what it is asked for.
@@ -43,6 +44,14 @@ impl Service {
         match self {
             Self::Keys => "the URL with the cluster's keys",
             Self::Review => "the API server that reviews tokens",
+        }
+    }
+
+    /// What a request to it is called in traces.
+    const fn purpose(self) -> &'static str {
+        match self {
+            Self::Keys => "cluster keys",
+            Self::Review => "token review",
         }
     }
 
@@ -95,7 +104,8 @@ impl Endpoint {
     async fn send(&self, content: Option<Content>) -> Result<Incoming, Fault> {
         let headers = self.token().await?.map(|token| ("authorization", bearer(&token))).into_iter().collect();
         let (url, request_id) = (self.url.clone(), Uuid::new_v4().to_string());
-        let sent = self.wire.send(Outgoing { url, content, request_id, headers }).await;
+        let span = trace::outgoing(self.service.purpose());
+        let sent = self.wire.send(Outgoing { url, content, request_id, headers, span }).await;
         sent.map_err(|fault| self.unreachable(&fault))
     }
 

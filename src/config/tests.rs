@@ -17,6 +17,7 @@ mod mistakes;
 mod secrets;
 mod text;
 mod tls;
+mod traces;
 mod variables;
 mod vouching;
 

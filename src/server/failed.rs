@@ -7,6 +7,7 @@ use crate::caller::Caller;
 use crate::fault::{Fault, Kind, Turn};
 use crate::flood::{Concern, Event};
 use crate::name::Name;
+use crate::trace;
 
 /// Why it got none, and as far as that is known whose it was.
 pub(super) struct Failed {
@@ -33,6 +34,10 @@ impl Failed {
     /// Writes the line, unless there is a flood of its like.
     pub(super) fn log(&self, dialect: &str, request_id: &str, service: &Service) {
         let fault = &self.fault;
+        if service.sampling.is_some() {
+            let (caller, identity) = (service.name(self.caller), self.identity.as_ref());
+            trace::refused(dialect, caller.map(Name::as_str), identity.map(Name::as_str), fault);
+        }
         if fault.kind == Kind::Challenged {
             tracing::debug!(dialect, request_id, "challenged");
             return;

@@ -10,8 +10,10 @@ use crate::caller::Caller;
 use crate::dialect::Ask;
 use crate::fault::{Fault, Kind};
 use crate::flood::{Concern, Event};
+use crate::name::Name;
 use crate::policy::{Permit, Refusal};
 use crate::token::Token;
+use crate::trace;
 
 /// One request.
 #[derive(Clone, Copy)]
@@ -27,6 +29,9 @@ pub(super) struct Witness<'a> {
 impl Witness<'_> {
     /// A token is about to be handed over. What is told of it is told once for each caller.
     pub(super) fn vended(&self, permit: &Permit, token: &Token) {
+        if self.service.sampling.is_some() && trace::is_sampled() {
+            self.trace(permit);
+        }
         let is_told = self.service.audit.is_some() || permit.overruled().is_some();
         if !is_told || !token.is_first_for(permit.caller().number()) {
             return;
@@ -35,6 +40,12 @@ impl Witness<'_> {
             self.warn(permit, refusal);
         }
         self.tell(|audit, occasion| audit.vended(occasion, permit, token));
+    }
+
+    fn trace(&self, permit: &Permit) {
+        let caller = self.service.name(Some(permit.caller())).map(Name::as_str);
+        let tenant = permit.tenant().name.as_ref().map_or(permit.tenant().id.as_str(), Name::as_str);
+        trace::vended(self.dialect, caller, permit.identity().name.as_str(), tenant, permit.resource().as_str());
     }
 
     fn warn(&self, permit: &Permit, refusal: &Refusal) {

@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
 use crate::secret::Secret;
 use crate::token::{Extension, Extras, Principal, Token, TokenKey};
+use crate::trace;
 use crate::wire::{Outgoing, Wire, answer};
 
 /// A managed identity of this host.
@@ -135,7 +136,7 @@ impl Endpoint {
             // A host keeps tokens of its own (the `bypass_cache` of IMDS's published interface).
             .extend_pairs(wish.is_forced.then_some(("bypass_cache", "true")));
         let (request_id, headers) = (wish.request_id.to_owned(), vec![contract.header(), self.marked()]);
-        Outgoing { url, content: None, request_id, headers }
+        Outgoing { url, content: None, request_id, headers, span: trace::outgoing("exchange") }
     }
 
     fn marked(&self) -> (&'static str, Secret) {

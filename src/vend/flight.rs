@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tracing::Span;
 
 use super::gate::{Gate, waited_too_long};
 use crate::claims::ClaimsRequest;
 use crate::clock::Deadline;
 use crate::fault::{Fault, Kind};
 use crate::token::Token;
+use crate::trace;
 
 /// How a flight ended; everybody aboard gets the same.
 pub type Landing = Result<Arc<Token>, Fault>;
@@ -31,6 +33,7 @@ pub struct Flight {
     is_forced: bool,
     landing: watch::Receiver<Option<Landing>>,
     gate: Arc<Gate>,
+    span: Span,
 }
 
 impl Flight {
@@ -38,7 +41,8 @@ impl Flight {
     #[must_use]
     pub fn new(errand: Errand<'_>, gate: Arc<Gate>) -> (Self, watch::Sender<Option<Landing>>) {
         let (sender, landing) = watch::channel(None);
-        (Self { challenge: errand.challenge.cloned(), is_forced: errand.is_forced, landing, gate }, sender)
+        let (challenge, span) = (errand.challenge.cloned(), trace::flight());
+        (Self { challenge, is_forced: errand.is_forced, landing, gate, span }, sender)
     }
 
     /// Whether the held token was no good to whoever it was begun for.
@@ -51,6 +55,19 @@ impl Flight {
     #[must_use]
     pub const fn gate(&self) -> &Arc<Gate> {
         &self.gate
+    }
+
+    /// Its span, where whoever had it begin is traced.
+    #[must_use]
+    pub const fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Notes in its span that whoever is traced now waits for it too.
+    pub fn link(&self) {
+        if !self.span.is_none() {
+            self.span.follows_from(Span::current());
+        }
     }
 
     /// Whether it answers this challenge, or none.

@@ -3,6 +3,7 @@
 use std::cmp::max_by_key;
 use std::sync::Arc;
 
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::Vend;
@@ -14,6 +15,7 @@ use crate::clock::Deadline;
 use crate::fault::Fault;
 use crate::source::Wish;
 use crate::token::Token;
+use crate::trace;
 
 impl Vend {
     /// Starts the flight of `departure`, for which somebody waits, when it is somebody's turn; and the one that has to
@@ -22,7 +24,8 @@ impl Vend {
         let (vend, request_id) = (self.clone(), mission.request_id.to_owned());
         let (source, stake) = (Arc::clone(&mission.source), mission.stake.cloned());
         let slot: Arc<Slot> = Arc::clone(departure.slot());
-        self.0.runtime.spawn(async move {
+        let span = departure.span().clone();
+        let flight = async move {
             let mission = Mission { source, request_id: &request_id, stake: stake.as_ref(), is_own: false };
             let timeout = mission.source.timeout();
             let deadline = Deadline::after(timeout);
@@ -38,7 +41,8 @@ impl Vend {
                 }
             }
             vend.settle(slot, &mission, hold).await;
-        });
+        };
+        self.0.runtime.spawn(flight.instrument(span));
     }
 
     /// Starts a renewal, for which nobody waits yet.
@@ -50,9 +54,10 @@ impl Vend {
             hold.is_some()
         };
         let due_at = slot.due_at();
-        let Some((departure, hold)) = slot.renew(claim).zip(hold) else { return };
+        let span = self.sampled_renewal();
+        let Some((departure, hold)) = span.in_scope(|| slot.renew(claim)).zip(hold) else { return };
         let vend = self.clone();
-        self.0.runtime.spawn(async move {
+        let renewal = async move {
             let stake = vend.0.stakes.at(lane.owner);
             let request_id = &Uuid::new_v4().to_string();
             let mission = Mission { source: lane.source, request_id, stake, is_own: false };
@@ -65,7 +70,13 @@ impl Vend {
             drop(departure.land(result, vend.moment(), jitter));
             vend.settle(slot, &mission, hold).await;
             drop(passage);
-        });
+        };
+        self.0.runtime.spawn(renewal.instrument(span));
+    }
+
+    fn sampled_renewal(&self) -> Span {
+        let is_sampled = self.0.sampling.is_some_and(|sampling| sampling.samples(None, fastrand::u64(..)));
+        if is_sampled { trace::renewal() } else { Span::none() }
     }
 
     /// Flies one flight, for which somebody waits, to its end. A renewal stands back for it.
@@ -96,7 +107,11 @@ impl Vend {
             deadline,
             vouch: &Vouching { vend: self, mission },
         };
-        mission.source.fetch(wish, &self.0.metrics).await
+        let (span, key) = (departure.span(), departure.slot().key());
+        trace::departed(span, mission.request_id, key);
+        let result = mission.source.fetch(wish, &self.0.metrics).instrument(span.clone()).await;
+        trace::landed(span, &result);
+        result
     }
 
     /// After a flight: the slot is weighed anew and taken up for its next renewal, and the key is free.

@@ -297,7 +297,8 @@ impl State {
         let (flight, sender) = Flight::new(errand, Arc::clone(&gate));
         self.flight = Some(Box::new(flight.clone()));
         let (slot, challenge, is_forced) = (Arc::clone(slot), errand.challenge.cloned(), errand.is_forced);
-        (flight, Departure { slot, challenge, is_forced, gate, sender })
+        let span = flight.span().clone();
+        (flight, Departure { slot, challenge, is_forced, gate, sender, span })
     }
 
     /// The remembered fault, with the time that is left as its wish.

@@ -36,6 +36,7 @@ impl Stage {
             windows: Windows::default(),
             clock,
             metrics: Arc::new(Metrics::new().unwrap()),
+            sampling: None,
             runtime: Handle::current(),
         });
         Self { vend, source, hand, asked }

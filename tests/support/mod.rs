@@ -21,6 +21,7 @@ use tempfile::TempDir;
 pub mod door;
 pub mod flood;
 pub mod proof;
+pub mod receiver;
 pub mod ways;
 
 pub const TENANT: &str = "b0b00000-0000-4000-8000-000000000001";
@@ -283,7 +284,11 @@ pub struct Process {
 pub fn bursar() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bursar"));
     for (name, _) in std::env::vars() {
-        if name.starts_with("AZURE_") || name.starts_with("BURSAR__") || name.to_lowercase().ends_with("_proxy") {
+        if name.starts_with("AZURE_")
+            || name.starts_with("BURSAR__")
+            || name.starts_with("OTEL_")
+            || name.to_lowercase().ends_with("_proxy")
+        {
             command.env_remove(name);
         }
     }

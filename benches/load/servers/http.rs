@@ -43,6 +43,9 @@ pub(super) fn serve(address: SocketAddr, answer: impl Fn(&Asked<'_>, &mut Vec<u8
 async fn connection(mut socket: TcpStream, answer: impl Fn(&Asked<'_>, &mut Vec<u8>)) {
     let (mut buffer, mut filled, mut written) = (vec![0; 16 << 10], 0, Vec::new());
     loop {
+        if filled == buffer.len() {
+            buffer.resize(2 * filled, 0);
+        }
         match socket.read(&mut buffer[filled..]).await {
             Ok(0) | Err(_) => return,
             Ok(read) => filled += read,

@@ -8,6 +8,7 @@ mod authority;
 mod http;
 mod probe;
 mod raw;
+mod receiver;
 
 pub(super) use authority::TOKEN;
 
@@ -23,6 +24,7 @@ pub(super) fn run(words: &[String]) {
         ["authority", listen] => authority::serve(address(listen)),
         ["actix", listen, answer] => actix::serve(address(listen), &read(answer)),
         ["probe", listen, answer, keys] => probe::serve(address(listen), &read(answer), keys.parse().unwrap()),
+        ["receiver", listen] => receiver::serve(address(listen)),
         ["raw", listen, answer] => raw::serve(address(listen), &read(answer)),
         _ => panic!("no such server: {words:?}"),
     }

@@ -14,6 +14,7 @@ use crate::credential::expiry::{Expiry, Renewal};
 use crate::credential::{ClientSecret, Occasion};
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
+use crate::trace;
 use crate::wire::request::ClientProof;
 use crate::wire::{Incoming, Outgoing, Reach, Trust, Wire, answer, is_loopback, late};
 
@@ -67,6 +68,7 @@ impl AssertionUrl {
             content: None,
             request_id: occasion.request_id.to_owned(),
             headers: bearer.map(|bearer| ("authorization", Secret::from(bearer))).into_iter().collect(),
+            span: trace::outgoing("assertion"),
         };
         let sent = timeout(occasion.deadline.left() / 2, self.wire.send(outgoing)).await;
         let incoming = sent.unwrap_or_else(|_| Err(late().with_inward("no answer in time")));

@@ -16,6 +16,7 @@ use crate::flood::Concern;
 use crate::secret::Secret;
 use crate::source::{Wish, within};
 use crate::token::Token;
+use crate::trace;
 use crate::wire::request::{ClientCredentials, ClientProof};
 use crate::wire::{Content, Outgoing, answer, late};
 
@@ -88,7 +89,10 @@ impl Application {
             extra: &self.extra_body,
         };
         let (url, request_id) = (attempt.endpoint.clone(), wish.request_id.to_owned());
-        let outgoing = Outgoing { url, content: Some(Content::Form(request.form())), request_id, headers: Vec::new() };
+        let span = trace::outgoing("exchange");
+        span.record("bursar.credential", &*attempt.held.label);
+        let content = Some(Content::Form(request.form()));
+        let outgoing = Outgoing { url, content, request_id, headers: Vec::new(), span };
         let incoming = self.authority.wire().send(outgoing).await?;
         let known: Vec<Arc<Secret>> = self.roster.iter().filter_map(|one| one.credential.secret()).collect();
         let secrets: Vec<&Secret> = known.iter().map(Arc::as_ref).chain([proof.secret()]).collect();

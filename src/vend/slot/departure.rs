@@ -22,6 +22,7 @@ pub struct Departure {
     pub(super) is_forced: bool,
     pub(super) gate: Arc<Gate>,
     pub(super) sender: watch::Sender<Option<Landing>>,
+    pub(super) span: tracing::Span,
 }
 
 impl Departure {
@@ -47,6 +48,12 @@ impl Departure {
     #[must_use]
     pub const fn gate(&self) -> &Arc<Gate> {
         &self.gate
+    }
+
+    /// The span of the flight.
+    #[must_use]
+    pub const fn span(&self) -> &tracing::Span {
+        &self.span
     }
 
     /// Waits until the flight may go. Once everybody who was aboard has waited for too long, there is no such flight

@@ -18,7 +18,14 @@ class Command:
 
     running: list["Command"] = []
 
-    def __init__(self, name: str, arguments: list[str], directory: Path, program: str | None = None):
+    def __init__(
+        self,
+        name: str,
+        arguments: list[str],
+        directory: Path,
+        program: str | None = None,
+        variables: dict[str, str] | None = None,
+    ):
         self.name = name
         self._said = directory / f"{name}.stdout"
         self._logged = directory / f"{name}.stderr"
@@ -26,7 +33,7 @@ class Command:
             self._process = subprocess.Popen(
                 [program or os.environ["BURSAR"], *arguments],
                 cwd=directory,
-                env=_bare_environment(),
+                env=_bare_environment() | (variables or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=logged,
@@ -62,9 +69,15 @@ class Command:
 
 
 @contextmanager
-def running(name: str, arguments: list[str], directory: Path, program: str | None = None):
+def running(
+    name: str,
+    arguments: list[str],
+    directory: Path,
+    program: str | None = None,
+    variables: dict[str, str] | None = None,
+):
     """The command for as long as the block lasts; that it ends well is part of every test."""
-    command = Command(name, arguments, directory, program)
+    command = Command(name, arguments, directory, program, variables)
     Command.running.append(command)
     try:
         yield command
