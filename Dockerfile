@@ -25,7 +25,11 @@ RUN set -eu; \
 
 # The dependencies alone, beneath a program that does nothing: this layer lasts until one of these two files changes.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs && cargo auditable build --release --locked && rm -r src
+RUN mkdir src && \
+    echo '//! Nothing yet.' >src/lib.rs && \
+    printf '//! Nothing yet.\nfn main() {}\n' >src/main.rs && \
+    cargo auditable build --release --locked && \
+    rm -r src
 
 COPY build.rs ./
 COPY src src
@@ -34,8 +38,7 @@ ARG REVISION="unknown commit"
 RUN find build.rs src -name '*.rs' -exec touch {} + && \
     BURSAR_COMMIT="$REVISION" cargo auditable build --release --locked && \
     install -D target/*/release/bursar /image/usr/local/bin/bursar && \
-    install -D --mode=644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt && \
-    echo 'hosts: files dns' >/image/etc/nsswitch.conf
+    install -D --mode=644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt
 
 FROM scratch
 ARG VERSION=0.1.0
