@@ -11,7 +11,14 @@ import time
 
 PODMAN = shlex.split(os.environ["PODMAN"])
 # What podman would mount writable into a read-only container is left out too.
-TIGHT = ["--pull=never", "--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host"]
+TIGHT = [
+    "--pull=never",
+    "--read-only",
+    "--read-only-tmpfs=false",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+    "--network=host",
+]
 NUMBERS = itertools.count()
 
 

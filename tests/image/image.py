@@ -48,12 +48,12 @@ def files():
 class Elf:
     """As much of an ELF file of 64 bits, little endian, as has to be looked at."""
 
-    INTERPRETER, DYNAMIC = 3, 2
+    INTERPRETER, DYNAMIC, SHARED = 3, 2, 3
     MACHINES = {"amd64": 62, "arm64": 183}
 
     def __init__(self, content):
         self.content = content
-        (self.machine,) = struct.unpack_from("<H", content, 18)
+        self.kind, self.machine = struct.unpack_from("<HH", content, 16)
         self.segments = [struct.unpack_from("<IIQQQQ", content, at) for at in self._table(32, 54)]
         headers = [struct.unpack_from("<IIQQQQ", content, at) for at in self._table(40, 58)]
         names = headers[struct.unpack_from("<H", content, 62)[0]][4]
@@ -79,6 +79,10 @@ class Elf:
     def is_interpreted(self):
         """Whether another program has to load it."""
         return any(one[0] == self.INTERPRETER for one in self.segments)
+
+    def is_anywhere(self):
+        """Whether it can lie at any address."""
+        return self.kind == self.SHARED
 
     def dependencies(self):
         """The packages that `cargo auditable` wrote into it."""

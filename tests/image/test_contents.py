@@ -56,6 +56,10 @@ class Program(unittest.TestCase):
         self.assertFalse(self.elf.is_interpreted())
         self.assertEqual(self.elf.needed(), 0)
 
+    @unittest.skipUnless(os.environ["ARCH"] == "amd64", "Rust links it at a fixed address")
+    def test_it_lies_at_another_address_each_time(self):
+        self.assertTrue(self.elf.is_anywhere())
+
     def test_it_is_stripped(self):
         self.assertFalse([name for name in self.elf.sections if name == ".symtab" or name.startswith(".debug")])
 

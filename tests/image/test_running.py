@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from containers import curl, free_port, once, podman, running, until
+from containers import curl, free_port, once, podman, running
 from names import ADDRESS, NAME, name_server
 
 VAULT = "https://vault.azure.net"
@@ -129,6 +129,8 @@ class Running(unittest.TestCase):
                 self.assertEqual(probed.returncode, 0, f"{name}: {probed.stderr}")
             self.assertEqual(once("probe", f"http://no.example:{health}", options=[f"--dns={ADDRESS}"]).returncode, 69)
 
-    def test_an_engine_knows_the_health_check(self):
+
+class Health(unittest.TestCase):
+    def test_an_engine_knows_how_to_check_it(self):
         (image,) = json.loads(podman("image", "inspect", os.environ["IMAGE"]).stdout)
-        self.assertEqual(image["HealthCheck"]["Test"], ["CMD", "/usr/local/bin/bursar", "probe"])
+        self.assertEqual(image["Healthcheck"]["Test"], ["CMD", "/usr/local/bin/bursar", "probe"])
