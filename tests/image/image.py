@@ -41,7 +41,8 @@ def files():
     for layer in manifest()["layers"]:
         assert hashlib.sha256(blob(layer).read_bytes()).hexdigest() == layer["digest"].removeprefix("sha256:")
         with tarfile.open(blob(layer)) as archive:
-            found |= {one.name: (one, archive.extractfile(one).read() if one.isfile() else b"") for one in archive}
+            for one in archive:
+                found[one.name] = one, archive.extractfile(one).read() if one.isfile() else b""
     return found
 
 
@@ -57,7 +58,7 @@ class Elf:
         self.segments = [struct.unpack_from("<IIQQQQ", content, at) for at in self._table(32, 54)]
         headers = [struct.unpack_from("<IIQQQQ", content, at) for at in self._table(40, 58)]
         names = headers[struct.unpack_from("<H", content, 62)[0]][4]
-        self.sections = {self._text(names + one[0]): content[one[4] : one[4] + one[5]] for one in headers if one[1] != 8}
+        self.sections = {self._text(names + one[0]): content[one[4] : one[4] + one[5]] for one in headers}
 
     def _table(self, offset, entry):
         (start,) = struct.unpack_from("<Q", self.content, offset)

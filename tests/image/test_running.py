@@ -50,7 +50,9 @@ def admin(port):
 
 def token_from(port):
     answered = curl("--fail-with-body", "-H", "Metadata: true", f"http://127.0.0.1:{port}/token?resource={VAULT}")
-    return json.loads(answered.stdout)["access_token"] if answered.returncode == 0 else answered.stdout + answered.stderr
+    if answered.returncode != 0:
+        raise AssertionError(answered.stdout + answered.stderr)
+    return json.loads(answered.stdout)["access_token"]
 
 
 @unittest.skipUnless(os.environ["ARCH"] == HERE, "it is of another machine")
