@@ -1,7 +1,7 @@
 # The image of Bursar: one static program, the certificates of public authorities, and nothing else. docs/deploying.md says how it is built.
 FROM --platform=$BUILDPLATFORM docker.io/library/rust:1.95-slim-bookworm AS build
 
-# The program tells its own dependencies to scanners (`cargo audit bin`, syft, trivy).
+# The program tells its own dependencies to scanners (`cargo audit bin`, trivy and others).
 RUN cargo install --locked cargo-auditable@0.7.7
 
 WORKDIR /src
