@@ -18,6 +18,7 @@ pub mod fault;
 pub mod name;
 pub mod secret;
 pub mod token;
+pub mod visible;
 
 // Floor 1, rules: pure functions; the time and randomness are arguments.
 pub mod caller;

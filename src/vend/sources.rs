@@ -91,6 +91,27 @@ impl Sources {
         places.vouching(other, stake).await.ok_or_else(missing)
     }
 
+    /// The source of an identity in its default tenant.
+    #[must_use]
+    pub fn first_of(&self, identity: &Name) -> Option<&Arc<Source>> {
+        self.0.get(identity)?.in_order().next()
+    }
+
+    /// Whether the configuration names the tenant of a source, and no caller did.
+    #[must_use]
+    pub fn lists(&self, source: &Source) -> bool {
+        let places = self.0.get(source.identity());
+        places.is_some_and(|places| places.listed.values().any(|listed| std::ptr::eq(Arc::as_ptr(listed), source)))
+    }
+
+    /// Each identity, with its sources in configured tenants under their names, the default one first.
+    pub fn listed(&self) -> impl Iterator<Item = (&Name, impl Iterator<Item = (&Name, &Arc<Source>)>)> {
+        self.0.iter().map(|(identity, places)| {
+            let named = places.order.iter().filter_map(|name| Some((name, places.listed.get(name)?)));
+            (identity, named)
+        })
+    }
+
     /// All that there are now.
     pub fn all(&self) -> impl Iterator<Item = Arc<Source>> {
         self.0.values().flat_map(|places| {

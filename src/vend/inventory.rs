@@ -1,0 +1,189 @@
+//! What the core holds at one moment, and why it does not hold more: for whoever operates it. It has no token, no secret
+//! and no word of an authority's.
+
+use std::sync::Arc;
+
+use super::Vend;
+use super::census::Census;
+use super::warm::Warmth;
+use crate::clock::Timestamp;
+use crate::credential::expiry::Expiry;
+use crate::fault::outline::Outline;
+use crate::fault::recent::Entry;
+use crate::name::{Name, Resource, TenantId};
+use crate::source::Source;
+use crate::source::roster::{Held, Roster};
+
+/// What there is now.
+#[derive(Clone, Debug)]
+pub struct Inventory {
+    /// When that was.
+    pub at: Timestamp,
+    /// Those that fail first, then by their names; at most [`SHOWN`].
+    pub identities: Vec<Identity>,
+    /// How many more there are.
+    pub left_out: usize,
+    /// All keys.
+    pub census: Arc<Census>,
+    /// Failures of exchanges, the last one first.
+    pub faults: Vec<Entry>,
+}
+
+/// An identity and what it holds.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Its name in the configuration.
+    pub name: Name,
+    /// How it is with it.
+    pub state: State,
+    /// How many live tokens it has.
+    pub tokens: usize,
+    /// What is held ready.
+    pub warm: Vec<(Resource, Warmth)>,
+    /// How its last exchange failed, unless a token came since.
+    pub fault: Option<Outline>,
+    /// Where it works: the first of them, at most [`SHOWN_PLACES`].
+    pub places: Vec<Place>,
+    /// How many more there are.
+    pub places_left_out: usize,
+    /// What proves it, in its default tenant.
+    pub credentials: Vec<Credential>,
+}
+
+/// How it is with an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// What is to be held ready is not, or the last exchange failed.
+    Failing,
+    /// What is to be held ready is being fetched.
+    Warming,
+    /// There are tokens, or a token came last.
+    Ready,
+    /// Nobody has asked lately, and nothing is to be held ready.
+    Idle,
+}
+
+impl State {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failing => "failing",
+            Self::Warming => "warming",
+            Self::Ready => "ready",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// Decides by what is to be held ready, by how the last exchange went and by whether it is still the time to wait.
+    fn of(warm: &[(Resource, Warmth)], tokens: usize, has_failed: bool, is_warming_up: bool) -> Self {
+        let lacks = warm.iter().any(|(_, warmth)| !matches!(warmth, Warmth::Held(_)));
+        match (lacks, has_failed) {
+            (true, false) if is_warming_up => Self::Warming,
+            (true, _) | (_, true) => Self::Failing,
+            (false, false) if tokens == 0 => Self::Idle,
+            (false, false) => Self::Ready,
+        }
+    }
+}
+
+/// A directory in which an identity works.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Its name in the configuration.
+    pub name: Name,
+    /// The directory, if it is one.
+    pub id: Option<TenantId>,
+    /// Who issues.
+    pub authority: Box<str>,
+}
+
+/// A credential and how it stands.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Its kind, with a number from the second of a kind on.
+    pub label: Box<str>,
+    /// When it ends, as far as anybody knows.
+    pub expiry: Option<Expiry>,
+    /// Whether it is tried first.
+    pub is_first: bool,
+    /// Why it is not to be used now, and until when.
+    pub barred: Option<(Timestamp, Outline)>,
+}
+
+impl Vend {
+    /// What there is now.
+    pub async fn inventory(&self) -> Inventory {
+        let census = self.census().await;
+        let at = self.0.clock.now();
+        let mut identities: Vec<Identity> = self.identities(&census, at);
+        identities.sort_by(|a, b| (a.state != State::Failing, &a.name).cmp(&(b.state != State::Failing, &b.name)));
+        let left_out = identities.len().saturating_sub(SHOWN);
+        identities.truncate(SHOWN);
+        let faults = self.0.recent().entries().cloned().collect();
+        Inventory { at, identities, left_out, census, faults }
+    }
+
+    async fn census(&self) -> Arc<Census> {
+        let parts = Arc::clone(&self.0);
+        let look = async {
+            // Nobody else may wait for it.
+            let look = move || Census::take(&parts.cache, parts.clock.now());
+            self.0.runtime.spawn_blocking(look).await.unwrap_or_default()
+        };
+        self.0.census.or(look).await
+    }
+
+    fn identities(&self, census: &Census, now: Timestamp) -> Vec<Identity> {
+        let is_warming_up = !self.is_warmed_up();
+        let recent = self.0.recent();
+        let identity = |(name, listed)| {
+            let (places, places_left_out, credentials) = places(listed, now);
+            let tokens = census.tokens.get(name).copied().unwrap_or_default();
+            let warm: Vec<_> =
+                self.0.warmup.of(name, now).map(|(resource, warmth)| (resource.clone(), warmth)).collect();
+            let fault = recent.last(name).cloned();
+            let state = State::of(&warm, tokens, fault.is_some(), is_warming_up);
+            Identity { name: name.clone(), state, tokens, warm, fault, places, places_left_out, credentials }
+        };
+        self.0.sources.listed().map(identity).collect()
+    }
+}
+
+/// The first places of an identity, how many more there are, and what proves it in the first.
+fn places<'a>(
+    listed: impl Iterator<Item = (&'a Name, &'a Arc<Source>)>,
+    now: Timestamp,
+) -> (Vec<Place>, usize, Vec<Credential>) {
+    let (mut places, mut left_out, mut credentials) = (Vec::new(), 0, Vec::new());
+    for (name, source) in listed {
+        if places.is_empty() {
+            credentials = source.roster().map(|roster| papers(roster, now)).unwrap_or_default();
+        }
+        if places.len() < SHOWN_PLACES {
+            places.push(Place {
+                name: name.clone(),
+                id: source.tenant().cloned(),
+                authority: source.authority().as_str().into(),
+            });
+        } else {
+            left_out += 1;
+        }
+    }
+    (places, left_out, credentials)
+}
+
+fn papers(roster: &Roster, now: Timestamp) -> Vec<Credential> {
+    let paper = |(place, held): (usize, &Held)| Credential {
+        label: held.label.clone(),
+        expiry: held.credential.expiry(),
+        is_first: place == roster.working(),
+        barred: held.standing.barred(now).map(|(until, fault)| (until, Outline::from(&fault))),
+    };
+    roster.iter().enumerate().map(paper).collect()
+}
+
+/// So many identities are told of.
+pub const SHOWN: usize = 100;
+/// So many of the tenants of each.
+pub const SHOWN_PLACES: usize = 5;
