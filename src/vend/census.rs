@@ -4,10 +4,8 @@
 //! is locked for longer than its own times take to copy, and nothing is sorted but the few that are shown.
 
 use std::collections::{BinaryHeap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use tokio::sync::Mutex;
 
 use super::cache::Cache;
 use super::slot::{Regard, Slot};
@@ -52,32 +50,54 @@ pub struct Key {
     pub is_warm: bool,
 }
 
-/// The last look, while it is good enough.
+/// The last look, and who takes the next one.
 #[derive(Default)]
-pub struct Latest(Mutex<Option<(Arc<Census>, Stopwatch, Duration)>>);
+pub struct Latest {
+    last: Mutex<Option<Look>>,
+    /// Held by whoever looks.
+    pub looking: tokio::sync::Mutex<()>,
+}
+
+struct Look {
+    census: Arc<Census>,
+    since: Stopwatch,
+    took: Duration,
+}
 
 impl Latest {
-    /// The last look, or one that is taken now by `look`. Whoever comes meanwhile waits for it.
-    pub async fn or(&self, look: impl Future<Output = (Census, Duration)>) -> Arc<Census> {
-        let mut latest = self.0.lock().await;
-        if let Some((census, since, took)) = &*latest
-            && census.keys > MANY
-            && since.elapsed() < *took * PAUSES
-        {
-            return Arc::clone(census);
-        }
-        let (census, took) = look.await;
-        let census = Arc::new(census);
-        *latest = Some((Arc::clone(&census), Stopwatch::start(), took));
+    /// The last look, if there was one.
+    #[must_use]
+    pub fn last(&self) -> Option<Arc<Census>> {
+        self.lock().as_ref().map(|look| Arc::clone(&look.census))
+    }
+
+    /// The same while it is good enough.
+    #[must_use]
+    pub fn good(&self) -> Option<Arc<Census>> {
+        let last = self.lock();
+        let is_good = |look: &&Look| look.census.keys > MANY && look.since.elapsed() < look.took * PAUSES;
+        last.as_ref().filter(is_good).map(|look| Arc::clone(&look.census))
+    }
+
+    /// Looks at all slots.
+    pub fn look(&self, cache: &Cache, now: Timestamp) -> Arc<Census> {
+        let watch = Stopwatch::start();
+        let census = Arc::new(Census::take(cache, now));
+        let look = Look { census: Arc::clone(&census), since: Stopwatch::start(), took: watch.elapsed() };
+        *self.lock() = Some(look);
         census
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Look>> {
+        // Invariant: no code panics while it holds this lock.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Census {
-    /// Looks at all slots, and says how long that took.
+    /// Looks at all slots.
     #[must_use]
-    pub fn take(cache: &Cache, now: Timestamp) -> (Self, Duration) {
-        let watch = Stopwatch::start();
+    pub fn take(cache: &Cache, now: Timestamp) -> Self {
         let mut census = Self::default();
         // The last of the first ones lies on top.
         let mut first: BinaryHeap<Place> = BinaryHeap::with_capacity(SHOWN + 1);
@@ -98,7 +118,7 @@ impl Census {
             }
         });
         census.first = first.into_sorted_vec().iter().map(|place| Key::of(&place.slot, now)).collect();
-        (census, watch.elapsed())
+        census
     }
 
     /// How many live tokens there are.
@@ -167,3 +187,80 @@ pub const SHOWN: usize = 100;
 const MANY: usize = 10_000;
 /// Looking at all again takes so much of a thread's time at most: one part in so many.
 const PAUSES: u32 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::freshness::Windows;
+    use crate::name::{ClientId, Resource, Scope, ScopeForm};
+    use crate::secret::Secret;
+    use crate::token::{Extension, Extras, Token, TokenKey};
+    use crate::vend::cache::Bounds;
+    use crate::vend::slot::{Moment, Step};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    /// A slot of an identity, with a token that lives for so long if it is to have one.
+    fn fill(cache: &Cache, identity: &str, n: usize, life: Option<u64>) {
+        let key = TokenKey {
+            identity: Name::parse(identity).unwrap(),
+            authority: "https://login/".into(),
+            tenant: TenantId::parse("contoso.com").unwrap(),
+            client_id: ClientId::parse("app").unwrap(),
+            scope: Scope::of(&Resource::parse(&format!("r{n}")).unwrap(), ScopeForm::Resource),
+            extras: Extras::default(),
+            extension: Extension::default(),
+        };
+        let slot = cache.slot(&key, || Ok(None)).unwrap();
+        let moment = Moment { now: NOW, windows: &Windows::default() };
+        let Some(life) = life else { return };
+        let Step::Wait(_, _, Some(departure)) = slot.step(moment, None, || true, |_| Ok(())) else {
+            panic!("a departure")
+        };
+        let token = Token::new(Secret::from("t".to_owned()), NOW, NOW + Duration::from_secs(life), None);
+        assert!(departure.land(Ok(token), moment, 0.0).is_none());
+    }
+
+    #[test]
+    fn those_that_end_first_are_shown_and_all_are_counted() {
+        let cache = Cache::new(Bounds::default());
+        for n in 0..300 {
+            // In no order.
+            fill(&cache, if n % 3 == 0 { "a" } else { "b" }, n, Some(1000 + (n as u64 * 7) % 300));
+        }
+        fill(&cache, "a", 900, Some(10));
+        fill(&cache, "a", 901, None);
+        let census = Census::take(&cache, NOW + Duration::from_secs(20));
+        assert_eq!((census.keys, census.total(), census.first.len()), (302, 300, SHOWN));
+        assert_eq!(census.tokens[&Name::parse("a").unwrap()], 100, "a dead token is none");
+        let ends: Vec<u64> =
+            census.first.iter().map(|key| key.times.unwrap().expires_at.since(NOW).as_secs()).collect();
+        assert_eq!(ends, (1000..1100).collect::<Vec<_>>());
+        assert_eq!(census.cover, Some(Duration::ZERO), "one has ended of those that somebody asked for");
+    }
+
+    #[test]
+    fn what_has_no_token_stands_last() {
+        let cache = Cache::new(Bounds::default());
+        for n in 0..150 {
+            fill(&cache, "a", n, (n % 3 == 0).then_some(1000));
+        }
+        let census = Census::take(&cache, NOW);
+        let with_token = census.first.iter().take_while(|key| key.times.is_some()).count();
+        assert_eq!((with_token, census.first.len()), (50, SHOWN));
+    }
+
+    #[test]
+    fn a_look_at_many_is_good_for_a_while_and_one_at_few_is_not() {
+        let (few, many) = (Cache::new(Bounds::default()), Cache::new(Bounds { entries: 1 << 20, bytes: 1 << 40 }));
+        let latest = Latest::default();
+        latest.look(&few, NOW);
+        assert!(latest.good().is_none() && latest.last().is_some());
+        for n in 0..=MANY {
+            fill(&many, "a", n, None);
+        }
+        let census = latest.look(&many, NOW);
+        assert_eq!(census.keys, MANY + 1);
+        assert!(latest.good().is_some_and(|good| Arc::ptr_eq(&good, &census)));
+    }
+}

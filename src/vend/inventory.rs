@@ -2,6 +2,9 @@
 //! and no word of an authority's.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::Vend;
 use super::census::Census;
@@ -23,8 +26,8 @@ pub struct Inventory {
     pub identities: Vec<Identity>,
     /// How many more there are.
     pub left_out: usize,
-    /// All keys.
-    pub census: Arc<Census>,
+    /// All keys; none if there are so many that they are being looked at for the first time.
+    pub census: Option<Arc<Census>>,
     /// Failures of exchanges, the last one first.
     pub faults: Vec<Entry>,
 }
@@ -36,8 +39,8 @@ pub struct Identity {
     pub name: Name,
     /// How it is with it.
     pub state: State,
-    /// How many live tokens it has.
-    pub tokens: usize,
+    /// How many live tokens it has, where that is known.
+    pub tokens: Option<usize>,
     /// What is held ready.
     pub warm: Vec<(Resource, Warmth)>,
     /// How its last exchange failed, unless a token came since.
@@ -76,12 +79,12 @@ impl State {
     }
 
     /// Decides by what is to be held ready, by how the last exchange went and by whether it is still the time to wait.
-    fn of(warm: &[(Resource, Warmth)], tokens: usize, has_failed: bool, is_warming_up: bool) -> Self {
+    fn of(warm: &[(Resource, Warmth)], tokens: Option<usize>, has_failed: bool, is_warming_up: bool) -> Self {
         let lacks = warm.iter().any(|(_, warmth)| !matches!(warmth, Warmth::Held(_)));
         match (lacks, has_failed) {
             (true, false) if is_warming_up => Self::Warming,
             (true, _) | (_, true) => Self::Failing,
-            (false, false) if tokens == 0 => Self::Idle,
+            (false, false) if tokens == Some(0) => Self::Idle,
             (false, false) => Self::Ready,
         }
     }
@@ -116,7 +119,7 @@ impl Vend {
     pub async fn inventory(&self) -> Inventory {
         let census = self.census().await;
         let at = self.0.clock.now();
-        let mut identities: Vec<Identity> = self.identities(&census, at);
+        let mut identities: Vec<Identity> = self.identities(census.as_deref(), at);
         identities.sort_by(|a, b| (a.state != State::Failing, &a.name).cmp(&(b.state != State::Failing, &b.name)));
         let left_out = identities.len().saturating_sub(SHOWN);
         identities.truncate(SHOWN);
@@ -124,22 +127,29 @@ impl Vend {
         Inventory { at, identities, left_out, census, faults }
     }
 
-    async fn census(&self) -> Arc<Census> {
+    /// All keys, as they are now or were a moment ago: probes wait for nobody who looks at a million.
+    async fn census(&self) -> Option<Arc<Census>> {
         let parts = Arc::clone(&self.0);
-        let look = async {
+        let look = self.0.runtime.spawn(async move {
+            let _looking = parts.census.looking.lock().await;
+            if let Some(good) = parts.census.good() {
+                return Some(good);
+            }
+            let looking = Arc::clone(&parts);
+            let look = move || looking.census.look(&looking.cache, looking.clock.now());
             // Nobody else may wait for it.
-            let look = move || Census::take(&parts.cache, parts.clock.now());
-            self.0.runtime.spawn_blocking(look).await.unwrap_or_default()
-        };
-        self.0.census.or(look).await
+            parts.runtime.spawn_blocking(look).await.ok()
+        });
+        let looked = timeout(PATIENCE, look).await.ok().and_then(Result::ok).flatten();
+        looked.or_else(|| self.0.census.last())
     }
 
-    fn identities(&self, census: &Census, now: Timestamp) -> Vec<Identity> {
+    fn identities(&self, census: Option<&Census>, now: Timestamp) -> Vec<Identity> {
         let is_warming_up = !self.is_warmed_up();
         let recent = self.0.recent();
         let identity = |(name, listed)| {
             let (places, places_left_out, credentials) = places(listed, now);
-            let tokens = census.tokens.get(name).copied().unwrap_or_default();
+            let tokens = census.map(|census| census.tokens.get(name).copied().unwrap_or_default());
             let warm: Vec<_> =
                 self.0.warmup.of(name, now).map(|(resource, warmth)| (resource.clone(), warmth)).collect();
             let fault = recent.last(name).cloned();
@@ -187,3 +197,37 @@ fn papers(roster: &Roster, now: Timestamp) -> Vec<Credential> {
 pub const SHOWN: usize = 100;
 /// So many of the tenants of each.
 pub const SHOWN_PLACES: usize = 5;
+/// Half of what `bursar probe` waits.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{Fault, Kind};
+
+    #[test]
+    fn an_identity_fails_by_what_it_lacks_or_by_its_last_exchange() {
+        let warm = |warmth| vec![(Resource::parse("r").unwrap(), warmth)];
+        let outline = Outline::from(&Fault::new(Kind::Unavailable, "p", "r"));
+        let held = warm(Warmth::Held(Timestamp::from_secs(1)));
+        let (failing, waiting) = (warm(Warmth::Failing(outline)), warm(Warmth::Waiting));
+        for (warm, tokens, has_failed, is_warming_up, expected) in [
+            (&held, Some(1), false, false, State::Ready),
+            (&held, Some(1), true, false, State::Failing),
+            (&failing, Some(0), true, true, State::Failing),
+            (&failing, Some(3), false, false, State::Failing),
+            (&waiting, Some(0), false, true, State::Warming),
+            (&waiting, Some(0), false, false, State::Failing),
+            (&Vec::new(), Some(0), false, true, State::Idle),
+            (&Vec::new(), Some(1), false, true, State::Ready),
+            (&Vec::new(), Some(1), true, false, State::Failing),
+            (&Vec::new(), None, false, false, State::Ready),
+        ] {
+            assert_eq!(
+                State::of(warm, tokens, has_failed, is_warming_up),
+                expected,
+                "{warm:?} {tokens:?} {has_failed}"
+            );
+        }
+    }
+}

@@ -17,8 +17,10 @@ pub fn body(status: &Status) -> Value {
     let listed: Vec<Value> = identities.iter().take(MOST).map(|one| identity(one, *at)).collect();
     let mut body = Map::new();
     body.insert("status".to_owned(), status.readiness.as_str().into());
-    body.insert("tokens".to_owned(), census.total().into());
-    if let Some(cover) = census.cover {
+    if let Some(census) = census {
+        body.insert("tokens".to_owned(), census.total().into());
+    }
+    if let Some(cover) = census.as_ref().and_then(|census| census.cover) {
         body.insert("cover_seconds".to_owned(), cover.as_secs().into());
     }
     note_left_out(&mut body, left_out + identities.len().saturating_sub(MOST));
@@ -30,7 +32,9 @@ fn identity(identity: &Identity, now: Timestamp) -> Value {
     let mut told = Map::new();
     told.insert("name".to_owned(), identity.name.as_str().into());
     told.insert("state".to_owned(), identity.state.as_str().into());
-    told.insert("tokens".to_owned(), identity.tokens.into());
+    if let Some(tokens) = identity.tokens {
+        told.insert("tokens".to_owned(), tokens.into());
+    }
     if !identity.warm.is_empty() {
         let shown = identity.warm.iter().take(MOST_WARM).map(|(resource, warmth)| warm(resource, warmth, now));
         told.insert("warm".to_owned(), shown.collect());

@@ -23,7 +23,7 @@ pub(super) fn identity(html: &mut Html, one: &Identity, now: Timestamp) {
         }
     });
     html.cell(|html| {
-        html.number(one.tokens);
+        counted(html, one.tokens);
     });
     html.cell(|html| held_ready(html, &one.warm, now));
     html.cell(|html| {
@@ -53,6 +53,14 @@ fn held_ready(html: &mut Html, warm: &[(Resource, Warmth)], now: Timestamp) {
         html.raw("</div>");
     }
     and_more(html, warm.len().saturating_sub(MOST_WARM));
+}
+
+/// A number that may not be known yet.
+pub(super) fn counted(html: &mut Html, number: Option<usize>) {
+    match number {
+        Some(number) => html.number(number),
+        None => html.raw("being counted"),
+    };
 }
 
 fn and_more(html: &mut Html, left_out: usize) {

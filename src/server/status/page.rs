@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Status;
 use super::html::Html;
-use super::lines::{credential, fault, identity, key};
+use super::lines::{counted, credential, fault, identity, key};
 use super::words::{length, of_readiness};
 use crate::vend::inventory::{Inventory, State};
 
@@ -35,8 +35,9 @@ pub fn page(status: &Status) -> String {
     section(&mut html, &CREDENTIALS, papers().count(), |html| {
         papers().for_each(|(name, paper)| credential(html, name, paper, *now));
     });
-    section(&mut html, &KEYS, census.first.len(), |html| census.first.iter().for_each(|one| key(html, one, *now)));
-    more(&mut html, census.keys - census.first.len().min(census.keys), "more keys are not shown: these end first.");
+    let (first, keys) = census.as_ref().map_or((&[][..], 0), |census| (&census.first[..], census.keys));
+    section(&mut html, &KEYS, first.len(), |html| first.iter().for_each(|one| key(html, one, *now)));
+    more(&mut html, keys.saturating_sub(first.len()), "more keys are not shown: these end first.");
     section(&mut html, &FAULTS, faults.len(), |html| faults.iter().for_each(|entry| fault(html, entry, *now)));
     html.raw(END);
     html.end()
@@ -58,9 +59,12 @@ fn head(html: &mut Html, status: &Status) {
         0 => html.raw("none is failing"),
         _ => html.number(failing).raw(" failing"),
     };
-    html.raw("</dd></div><div><dt>Live tokens</dt><dd>").number(census.total()).raw("</dd><dd class=\"quiet\">of ");
-    html.number(census.keys).raw(" keys</dd></div><div><dt>Cover</dt><dd>");
-    match census.cover {
+    html.raw("</dd></div><div><dt>Live tokens</dt><dd>");
+    counted(html, census.as_ref().map(|census| census.total()));
+    html.raw("</dd><dd class=\"quiet\">keys: ");
+    counted(html, census.as_ref().map(|census| census.keys));
+    html.raw("</dd></div><div><dt>Cover</dt><dd>");
+    match census.as_ref().and_then(|census| census.cover) {
         Some(cover) => html.text(length(cover)),
         None => html.raw("&ndash;"),
     };
