@@ -137,7 +137,7 @@ async fn drive(format: &str) {
     for page in ["/metrics", "/readyz", "/status"] {
         shown += &http.get(format!("{admin}{page}")).send().await.unwrap().text().await.unwrap();
     }
-    assert!(shown.contains("<td>1</td><td>no token came</td>"), "the page tells of the failures:\n{shown}");
+    assert!(shown.contains("no token came"), "the page tells of the failures:\n{shown}");
     serve.logged("AADSTS7000215").await;
     serve.terminate();
     let (code, stdout, log) = serve.ended().await;

@@ -77,11 +77,11 @@ async fn it_tells_what_there_is_and_what_failed_and_no_token() {
     assert_eq!(world.ask("/token?resource=https://vault.azure.net&identity=second").await.status, 403);
     let page = page(&world).await;
     for expected in [
-        "<th scope=\"row\">first</th>",
-        "<th scope=\"row\">second</th>",
+        "data-column=\"Identity\"><div>first</div></th>",
+        "data-column=\"Identity\"><div>second</div></th>",
         "https://vault.azure.net/.default",
         support::TENANT,
-        "<td>secret</td>",
+        "<div>secret</div></td>",
         "AADSTS7000222",
         "The operator's turn",
         "<span class=\"badge bad\">failing</span>",
@@ -103,7 +103,7 @@ async fn many_keys_make_no_long_page() {
     }
     let page = page(&world).await;
     assert_eq!(page.matches("<meter").count(), 100);
-    assert!(page.contains("50 more keys are not shown") && page.len() < 100_000, "{}", page.len());
+    assert!(page.contains("50 more keys are not shown") && page.len() < 150_000, "{}", page.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

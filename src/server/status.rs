@@ -8,6 +8,7 @@ mod body;
 mod html;
 mod lines;
 mod page;
+mod table;
 mod words;
 
 pub use body::body;

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::clock::Timestamp;
 use crate::visible::Visible;
 
 /// A page, or a part of one.
@@ -42,11 +43,9 @@ impl Html {
         self
     }
 
-    /// Adds a cell of a table with what `write` adds.
-    pub(super) fn cell(&mut self, write: impl FnOnce(&mut Self)) -> &mut Self {
-        self.raw("<td>");
-        write(self);
-        self.raw("</td>")
+    /// Adds a time, to the second.
+    pub(super) fn time(&mut self, at: Timestamp) -> &mut Self {
+        self.text(Timestamp::from_secs(at.as_secs()))
     }
 
     /// Adds a badge: a word with a colour, which only underlines what the word says.

@@ -1,42 +1,44 @@
-//! The rows of the page's tables.
+//! The rows of the page's tables. What callers made up is text.
 
 use super::html::{Html, Mood};
+use super::table::Row;
 use super::words::{distance, length, of_expiry, of_key, of_state, refresh, remaining};
 use crate::clock::Timestamp;
 use crate::fault::Turn;
 use crate::fault::outline::Outline;
 use crate::fault::recent::Entry;
-use crate::name::{Name, Resource};
+use crate::name::{Name, Resource, TenantId};
 use crate::vend::census::Key;
-use crate::vend::inventory::{Credential, Identity};
+use crate::vend::inventory::{Credential, Identity, Place};
 use crate::vend::warm::Warmth;
 
 /// An identity: what it holds, and where.
-pub(super) fn identity(html: &mut Html, one: &Identity, now: Timestamp) {
-    html.raw("<tr><th scope=\"row\">").text(&one.name).raw("</th>");
-    html.cell(|html| {
+pub(super) fn identity(row: &mut Row<'_>, one: &Identity, now: Timestamp) {
+    row.head(|html| {
+        html.text(&one.name);
+    });
+    row.cell(|html| {
         html.badge(of_state(one.state), one.state.as_str());
         if let Some(outline) = &one.fault {
-            html.raw("<div class=\"note\">");
             remedy(html, outline);
-            html.raw("</div>");
         }
     });
-    html.cell(|html| {
-        counted(html, one.tokens);
-    });
-    html.cell(|html| held_ready(html, &one.warm, now));
-    html.cell(|html| {
-        for place in &one.places {
-            html.raw("<div>").text(&place.name).raw(" <span class=\"quiet\">");
+    row.cell(|html| counted(html, one.tokens));
+    row.cell(|html| held_ready(html, &one.warm, now));
+    row.cell(|html| {
+        for (n, place) in one.places.iter().enumerate() {
+            html.raw("<div>").text(&place.name);
             if let Some(id) = &place.id {
-                html.text(id).raw(" at ");
+                html.raw(" <span class=\"quiet whole\">").text(id).raw("</span>");
             }
-            html.text(&place.authority).raw("</span></div>");
+            html.raw("</div>");
+            // Tenants of one authority have it below the last of them.
+            if one.places.get(n + 1).is_none_or(|next| next.authority != place.authority) {
+                html.raw("<div class=\"quiet\">at ").text(&place.authority).raw("</div>");
+            }
         }
         and_more(html, one.places_left_out);
     });
-    html.raw("</tr>");
 }
 
 fn held_ready(html: &mut Html, warm: &[(Resource, Warmth)], now: Timestamp) {
@@ -70,26 +72,27 @@ fn and_more(html: &mut Html, left_out: usize) {
 }
 
 /// A credential: when it ends, and how it stands with the authority.
-pub(super) fn credential(html: &mut Html, identity: &Name, one: &Credential, now: Timestamp) {
-    html.raw("<tr><th scope=\"row\">").text(identity).raw("</th>").cell(|html| {
+pub(super) fn credential(row: &mut Row<'_>, identity: &Name, one: &Credential, now: Timestamp) {
+    row.head(|html| {
+        html.text(identity);
+    });
+    row.cell(|html| {
         html.text(&one.label);
     });
-    html.cell(|html| match &one.expiry {
+    row.cell(|html| match &one.expiry {
         None => {
             html.raw("<span class=\"quiet\">not known</span>");
         }
         Some(expiry) => {
             let (mood, word) = of_expiry(expiry, now);
             html.badge(mood, word).raw(" ").text(distance(expiry.at, now));
-            html.raw(" <span class=\"quiet\">").text(expiry.at).raw("</span>");
+            html.raw("<div class=\"quiet whole\">").time(expiry.at).raw("</div>");
         }
     });
-    html.cell(|html| match (&one.barred, one.is_first) {
+    row.cell(|html| match (&one.barred, one.is_first) {
         (Some((until, outline)), _) => {
-            html.badge(Mood::Bad, outline.code()).raw(" not used again before ").text(distance(*until, now));
-            html.raw("<div class=\"note\">");
+            html.badge(Mood::Bad, outline.code()).raw(" rests, and is tried again ").text(distance(*until, now));
             remedy(html, outline);
-            html.raw("</div>");
         }
         (None, true) => {
             html.badge(Mood::Good, "tried first");
@@ -98,22 +101,24 @@ pub(super) fn credential(html: &mut Html, identity: &Name, one: &Credential, now
             html.badge(Mood::Plain, "in reserve");
         }
     });
-    html.raw("</tr>");
 }
 
-/// A key: what it is for, and how old its token is. What callers made up is text.
-pub(super) fn key(html: &mut Html, one: &Key, now: Timestamp) {
-    html.raw("<tr><th scope=\"row\" class=\"long\">").text(&one.scope);
-    if let Some(path) = &one.fmi_path {
-        html.raw("<div class=\"quiet\">fmi_path ").text(path).raw("</div>");
-    }
-    if one.has_claims {
-        html.raw("<div class=\"quiet\">with claims of its caller's</div>");
-    }
-    html.raw("</th>").cell(|html| {
-        html.text(&one.identity).raw("<div class=\"quiet\">").text(&one.tenant).raw("</div>");
+/// A key: what it is for, and how old its token is.
+pub(super) fn key(row: &mut Row<'_>, one: &Key, identities: &[Identity], now: Timestamp) {
+    row.head(|html| {
+        html.raw("<div class=\"long\">").text(&one.scope).raw("</div>");
+        if let Some(path) = &one.fmi_path {
+            html.raw("<div class=\"quiet long\">fmi_path ").text(path).raw("</div>");
+        }
+        if one.has_claims {
+            html.raw("<div class=\"quiet\">with claims of its caller's</div>");
+        }
     });
-    html.cell(|html| {
+    row.cell(|html| {
+        html.text(&one.identity);
+        tenant(html, &one.identity, &one.tenant, identities);
+    });
+    row.cell(|html| {
         let (mood, word) = of_key(one, now);
         html.badge(mood, word);
         if one.is_warm {
@@ -124,53 +129,72 @@ pub(super) fn key(html: &mut Html, one: &Key, now: Timestamp) {
         }
     });
     let Some(times) = &one.times else {
-        html.raw("<td>&ndash;</td><td>&ndash;</td><td>&ndash;</td></tr>");
+        let none = |html: &mut Html| {
+            html.raw("&ndash;");
+        };
+        row.cell(none).cell(none).cell(none);
         return;
     };
-    html.cell(|html| {
+    row.cell(|html| {
         html.text(length(now.since(times.issued_at)));
     });
-    html.cell(|html| {
-        html.raw("<meter min=\"0\" max=\"100\" low=\"25\" high=\"50\" optimum=\"100\" aria-label=\"percent of its life\" value=\"");
-        html.text(remaining(times, now)).raw("\"></meter> ").text(length(times.expires_at.since(now)));
+    row.cell(|html| {
+        html.raw("<span class=\"whole\"><meter min=\"0\" max=\"100\" low=\"10\" high=\"25\" optimum=\"100\" ");
+        html.raw("aria-label=\"percent of its life\" value=\"").text(remaining(times, now)).raw("\"></meter> ");
+        html.text(length(times.expires_at.since(now))).raw("</span>");
     });
-    html.cell(|html| {
+    row.cell(|html| {
         html.text(refresh(times, one.is_flying, now));
     });
-    html.raw("</tr>");
 }
 
 /// Failures that are alike.
-pub(super) fn fault(html: &mut Html, entry: &Entry, now: Timestamp) {
-    html.raw("<tr>").cell(|html| {
+pub(super) fn fault(row: &mut Row<'_>, entry: &Entry, identities: &[Identity], now: Timestamp) {
+    row.cell(|html| {
         html.text(distance(entry.at, now));
     });
-    html.raw("<th scope=\"row\">").text(&entry.origin.identity);
-    if let Some(tenant) = &entry.origin.tenant {
-        html.raw("<div class=\"quiet\">").text(tenant).raw("</div>");
-    }
-    html.raw("</th>").cell(|html| {
+    row.head(|html| {
+        html.text(&entry.origin.identity);
+        if let Some(id) = &entry.origin.tenant {
+            tenant(html, &entry.origin.identity, id, identities);
+        }
+    });
+    row.cell(|html| {
         html.badge(if entry.is_over { Mood::Plain } else { Mood::Bad }, entry.outline.code());
         if let Some(number) = entry.outline.aadsts {
             html.raw("<div class=\"quiet\">AADSTS").text(number).raw("</div>");
         }
     });
-    html.cell(|html| {
+    row.cell(|html| {
         remedy(html, &entry.outline);
         if let Some(id) = &entry.outline.correlation_id {
             html.raw("<div class=\"quiet\">correlation id ").text(id).raw("</div>");
         }
     });
-    html.cell(|html| {
+    row.cell(|html| {
         html.number(usize::try_from(entry.count).unwrap_or(usize::MAX));
     });
-    html.raw("<td>").raw(if entry.is_over { "a token came" } else { "no token came" }).raw("</td></tr>");
+    row.cell(|html| {
+        html.raw(if entry.is_over { "a token came" } else { "no token came" });
+    });
+}
+
+/// A tenant by the name that the configuration gives it, where that is shown.
+fn tenant(html: &mut Html, identity: &Name, id: &TenantId, identities: &[Identity]) {
+    let places = identities.iter().filter(|one| one.name == *identity).flat_map(|one| &one.places);
+    let named = places.filter(|place| place.id.as_ref() == Some(id)).map(|place: &Place| &place.name).next();
+    html.raw("<div class=\"quiet\">");
+    match named {
+        Some(name) => html.text(name),
+        None => html.text(id),
+    };
+    html.raw("</div>");
 }
 
 /// What is wrong, whose turn it is, and what to do.
 fn remedy(html: &mut Html, outline: &Outline) {
-    html.text(&outline.problem).raw(". <strong>").raw(turn(outline.turn())).raw(":</strong> ");
-    html.text(&outline.remedy).raw(".");
+    html.raw("<div class=\"note\">").text(&outline.problem).raw(". <strong>").raw(turn(outline.turn())).raw(":</strong> ");
+    html.text(&outline.remedy).raw(".</div>");
 }
 
 const fn turn(turn: Turn) -> &'static str {

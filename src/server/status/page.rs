@@ -7,8 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Status;
-use super::html::Html;
+use super::html::{Html, Mood};
 use super::lines::{counted, credential, fault, identity, key};
+use super::table::Table;
 use super::words::{length, of_readiness};
 use crate::vend::inventory::{Inventory, State};
 
@@ -27,18 +28,14 @@ pub fn page(status: &Status) -> String {
     let mut html = Html::default();
     html.raw(HEAD).raw(STYLE).raw(AFTER_STYLE);
     head(&mut html, status);
-    section(&mut html, &IDENTITIES, identities.len(), |html| {
-        identities.iter().for_each(|one| identity(html, one, *now));
-    });
-    more(&mut html, *left_out, "more identities are not shown.");
-    let papers = || identities.iter().flat_map(|one| one.credentials.iter().map(|paper| (&one.name, paper)));
-    section(&mut html, &CREDENTIALS, papers().count(), |html| {
-        papers().for_each(|(name, paper)| credential(html, name, paper, *now));
-    });
+    let more = (*left_out, "more identities are not shown.");
+    IDENTITIES.write(&mut html, identities.iter(), |row, one| identity(row, one, *now), more);
+    let papers = identities.iter().flat_map(|one| one.credentials.iter().map(|paper| (&one.name, paper)));
+    CREDENTIALS.write(&mut html, papers, |row, (name, paper)| credential(row, name, paper, *now), (0, ""));
     let (first, keys) = census.as_ref().map_or((&[][..], 0), |census| (&census.first[..], census.keys));
-    section(&mut html, &KEYS, first.len(), |html| first.iter().for_each(|one| key(html, one, *now)));
-    more(&mut html, keys.saturating_sub(first.len()), "more keys are not shown: these end first.");
-    section(&mut html, &FAULTS, faults.len(), |html| faults.iter().for_each(|entry| fault(html, entry, *now)));
+    let more = (keys.saturating_sub(first.len()), "more keys are not shown: these end first.");
+    KEYS.write(&mut html, first.iter(), |row, one| key(row, one, identities, *now), more);
+    FAULTS.write(&mut html, faults.iter(), |row, entry| fault(row, entry, identities, *now), (0, ""));
     html.raw(END);
     html.end()
 }
@@ -51,13 +48,13 @@ fn head(html: &mut Html, status: &Status) {
     html.raw("</p><p class=\"quiet\">")
         .text(VERSION)
         .raw(" &middot; ")
-        .text(at)
+        .time(*at)
         .raw(REFRESHES)
         .raw("</header><main><dl>");
     html.raw("<div><dt>Identities</dt><dd>").number(identities.len() + left_out).raw("</dd><dd class=\"quiet\">");
     match failing {
         0 => html.raw("none is failing"),
-        _ => html.number(failing).raw(" failing"),
+        _ => html.badge(Mood::Bad, format_args!("{failing} failing")),
     };
     html.raw("</dd></div><div><dt>Live tokens</dt><dd>");
     counted(html, census.as_ref().map(|census| census.total()));
@@ -69,28 +66,6 @@ fn head(html: &mut Html, status: &Status) {
         None => html.raw("&ndash;"),
     };
     html.raw("</dd><dd class=\"quiet\">if no authority answered any more, all who asked lately are served for so long</dd></div></dl>");
-}
-
-/// A table, and what stands there when it has no rows.
-struct Table {
-    head: &'static str,
-    empty: &'static str,
-}
-
-fn section(html: &mut Html, table: &Table, rows: usize, write: impl FnOnce(&mut Html)) {
-    html.raw(table.head);
-    if rows == 0 {
-        html.raw("</tbody></table></div><p class=\"quiet\">").raw(table.empty).raw("</p></section>");
-        return;
-    }
-    write(html);
-    html.raw("</tbody></table></div></section>");
-}
-
-fn more(html: &mut Html, left_out: usize, what: &'static str) {
-    if left_out > 0 {
-        html.raw("<p class=\"quiet\">").number(left_out).raw(" ").raw(what).raw("</p>");
-    }
 }
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BURSAR_COMMIT"), ")");
@@ -105,22 +80,30 @@ const AFTER_STYLE: &str = "</style></head><body>";
 const REFRESHES: &str = " &middot; refreshes itself every 10 seconds</p>";
 const END: &str = "</main></body></html>\n";
 const IDENTITIES: Table = Table {
-    head: "<section aria-labelledby=\"identities\"><h2 id=\"identities\">Identities</h2><div class=\"wide\" role=\"region\" aria-labelledby=\"identities\" tabindex=\"0\"><table>
-<caption>What each identity holds, or why not</caption><thead><tr><th scope=\"col\">Identity</th><th scope=\"col\">State</th><th scope=\"col\">Tokens</th><th scope=\"col\">Held ready</th><th scope=\"col\">Tenants</th></tr></thead><tbody>",
+    id: "identities",
+    title: "Identities",
+    caption: "What each identity holds, or why not",
+    columns: &["Identity", "State", "Tokens", "Held ready", "Tenants"],
     empty: "There is none.",
 };
 const CREDENTIALS: Table = Table {
-    head: "<section aria-labelledby=\"credentials\"><h2 id=\"credentials\">Credentials</h2><div class=\"wide\" role=\"region\" aria-labelledby=\"credentials\" tabindex=\"0\"><table>
-<caption>What proves each identity in its default tenant, and when it ends</caption><thead><tr><th scope=\"col\">Identity</th><th scope=\"col\">Credential</th><th scope=\"col\">Ends</th><th scope=\"col\">Standing</th></tr></thead><tbody>",
-    empty: "The host vouches for all of them.",
+    id: "credentials",
+    title: "Credentials",
+    caption: "What proves each identity in its default tenant, and when it ends",
+    columns: &["Identity", "Credential", "Ends", "Standing"],
+    empty: "There is none: the host vouches for every identity.",
 };
 const KEYS: Table = Table {
-    head: "<section aria-labelledby=\"keys\"><h2 id=\"keys\">Keys</h2><div class=\"wide\" role=\"region\" aria-labelledby=\"keys\" tabindex=\"0\"><table>
-<caption>What is cached, the first hundred: those that end first stand first</caption><thead><tr><th scope=\"col\">Asked for</th><th scope=\"col\">Identity</th><th scope=\"col\">State</th><th scope=\"col\">Age</th><th scope=\"col\">Remaining</th><th scope=\"col\">Next refresh</th></tr></thead><tbody>",
+    id: "keys",
+    title: "Keys",
+    caption: "What is cached, a hundred keys at most: those that end first stand first",
+    columns: &["Asked for", "Identity", "State", "Age", "Remaining", "Next refresh"],
     empty: "Nobody has asked for a token yet.",
 };
 const FAULTS: Table = Table {
-    head: "<section aria-labelledby=\"faults\"><h2 id=\"faults\">Recent faults</h2><div class=\"wide\" role=\"region\" aria-labelledby=\"faults\" tabindex=\"0\"><table>
-<caption>Exchanges that failed, the last one first</caption><thead><tr><th scope=\"col\">When</th><th scope=\"col\">Identity</th><th scope=\"col\">Fault</th><th scope=\"col\">Whose turn, and what to do</th><th scope=\"col\">Times</th><th scope=\"col\">Since then</th></tr></thead><tbody>",
+    id: "faults",
+    title: "Recent faults",
+    caption: "Exchanges that failed, the last one first",
+    columns: &["When", "Identity", "Fault", "Whose turn, and what to do", "Times", "Since then"],
     empty: "None.",
 };

@@ -54,7 +54,7 @@ pub(super) fn of_key(key: &Key, now: Timestamp) -> (Mood, &'static str) {
         (Some(_), Some(_), _) => (Mood::Watch, "renewal failed"),
         (None, _, true) => (Mood::Plain, "being fetched"),
         (None, Some(_), false) => (Mood::Bad, "no token"),
-        (None, None, false) => (Mood::Plain, "empty"),
+        (None, None, false) => (Mood::Watch, "no token"),
     }
 }
 
