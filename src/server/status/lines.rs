@@ -29,7 +29,7 @@ pub(super) fn identity(row: &mut Row<'_>, one: &Identity, now: Timestamp) {
         for (n, place) in one.places.iter().enumerate() {
             html.raw("<div>").text(&place.name);
             if let Some(id) = &place.id {
-                html.raw(" <span class=\"quiet whole\">").text(id).raw("</span>");
+                html.raw(" <span class=\"quiet whole id\">").text(id).raw("</span>");
             }
             html.raw("</div>");
             // Tenants of one authority have it below the last of them.
