@@ -193,7 +193,11 @@ fn tenant(html: &mut Html, identity: &Name, id: &TenantId, identities: &[Identit
 
 /// What is wrong, whose turn it is, and what to do.
 fn remedy(html: &mut Html, outline: &Outline) {
-    html.raw("<div class=\"note\">").text(&outline.problem).raw(". <strong>").raw(turn(outline.turn())).raw(":</strong> ");
+    html.raw("<div class=\"note\">")
+        .text(&outline.problem)
+        .raw(". <strong>")
+        .raw(turn(outline.turn()))
+        .raw(":</strong> ");
     html.text(&outline.remedy).raw(".</div>");
 }
 
