@@ -286,7 +286,7 @@ impl Vend {
     /// Has the slot renewed whose ageing token was just served.
     fn call(&self, mission: &Mission<'_>, slot: &Arc<Slot>, ticket: Option<u32>) {
         match ticket {
-            Some(ticket) => self.0.refresh.put(self.0.clock.now(), mission.lane(), slot, ticket),
+            Some(ticket) => self.0.refresh.put(self.0.clock.now(), mission.lane(slot), slot, ticket),
             None => self.0.refresh.ring(),
         }
     }

@@ -96,6 +96,26 @@ async fn it_tells_what_there_is_and_what_failed_and_no_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_identity_of_any_tenant_has_its_credentials_too() {
+    let config = TWO_IDENTITIES
+        .replace("tenants = [\"one\"]", "tenants = [\"*\"]")
+        .replace("id = \"b0b00000-0000-4000-8000-00000000000a\"\n", "");
+    let world =
+        World::with(&config.replace("[tenants.two]", "[tenants.\"*\"]").replace("[\"one\", \"two\"]", "[\"one\"]"))
+            .await;
+    let elsewhere = format!("{NATIVE}&identity=second&tenant={}", support::OTHER_TENANT);
+    world.break_sts(on_token(json!({ "status": 400, "body": { "error": "unauthorized_client" }, "times": 1 }))).await;
+    assert_eq!(world.ask(&elsewhere).await.status, 403);
+    let page = page(&world).await;
+    assert!(page.contains("any that a caller names") && page.matches("<div>secret</div></td>").count() == 2, "{page}");
+    assert!(page.contains("no token came") && page.contains(support::OTHER_TENANT), "{page}");
+    assert!(
+        !page.contains(">failing<"),
+        "what fails in a tenant of a caller's choice is no failure of the identity: {page}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_keys_make_no_long_page() {
     let world = World::start().await;
     for n in 0..150 {

@@ -17,7 +17,7 @@ pub struct Recent {
 
 /// Where an exchange was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct Spot {
     /// For whom.
     pub identity: Name,
     /// In which directory, if the identity is in one.
@@ -33,7 +33,7 @@ pub struct Entry {
     /// When the last of them was.
     pub at: Timestamp,
     /// Where that was.
-    pub origin: Origin,
+    pub spot: Spot,
     /// What it was.
     pub outline: Outline,
     /// How many there were since they began to stand here.
@@ -44,29 +44,29 @@ pub struct Entry {
 
 impl Recent {
     /// An exchange failed.
-    pub fn fail(&mut self, now: Timestamp, origin: Origin, fault: &Fault) {
+    pub fn fail(&mut self, now: Timestamp, spot: Spot, fault: &Fault) {
         let outline = Outline::from(fault);
-        // What is wrong with a request says nothing of the identity.
-        if outline.turn() != Turn::Caller {
-            self.last.insert(origin.identity.clone(), (origin.tenant.clone(), outline.clone()));
+        // What is wrong with a request, or with a tenant that a caller made up, says nothing of the identity.
+        if spot.is_listed && outline.turn() != Turn::Caller {
+            self.last.insert(spot.identity.clone(), (spot.tenant.clone(), outline.clone()));
         }
-        let before = self.entries.iter().position(|entry| entry.is_alike(&origin, fault.kind));
+        let before = self.entries.iter().position(|entry| entry.is_alike(&spot, fault.kind));
         let count = before.and_then(|place| self.entries.remove(place)).map_or(0, |entry| entry.count);
         if self.entries.len() >= MOST {
             self.entries.pop_front();
         }
-        self.entries.push_back(Entry { at: now, origin, outline, count: count.saturating_add(1), is_over: false });
+        self.entries.push_back(Entry { at: now, spot, outline, count: count.saturating_add(1), is_over: false });
     }
 
     /// An exchange gave a token.
-    pub fn succeed(&mut self, origin: &Origin) {
-        if self.last.get(&origin.identity).is_some_and(|(tenant, _)| *tenant == origin.tenant) {
-            self.last.remove(&origin.identity);
+    pub fn succeed(&mut self, spot: &Spot) {
+        if self.last.get(&spot.identity).is_some_and(|(tenant, _)| *tenant == spot.tenant) {
+            self.last.remove(&spot.identity);
         }
-        self.entries.iter_mut().filter(|entry| entry.origin == *origin).for_each(|entry| entry.is_over = true);
+        self.entries.iter_mut().filter(|entry| entry.spot == *spot).for_each(|entry| entry.is_over = true);
     }
 
-    /// How the last exchange of an identity failed, unless it did well.
+    /// How the last exchange of an identity failed in a tenant of the configuration, unless a token came from there since.
     #[must_use]
     pub fn last(&self, identity: &Name) -> Option<&Outline> {
         self.last.get(identity).map(|(_, outline)| outline)
@@ -79,11 +79,11 @@ impl Recent {
 }
 
 impl Entry {
-    fn is_alike(&self, origin: &Origin, kind: Kind) -> bool {
-        let same_place = self.origin.tenant == origin.tenant || !origin.is_listed;
+    fn is_alike(&self, spot: &Spot, kind: Kind) -> bool {
+        let same_place = self.spot.tenant == spot.tenant || !spot.is_listed;
         self.outline.kind == kind
-            && self.origin.identity == origin.identity
-            && self.origin.is_listed == origin.is_listed
+            && self.spot.identity == spot.identity
+            && self.spot.is_listed == spot.is_listed
             && same_place
     }
 }
@@ -99,8 +99,8 @@ mod tests {
         Timestamp::from_secs(secs)
     }
 
-    fn origin(identity: &str, tenant: &str, is_listed: bool) -> Origin {
-        Origin { identity: Name::parse(identity).unwrap(), tenant: TenantId::parse(tenant).ok(), is_listed }
+    fn spot(identity: &str, tenant: &str, is_listed: bool) -> Spot {
+        Spot { identity: Name::parse(identity).unwrap(), tenant: TenantId::parse(tenant).ok(), is_listed }
     }
 
     fn fault(kind: Kind) -> Fault {
@@ -109,7 +109,7 @@ mod tests {
 
     fn shown(recent: &Recent) -> Vec<(u64, String, u64, bool)> {
         let shown = |entry: &Entry| {
-            let place = format!("{} {}", entry.origin.identity, entry.origin.tenant.as_ref().unwrap());
+            let place = format!("{} {}", entry.spot.identity, entry.spot.tenant.as_ref().unwrap());
             (entry.at.as_secs(), place, entry.count, entry.is_over)
         };
         recent.entries().map(shown).collect()
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn what_is_alike_is_counted_and_the_last_stands_first() {
         let mut recent = Recent::default();
-        let (here, there) = (origin("a", "a.com", true), origin("a", "b.com", true));
+        let (here, there) = (spot("a", "a.com", true), spot("a", "b.com", true));
         recent.fail(at(1), here.clone(), &fault(Kind::Unavailable));
         recent.fail(at(2), there.clone(), &fault(Kind::Unavailable));
         recent.fail(at(3), here.clone(), &fault(Kind::Unavailable));
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn an_identity_has_failed_until_a_token_comes_from_the_same_place() {
         let mut recent = Recent::default();
-        let (here, there) = (origin("a", "a.com", true), origin("a", "b.com", true));
+        let (here, there) = (spot("a", "a.com", true), spot("a", "b.com", true));
         recent.fail(at(1), here.clone(), &fault(Kind::InvalidRequest));
         assert!(recent.last(&here.identity).is_none(), "a wrong request is its caller's");
         recent.fail(at(2), here.clone(), &fault(Kind::RejectedCredential));
@@ -146,13 +146,14 @@ mod tests {
     #[test]
     fn tenants_that_callers_make_up_push_out_nobody() {
         let mut recent = Recent::default();
-        recent.fail(at(1), origin("a", "a.com", true), &fault(Kind::Unavailable));
+        recent.fail(at(1), spot("a", "a.com", true), &fault(Kind::Unavailable));
         for n in 0..1000 {
-            recent.fail(at(2), origin("a", &format!("t{n}.com"), false), &fault(Kind::Misconfigured));
+            recent.fail(at(2), spot("a", &format!("t{n}.com"), false), &fault(Kind::Misconfigured));
         }
+        assert_eq!(recent.last(&Name::parse("a").unwrap()).map(Outline::code), Some("service_unavailable"));
         assert_eq!(shown(&recent), [(2, "a t999.com".to_owned(), 1000, false), (1, "a a.com".to_owned(), 1, false)]);
         for n in 0..1000 {
-            recent.fail(at(3), origin(&format!("i{n}"), "a.com", true), &fault(Kind::Unavailable));
+            recent.fail(at(3), spot(&format!("i{n}"), "a.com", true), &fault(Kind::Unavailable));
         }
         assert_eq!(recent.entries().count(), MOST);
     }

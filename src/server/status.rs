@@ -46,7 +46,7 @@ impl Status {
 
 impl Readiness {
     fn of(phase: &Phase, is_warmed_up: bool) -> Self {
-        match (phase.is_draining(), phase.is_ready(), is_warmed_up) {
+        match (phase.is_draining(), phase.is_serving(), is_warmed_up) {
             (true, _, _) => Self::Draining,
             (false, true, true) => Self::Ready,
             (false, true, false) => Self::Warming,

@@ -100,7 +100,7 @@ impl Census {
     pub fn take(cache: &Cache, now: Timestamp) -> Self {
         let mut census = Self::default();
         // The last of the first ones lies on top.
-        let mut first: BinaryHeap<Place> = BinaryHeap::with_capacity(SHOWN + 1);
+        let mut first: BinaryHeap<Ranked> = BinaryHeap::with_capacity(SHOWN + 1);
         cache.each(|slot| {
             census.keys += 1;
             let end = slot.ends_at().filter(|end| now < *end);
@@ -111,13 +111,13 @@ impl Census {
             census.cover = census.cover.into_iter().chain(cover).min();
             let order = (end.is_none(), end);
             if first.len() < SHOWN || first.peek().is_some_and(|last| order < last.order) {
-                first.push(Place { order, slot: Arc::clone(slot) });
+                first.push(Ranked { order, slot: Arc::clone(slot) });
             }
             if first.len() > SHOWN {
                 first.pop();
             }
         });
-        census.first = first.into_sorted_vec().iter().map(|place| Key::of(&place.slot, now)).collect();
+        census.first = first.into_sorted_vec().iter().map(|ranked| Key::of(&ranked.slot, now)).collect();
         census
     }
 
@@ -155,27 +155,27 @@ impl Key {
 }
 
 /// A slot among the first.
-struct Place {
+struct Ranked {
     /// Those without a token last.
     order: (bool, Option<Timestamp>),
     slot: Arc<Slot>,
 }
 
-impl Ord for Place {
+impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.order.cmp(&other.order)
     }
 }
 
-impl PartialOrd for Place {
+impl PartialOrd for Ranked {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Eq for Place {}
+impl Eq for Ranked {}
 
-impl PartialEq for Place {
+impl PartialEq for Ranked {
     fn eq(&self, other: &Self) -> bool {
         self.order == other.order
     }

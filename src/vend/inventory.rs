@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::Vend;
 use super::census::Census;
+use super::sources::Places;
 use super::warm::Warmth;
 use crate::clock::Timestamp;
 use crate::credential::expiry::Expiry;
@@ -45,11 +46,13 @@ pub struct Identity {
     pub warm: Vec<(Resource, Warmth)>,
     /// How its last exchange failed, unless a token came since.
     pub fault: Option<Outline>,
-    /// Where it works: the first of them, at most [`SHOWN_PLACES`].
-    pub places: Vec<Place>,
+    /// Where it works: the first of them, at most [`SHOWN_TENANTS`].
+    pub tenants: Vec<Tenant>,
     /// How many more there are.
-    pub places_left_out: usize,
-    /// What proves it, in its default tenant.
+    pub tenants_left_out: usize,
+    /// Whether callers may name any other.
+    pub takes_any_tenant: bool,
+    /// What proves it, and how that stands in its default tenant.
     pub credentials: Vec<Credential>,
 }
 
@@ -79,7 +82,7 @@ impl State {
     }
 
     /// Decides by what is to be held ready, by how the last exchange went and by whether it is still the time to wait.
-    fn of(warm: &[(Resource, Warmth)], tokens: Option<usize>, has_failed: bool, is_warming_up: bool) -> Self {
+    fn of(warm: &[(&Resource, Warmth)], tokens: Option<usize>, has_failed: bool, is_warming_up: bool) -> Self {
         let lacks = warm.iter().any(|(_, warmth)| !matches!(warmth, Warmth::Held(_)));
         match (lacks, has_failed) {
             (true, false) if is_warming_up => Self::Warming,
@@ -92,7 +95,7 @@ impl State {
 
 /// A directory in which an identity works.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Tenant {
     /// Its name in the configuration.
     pub name: Name,
     /// The directory, if it is one.
@@ -119,10 +122,10 @@ impl Vend {
     pub async fn inventory(&self) -> Inventory {
         let census = self.census().await;
         let at = self.0.clock.now();
-        let mut identities: Vec<Identity> = self.identities(census.as_deref(), at);
-        identities.sort_by(|a, b| (a.state != State::Failing, &a.name).cmp(&(b.state != State::Failing, &b.name)));
-        let left_out = identities.len().saturating_sub(SHOWN);
-        identities.truncate(SHOWN);
+        let mut found: Vec<Found<'_>> = self.found(census.as_deref(), at);
+        found.sort_by_key(|one| (one.state != State::Failing, one.name));
+        let left_out = found.len().saturating_sub(SHOWN);
+        let identities = found.into_iter().take(SHOWN).map(|one| one.told(at)).collect();
         let faults = self.0.recent().entries().cloned().collect();
         Inventory { at, identities, left_out, census, faults }
     }
@@ -144,43 +147,55 @@ impl Vend {
         looked.or_else(|| self.0.census.last())
     }
 
-    fn identities(&self, census: Option<&Census>, now: Timestamp) -> Vec<Identity> {
+    /// All identities, of which only the first are told of.
+    fn found(&self, census: Option<&Census>, now: Timestamp) -> Vec<Found<'_>> {
         let is_warming_up = !self.is_warmed_up();
         let recent = self.0.recent();
-        let identity = |(name, listed)| {
-            let (places, places_left_out, credentials) = places(listed, now);
+        let found = |(name, places)| {
             let tokens = census.map(|census| census.tokens.get(name).copied().unwrap_or_default());
-            let warm: Vec<_> =
-                self.0.warmup.of(name, now).map(|(resource, warmth)| (resource.clone(), warmth)).collect();
+            let warm: Vec<_> = self.0.warmup.of(name, now).collect();
             let fault = recent.last(name).cloned();
             let state = State::of(&warm, tokens, fault.is_some(), is_warming_up);
-            Identity { name: name.clone(), state, tokens, warm, fault, places, places_left_out, credentials }
+            Found { name, places, state, tokens, warm, fault }
         };
-        self.0.sources.listed().map(identity).collect()
+        self.0.sources.each().map(found).collect()
     }
 }
 
-/// The first places of an identity, how many more there are, and what proves it in the first.
-fn places<'a>(
-    listed: impl Iterator<Item = (&'a Name, &'a Arc<Source>)>,
-    now: Timestamp,
-) -> (Vec<Place>, usize, Vec<Credential>) {
-    let (mut places, mut left_out, mut credentials) = (Vec::new(), 0, Vec::new());
-    for (name, source) in listed {
-        if places.is_empty() {
-            credentials = source.roster().map(|roster| papers(roster, now)).unwrap_or_default();
-        }
-        if places.len() < SHOWN_PLACES {
-            places.push(Place {
-                name: name.clone(),
-                id: source.tenant().cloned(),
-                authority: source.authority().as_str().into(),
-            });
-        } else {
-            left_out += 1;
+/// An identity, before it is decided whether it is told of.
+struct Found<'a> {
+    name: &'a Name,
+    places: &'a Places,
+    state: State,
+    tokens: Option<usize>,
+    warm: Vec<(&'a Resource, Warmth)>,
+    fault: Option<Outline>,
+}
+
+impl Found<'_> {
+    fn told(self, now: Timestamp) -> Identity {
+        let tenant = |(name, source): (&Name, &Arc<Source>)| Tenant {
+            name: name.clone(),
+            id: source.tenant().cloned(),
+            authority: source.authority().as_str().into(),
+        };
+        Identity {
+            name: self.name.clone(),
+            state: self.state,
+            tokens: self.tokens,
+            warm: self.warm.into_iter().map(|(resource, warmth)| (resource.clone(), warmth)).collect(),
+            fault: self.fault,
+            tenants: self.places.named().take(SHOWN_TENANTS).map(tenant).collect(),
+            tenants_left_out: self.places.len().saturating_sub(SHOWN_TENANTS),
+            takes_any_tenant: self.places.pattern().is_some(),
+            credentials: self
+                .places
+                .one()
+                .and_then(Source::roster)
+                .map(|roster| papers(roster, now))
+                .unwrap_or_default(),
         }
     }
-    (places, left_out, credentials)
 }
 
 fn papers(roster: &Roster, now: Timestamp) -> Vec<Credential> {
@@ -196,7 +211,7 @@ fn papers(roster: &Roster, now: Timestamp) -> Vec<Credential> {
 /// So many identities are told of.
 pub const SHOWN: usize = 100;
 /// So many of the tenants of each.
-pub const SHOWN_PLACES: usize = 5;
+pub const SHOWN_TENANTS: usize = 5;
 /// Half of what `bursar probe` waits.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -207,7 +222,8 @@ mod tests {
 
     #[test]
     fn an_identity_fails_by_what_it_lacks_or_by_its_last_exchange() {
-        let warm = |warmth| vec![(Resource::parse("r").unwrap(), warmth)];
+        let resource = Resource::parse("r").unwrap();
+        let warm = |warmth| vec![(&resource, warmth)];
         let outline = Outline::from(&Fault::new(Kind::Unavailable, "p", "r"));
         let held = warm(Warmth::Held(Timestamp::from_secs(1)));
         let (failing, waiting) = (warm(Warmth::Failing(outline)), warm(Warmth::Waiting));

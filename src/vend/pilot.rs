@@ -12,7 +12,7 @@ use super::refresh::Due;
 use super::slot::{Departure, Slot};
 use crate::clock::Deadline;
 use crate::fault::Fault;
-use crate::fault::recent::Origin;
+use crate::fault::recent::Spot;
 use crate::source::{Source, Wish};
 use crate::token::Token;
 
@@ -105,20 +105,17 @@ impl Vend {
     /// Keeps in mind how an exchange ended, for whoever looks at the status page.
     fn remember(&self, source: &Source, result: &Result<Token, Fault>) {
         let is_listed = self.0.sources.lists(source);
-        let origin = Origin { identity: source.identity().clone(), tenant: source.tenant().cloned(), is_listed };
+        let spot = Spot { identity: source.identity().clone(), tenant: source.tenant().cloned(), is_listed };
         match result {
-            Ok(_) => self.0.recent().succeed(&origin),
-            Err(fault) => self.0.recent().fail(self.0.clock.now(), origin, fault),
+            Ok(_) => self.0.recent().succeed(&spot),
+            Err(fault) => self.0.recent().fail(self.0.clock.now(), spot, fault),
         }
     }
 
     /// After a flight: the slot is weighed anew and taken up for its next renewal, and the key is free.
     async fn settle(&self, slot: Arc<Slot>, mission: &Mission<'_>, hold: Hold) {
         if let Some((at, ticket)) = slot.take_up(self.0.clock.now()) {
-            let mut lane = mission.lane();
-            // What is held ready is renewed in nobody's share, whoever had it fetched.
-            lane.owner = lane.owner.filter(|_| !slot.is_warm());
-            self.0.refresh.put(at, lane, &slot, ticket);
+            self.0.refresh.put(at, mission.lane(&slot), &slot, ticket);
         }
         self.0.cache.weigh(&slot);
         drop(hold);

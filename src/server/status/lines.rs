@@ -9,7 +9,7 @@ use crate::fault::outline::Outline;
 use crate::fault::recent::Entry;
 use crate::name::{Name, Resource, TenantId};
 use crate::vend::census::Key;
-use crate::vend::inventory::{Credential, Identity, Place};
+use crate::vend::inventory::{Credential, Identity, Tenant};
 use crate::vend::warm::Warmth;
 
 /// An identity: what it holds, and where.
@@ -26,18 +26,21 @@ pub(super) fn identity(row: &mut Row<'_>, one: &Identity, now: Timestamp) {
     row.cell(|html| counted(html, one.tokens));
     row.cell(|html| held_ready(html, &one.warm, now));
     row.cell(|html| {
-        for (n, place) in one.places.iter().enumerate() {
-            html.raw("<div>").text(&place.name);
-            if let Some(id) = &place.id {
+        for (n, tenant) in one.tenants.iter().enumerate() {
+            html.raw("<div>").text(&tenant.name);
+            if let Some(id) = &tenant.id {
                 html.raw(" <span class=\"quiet whole id\">").text(id).raw("</span>");
             }
             html.raw("</div>");
             // Tenants of one authority have it below the last of them.
-            if one.places.get(n + 1).is_none_or(|next| next.authority != place.authority) {
-                html.raw("<div class=\"quiet\">at ").text(&place.authority).raw("</div>");
+            if one.tenants.get(n + 1).is_none_or(|next| next.authority != tenant.authority) {
+                html.raw("<div class=\"quiet\">at ").text(&tenant.authority).raw("</div>");
             }
         }
-        and_more(html, one.places_left_out);
+        and_more(html, one.tenants_left_out);
+        if one.takes_any_tenant {
+            html.raw("<div class=\"quiet\">any that a caller names</div>");
+        }
     });
 }
 
@@ -116,7 +119,7 @@ pub(super) fn key(row: &mut Row<'_>, one: &Key, identities: &[Identity], now: Ti
     });
     row.cell(|html| {
         html.text(&one.identity);
-        tenant(html, &one.identity, &one.tenant, identities);
+        tenant_called(html, &one.identity, &one.tenant, identities);
     });
     row.cell(|html| {
         let (mood, word) = of_key(one, now);
@@ -154,9 +157,9 @@ pub(super) fn fault(row: &mut Row<'_>, entry: &Entry, identities: &[Identity], n
         html.text(distance(entry.at, now));
     });
     row.head(|html| {
-        html.text(&entry.origin.identity);
-        if let Some(id) = &entry.origin.tenant {
-            tenant(html, &entry.origin.identity, id, identities);
+        html.text(&entry.spot.identity);
+        if let Some(id) = &entry.spot.tenant {
+            tenant_called(html, &entry.spot.identity, id, identities);
         }
     });
     row.cell(|html| {
@@ -180,9 +183,9 @@ pub(super) fn fault(row: &mut Row<'_>, entry: &Entry, identities: &[Identity], n
 }
 
 /// A tenant by the name that the configuration gives it, where that is shown.
-fn tenant(html: &mut Html, identity: &Name, id: &TenantId, identities: &[Identity]) {
-    let places = identities.iter().filter(|one| one.name == *identity).flat_map(|one| &one.places);
-    let named = places.filter(|place| place.id.as_ref() == Some(id)).map(|place: &Place| &place.name).next();
+fn tenant_called(html: &mut Html, identity: &Name, id: &TenantId, identities: &[Identity]) {
+    let tenants = identities.iter().filter(|one| one.name == *identity).flat_map(|one| &one.tenants);
+    let named = tenants.filter(|tenant| tenant.id.as_ref() == Some(id)).map(|tenant: &Tenant| &tenant.name).next();
     html.raw("<div class=\"quiet\">");
     match named {
         Some(name) => html.text(name),

@@ -89,7 +89,7 @@ const IDENTITIES: Table = Table {
 const CREDENTIALS: Table = Table {
     id: "credentials",
     title: "Credentials",
-    caption: "What proves each identity in its default tenant, and when it ends",
+    caption: "What proves each identity, when it ends, and how it stands in the default tenant",
     columns: &["Identity", "Credential", "Ends", "Standing"],
     empty: "There is none: the host vouches for every identity.",
 };
