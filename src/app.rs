@@ -37,6 +37,7 @@ mod sources;
 /// The rooms, ready to serve.
 pub struct App {
     settings: Settings,
+    status_page: bool,
     hosts: Vec<String>,
     dialects: Vec<&'static Dialect>,
     callers: callers::Renewing,
@@ -72,8 +73,12 @@ impl App {
         let known = config.kubernetes.map(|known| known.settings);
         let cluster = known.map(|settings| Arc::new(Cluster::new(settings, clock.clone(), runtime.clone())));
         let sampling = config.traces.map(|traces| traces.sampling);
+        let warm = |identity: &Identity| {
+            identity.warm.iter().map(|resource| (identity.rules.name.clone(), resource.clone())).collect::<Vec<_>>()
+        };
         let vend = Vend::new(vend::Settings {
             sources,
+            warm: config.identities.iter().flat_map(warm).collect(),
             stakes: config.caller_share.map_or_else(Stakes::of_all, stakes),
             bounds: config.bounds,
             windows: config.windows,
@@ -82,11 +87,12 @@ impl App {
             sampling,
             runtime,
         });
-        let server::Server { hosts, dialects, header_secrets, proofs, .. } = config.server;
+        let server::Server { hosts, dialects, header_secrets, proofs, status_page, .. } = config.server;
         let rates = Rates::new(config.callers.iter().map(|caller| (caller.entitlement.caller.clone(), caller.rate)));
         let (entitlements, callers) = callers::build(config.callers, &header_secrets, &proofs);
         Ok(Self {
             settings,
+            status_page,
             hosts,
             dialects,
             callers,
@@ -112,6 +118,7 @@ impl App {
     pub fn start(self) -> Result<Server, Fault> {
         let settings = self.settings.clone();
         self.vend.sweep_forever();
+        self.vend.warm_up();
         self.vend.refresh_forever();
         self.vend.watch_credentials();
         let callers = self.callers.watch();
@@ -142,6 +149,7 @@ impl App {
             mark: self.mark,
             keys: self.keys,
             phase: Arc::new(Phase::default()),
+            shows_status: self.status_page || admin.iter().all(|address| address.ip().is_loopback()),
         })
     }
 

@@ -12,6 +12,8 @@ use crate::claims::ClaimsRequest;
 use crate::name::{Malformed, is_guid};
 
 pub mod kind;
+pub mod outline;
+pub mod recent;
 
 pub use kind::{Kind, Rest, Turn};
 

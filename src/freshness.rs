@@ -19,7 +19,7 @@ pub mod renewal;
 pub mod respite;
 pub mod schedule;
 
-pub use renewal::{Renewal, renewal};
+pub use renewal::{Renewal, Want, renewal};
 pub use respite::Respite;
 
 /// The windows that the rules go by, from the configuration's `[freshness]`.

@@ -19,6 +19,7 @@ pub mod name;
 pub mod secret;
 pub mod token;
 pub mod trace;
+pub mod visible;
 
 // Floor 1, rules: pure functions; the time and randomness are arguments.
 pub mod caller;

@@ -41,6 +41,7 @@ pub mod rates;
 mod recognise;
 mod route;
 mod socket_file;
+pub mod status;
 pub mod tls;
 pub mod token;
 mod traced;
@@ -90,6 +91,8 @@ pub struct Service {
     pub keys: Option<Arc<Keys>>,
     /// Where the process is in its life.
     pub phase: Arc<Phase>,
+    /// Whether the status page is served.
+    pub shows_status: bool,
 }
 
 impl Service {

@@ -27,6 +27,7 @@ pub mod throttle;
 use allowance::Allowance;
 pub use application::Application;
 pub use host::Host;
+use roster::Roster;
 
 /// A source, and what it remembers of its credentials and of who issues.
 pub enum Source {
@@ -98,7 +99,9 @@ impl Source {
         self.has_authority_of(other) && self.tenant() == other.tenant()
     }
 
-    fn authority(&self) -> &Url {
+    /// Who issues, or where the host is asked.
+    #[must_use]
+    pub fn authority(&self) -> &Url {
         match self {
             Self::Application(application) => application.authority(),
             Self::Host(host) => host.url(),
@@ -120,6 +123,15 @@ impl Source {
         match self {
             Self::Application(application) => application.key(resource, extras),
             Self::Host(host) => host.key(resource, extras),
+        }
+    }
+
+    /// The credentials of an application, and what is remembered of them.
+    #[must_use]
+    pub const fn roster(&self) -> Option<&Roster> {
+        match self {
+            Self::Application(application) => Some(application.roster()),
+            Self::Host(_) => None,
         }
     }
 

@@ -3,7 +3,7 @@
 //! A flight is a task of its own on the main runtime. Callers only observe it, so that one who leaves,
 //! or a server worker that ends, cancels nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -13,17 +13,21 @@ use crate::clock::{Clock, Deadline, Timestamp};
 use crate::credential::calendar::Calendar;
 use crate::credential::watch::Watch;
 use crate::fault::Fault;
+use crate::fault::recent::Recent;
 use crate::freshness::{Patience, Windows};
 use crate::metrics::Metrics;
+use crate::name::{Name, Resource};
 use crate::policy::Permit;
 use crate::token::Token;
 use crate::trace::Sampling;
 
 mod any_tenant;
 pub mod cache;
+pub mod census;
 pub mod flight;
 pub mod gate;
 pub mod holding;
+pub mod inventory;
 pub mod line;
 mod mission;
 mod pilot;
@@ -31,6 +35,7 @@ pub mod refresh;
 pub mod slot;
 pub mod sources;
 pub mod stake;
+pub mod warm;
 
 use cache::{Bounds, Cache, Hold, Stock};
 use flight::{Errand, Flight, Landing, lost_flight};
@@ -40,6 +45,7 @@ use refresh::Refresh;
 use slot::{Moment, Slot, Step};
 use sources::Sources;
 use stake::Stakes;
+use warm::Warmup;
 
 /// The core: sources, cache and the rules of freshness.
 #[derive(Clone)]
@@ -48,6 +54,9 @@ pub struct Vend(Arc<Parts>);
 struct Parts {
     cache: Cache,
     refresh: Arc<Refresh>,
+    warmup: Warmup,
+    recent: Mutex<Recent>,
+    census: census::Latest,
     sources: Sources,
     stakes: Stakes,
     windows: Windows,
@@ -61,6 +70,8 @@ struct Parts {
 pub struct Settings {
     /// The source of each identity in each of its tenants.
     pub sources: Sources,
+    /// What is held ready from the start: resources of identities, in their default tenants.
+    pub warm: Vec<(Name, Resource)>,
     /// What each caller has of the rest, where callers are told apart.
     pub stakes: Stakes,
     /// The bounds of the cache.
@@ -90,9 +101,14 @@ impl Vend {
     /// A core with an empty cache.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
+        let cache = Cache::new(settings.bounds);
+        let warmup = Warmup::new(&settings.warm, &settings.sources, &cache, settings.clock.now());
         Self(Arc::new(Parts {
-            cache: Cache::new(settings.bounds),
+            cache,
             refresh: Arc::default(),
+            warmup,
+            recent: Mutex::default(),
+            census: census::Latest::default(),
             sources: settings.sources,
             stakes: settings.stakes,
             windows: settings.windows,
@@ -231,6 +247,17 @@ impl Vend {
         });
     }
 
+    /// Fetches what is to be held ready, and renews it ahead with the rest.
+    pub fn warm_up(&self) {
+        self.0.warmup.see_to_all(&self.0.cache, &self.0.refresh, self.0.clock.now());
+    }
+
+    /// Whether what is to be held ready has been seen to once, or nobody waits for it any more.
+    #[must_use]
+    pub fn is_warmed_up(&self) -> bool {
+        self.0.warmup.has_ended(self.0.clock.now())
+    }
+
     /// Drops dead entries each minute, also when nobody asks, for as long as the core is in use.
     pub fn sweep_forever(&self) {
         let parts = Arc::downgrade(&self.0);
@@ -251,6 +278,8 @@ impl Vend {
             parts.refresh.sweep();
         });
         swept.await.ok();
+        // Of a flight that was lost nobody else would take care.
+        self.warm_up();
     }
 
     /// Renews ahead what is in demand, for as long as the core is in use.
@@ -278,7 +307,7 @@ impl Vend {
     /// Has the slot renewed whose ageing token was just served.
     fn call(&self, mission: &Mission<'_>, slot: &Arc<Slot>, ticket: Option<u32>, now: Timestamp) {
         match ticket {
-            Some(ticket) => self.0.refresh.put(now, mission.lane(), slot, ticket),
+            Some(ticket) => self.0.refresh.put(now, mission.lane(slot), slot, ticket),
             None => self.0.refresh.ring(),
         }
     }
@@ -294,6 +323,11 @@ struct Taken<'a> {
 }
 
 impl Parts {
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        // Invariant: no code panics while it holds this lock, and the value is whole between statements.
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn reload(&self, mut calendar: Calendar) -> Calendar {
         // The sources of an identity have the same credentials, and a caller may have had thousands made.
         self.sources.each_identity().for_each(|source| source.reload(&mut calendar, &self.metrics));

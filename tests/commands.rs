@@ -136,13 +136,27 @@ async fn probe_tells_readiness_by_its_exit_code() {
     let config = write_config(directory.path(), TWO_IDENTITIES, "http://127.0.0.1:1");
     let (serve, _, admin) = start_serve(&config, &[("BURSAR_SERVER_LISTEN", "127.0.0.1:1")]).await;
     assert!(serve.logged("BURSAR_SERVER_LISTEN: the variable is ignored").await.contains("WARN"));
-    assert_eq!(out(&run(&["probe", &admin])).0, 0);
+    let ready = "ready\n  first: idle, tokens: 0\n  second: idle, tokens: 0\n";
+    assert_eq!(out(&run(&["probe", &admin])), (0, ready.to_owned(), String::new()));
+    assert_eq!(out(&run(&["probe", &format!("{admin}/healthz")])), (0, String::new(), String::new()));
     assert_eq!(out(&run(&["probe", admin.trim_start_matches("http://")])).0, 0, "the scheme goes without saying");
     assert_eq!(out(&run(&["probe", &format!("{admin}/nothing")])).0, 69);
     assert_eq!(out(&run(&["probe", "http://127.0.0.1:1"])).0, 69);
     let by_variable =
         bursar().arg("probe").env("BURSAR__SERVER__ADMIN_LISTEN", admin.trim_start_matches("http://")).output();
     assert_eq!(out(&by_variable.unwrap()).0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probe_tells_what_is_waited_for() {
+    let directory = directory();
+    let config = TWO_IDENTITIES.replace("default = true", "default = true\nwarm = [\"https://vault.azure.net\"]");
+    let config = write_config(directory.path(), &config, "http://127.0.0.1:1");
+    let (_serve, _, admin) = start_serve(&config, &[]).await;
+    let (code, stdout, stderr) = out(&run(&["probe", &admin]));
+    assert_eq!((code, stdout.as_str()), (69, ""));
+    assert!(stderr.starts_with("bursar: not ready: warming\n  first: "), "{stderr}");
+    assert!(stderr.contains("\n    https://vault.azure.net: "), "{stderr}");
 }
 
 #[test]

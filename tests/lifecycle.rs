@@ -80,7 +80,8 @@ async fn an_end_under_load_cuts_nobody_off() {
     serve.terminate();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let ready = http.get(format!("{admin}/readyz")).send().await.unwrap();
-    assert_eq!((ready.status().as_u16(), ready.text().await.unwrap()), (503, r#"{"status":"draining"}"#.to_owned()));
+    assert_eq!(ready.status(), 503);
+    assert!(ready.text().await.unwrap().starts_with(r#"{"status":"draining","#));
     let before = tally.answered.load(Ordering::Relaxed);
     for load in loads {
         load.await.unwrap();

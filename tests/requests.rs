@@ -182,8 +182,11 @@ async fn the_admin_listener_tells_health_and_metrics() {
     world.ask(NATIVE).await.token();
     let get = |target: &'static str| world.send(world.http.get(format!("{}{target}", world.admin())));
     assert_eq!(get("/healthz").await.body, json!({ "status": "alive" }));
-    assert_eq!(get("/readyz").await.body, json!({ "status": "ready" }));
-    assert_eq!(get("/").await.status, 404);
+    let second = json!({ "name": "second", "state": "idle", "tokens": 0 });
+    let identities = [json!({ "name": "first", "state": "ready", "tokens": 1 }), second];
+    let ready = json!({ "status": "ready", "tokens": 1, "cover_seconds": 3600, "identities": identities });
+    assert_eq!(get("/readyz").await.body, ready);
+    assert_eq!(get("/nowhere").await.status, 404);
     let metrics = get("/metrics").await;
     assert_eq!(metrics.headers["cache-control"], "no-store");
     for line in [

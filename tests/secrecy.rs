@@ -33,6 +33,7 @@ tenants = ["one"]
 client_id = "b0b00000-0000-4000-8000-000000000002"
 default = true
 resources = ["*"]
+warm = ["https://vault.azure.net"]
 credentials = [{ kind = "secret", file = "secret" }]
 [identities.wrong]
 tenants = ["one"]
@@ -133,7 +134,10 @@ async fn drive(format: &str) {
         shown += &format!("{:?}", answer.headers());
         shown += &answer.text().await.unwrap();
     }
-    shown += &http.get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    for page in ["/metrics", "/readyz", "/status"] {
+        shown += &http.get(format!("{admin}{page}")).send().await.unwrap().text().await.unwrap();
+    }
+    assert!(shown.contains("no token came"), "the page tells of the failures:\n{shown}");
     serve.logged("AADSTS7000215").await;
     serve.terminate();
     let (code, stdout, log) = serve.ended().await;

@@ -162,7 +162,7 @@ impl Dev {
             "bursar dev: a managed identity on this machine; nothing real accepts its tokens
 
   tokens     {tokens}
-  admin      {admin}  (/healthz /readyz /metrics)
+  admin      {admin}  (/status /healthz /readyz /metrics)
   authority  {authority}  tenant {tenant}
   identity   dev  client_id {client_id}
                   object_id {DEFAULT_OBJECT_ID}

@@ -11,14 +11,18 @@ use url::Url;
 use super::env::reach::plain_url;
 use super::http::get;
 use super::named::service_url;
-use super::{Failure, variables};
+use super::{Failure, print, variables};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fault::{EX_UNAVAILABLE, EX_USAGE};
 
+mod told;
+
+use told::told;
+
 /// Exit with 0 when a service is ready, and with 69 otherwise
 ///
-/// For container health checks. Without a URL it asks the admin listener of the configuration, of
+/// For container health checks. Prints what each identity holds, or why not. Without a URL it asks the admin listener of the configuration, of
 /// BURSAR__SERVER__ADMIN_LISTEN, or 127.0.0.1:4142.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
@@ -47,9 +51,13 @@ impl Probe {
         let is_readiness = url.path() == "/readyz";
         let (status, body) = get(url, None, HeaderMap::new(), PATIENCE).await?;
         match status {
+            200 if is_readiness => print(&told(&body).unwrap_or_default()),
             200 => Ok(()),
             404 if is_readiness => Err(Failure::new(EX_UNAVAILABLE, NO_ADMIN)),
-            _ => Err(Failure::new(EX_UNAVAILABLE, format!("not ready: HTTP {status} {body}"))),
+            _ => {
+                let why = told(&body).unwrap_or_else(|| format!("HTTP {status} {body}"));
+                Err(Failure::new(EX_UNAVAILABLE, format!("not ready: {}", why.trim_end())))
+            }
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Identity {
     pub rules: policy::Identity,
     /// What mints its tokens.
     pub origin: Origin,
+    /// Which of its resources are held ready, in its default tenant.
+    pub warm: Vec<Resource>,
 }
 
 /// What mints the tokens of an identity.
@@ -73,12 +75,13 @@ pub fn read(
         let tenants = application.rules();
         (Origin::Application(application), tenants, fmi_paths)
     };
+    let warm = read_warm(&mut section, resources.as_ref(), &tenants);
     section.end();
     let name = name?;
     let client_id = client_id.or_else(|| from_host.then(|| ClientId::of_name(&name)))?;
     let resources = resources?;
     let rules = policy::Identity { name, client_id, object_id, resource_id, default, tenants, resources, fmi_paths };
-    Some(Identity { rules, origin })
+    Some(Identity { rules, origin, warm })
 }
 
 /// Only the host knows the application behind its system-assigned identity.
@@ -148,6 +151,33 @@ pub(super) fn read_resources(section: &mut Section<'_>) -> Option<Resources> {
         _ => {}
     }
     Some(Resources::Listed(listed))
+}
+
+/// What is held ready from the start.
+fn read_warm(section: &mut Section<'_>, resources: Option<&Resources>, tenants: &policy::Tenants) -> Vec<Resource> {
+    let mut known: Vec<Resource> = Vec::new();
+    let read = |text: &str| {
+        let resource = resource(text)?;
+        if text == ANY {
+            return Err(Malformed("what is held ready has a name, and \"*\" is none"));
+        }
+        if !resources.is_none_or(|resources| resources.allow(&resource)) {
+            return Err(Malformed("the identity may not be used for this resource"));
+        }
+        if known.contains(&resource) {
+            return Err(Malformed("this resource is listed already"));
+        }
+        known.push(resource.clone());
+        Ok(resource)
+    };
+    let warm = section.items("warm", "name each of 'resources' that is wanted at the start, once", read);
+    let warm = warm.unwrap_or_default();
+    let is_known = !tenants.listed().is_empty() || tenants.takes_any();
+    if !warm.is_empty() && is_known && tenants.has_none_by_default() {
+        let remedy = "put one first in 'tenants', or leave it out";
+        section.note("warm", "tokens are held ready in the default tenant, and the identity has none", remedy);
+    }
+    warm
 }
 
 /// What callers name, and never the scope that is made of it: nobody would ask for that by its name.

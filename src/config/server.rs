@@ -29,6 +29,8 @@ pub struct Server {
     pub tls: Option<Tls>,
     /// The address for health and metrics.
     pub admin_listen: SocketAddr,
+    /// Whether the status page is served also where other machines reach the admin listener.
+    pub status_page: bool,
     /// Further `Host` names that are ours.
     pub hosts: Vec<String>,
     /// What is served.
@@ -85,6 +87,7 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
         listen,
         tls: tls(&mut section, surroundings, shown.contains(&Means::Mtls)),
         admin_listen: section.or("admin_listen", ADMIN.into(), parsed(address)),
+        status_page: section.or("status_page", false, flag),
         hosts: section.items("hosts", "write the name alone", host_name).unwrap_or_default(),
         dialects: dialects(&mut section, has_secret),
         workers: section.optional("workers", count(1..=1024)).map(|workers| workers as usize),
@@ -99,6 +102,9 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
         check_reach(&section, &server);
     }
     check_tls(&section, &server);
+    if server.status_page && server.admin_listen.ip().is_loopback() {
+        section.warn("status_page", "on loopback the page is served anyway", "leave it out");
+    }
     let same = |listen: &Listen| listen.address() == Some(server.admin_listen);
     if server.admin_listen.port() != 0 && server.listen.iter().any(same) {
         section.note("admin_listen", "tokens are served there", "choose another port");

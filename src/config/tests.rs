@@ -6,6 +6,7 @@ use config::FileFormat;
 
 use super::*;
 use crate::authority::InstanceDiscovery;
+use crate::name::Resource;
 use crate::policy;
 use application::Application;
 use identity::Origin;
@@ -20,6 +21,7 @@ mod tls;
 mod traces;
 mod variables;
 mod vouching;
+mod warm;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -38,6 +40,7 @@ const EVERY_KEY: &str = r#"
 [server]
 listen = ["127.0.0.1:1", "[::1]:1", "https://127.0.0.1:3", "unix:bursar.sock"]
 admin_listen = "0.0.0.0:2"
+status_page = true
 hosts = ["bursar.svc"]
 dialects = ["app-service", "arc"]
 workers = 3
@@ -72,6 +75,7 @@ default = true
 resources = ["https://vault.azure.net", "api://x/"]
 fmi_paths = ["a/b"]
 client_capabilities = ["cp1"]
+warm = ["https://vault.azure.net", "https://vault.azure.net/"]
 credentials = [
   { kind = "certificate", file = "app.pem", key = "app.key", passphrase = { env = "SECRET" }, send_x5c = true, claims = { tier = 3 }, algorithm = "RS256", kid = "app-1" },
   { kind = "secret", file = "header", expires = 2027-01-31 },
@@ -244,7 +248,7 @@ fn every_key_is_read() {
     assert_eq!(server.unix_mode, 0o600);
     assert_eq!(server.tls.as_ref().map(|tls| tls.thumbprint().len()), Some(40));
     assert_eq!(config.key_dir.as_deref(), Some(directory.path()));
-    assert_eq!(server.admin_listen, "0.0.0.0:2".parse().unwrap());
+    assert_eq!((server.admin_listen, server.status_page), ("0.0.0.0:2".parse().unwrap(), true));
     assert_eq!(
         (&server.hosts[..], server.workers, server.drain),
         (&["bursar.svc".to_owned()][..], Some(3), Duration::ZERO)
@@ -257,6 +261,8 @@ fn every_key_is_read() {
     assert_eq!(rules.object_id.as_deref(), Some("11111111-2222-3333-4444-555555555555"));
     assert_eq!(rules.resource_id.as_deref(), Some("/subscriptions/x"));
     assert!(matches!(&rules.resources, policy::Resources::Listed(listed) if listed.len() == 2));
+    let warm: Vec<&str> = config.identities[0].warm.iter().map(Resource::as_str).collect();
+    assert_eq!(warm, ["https://vault.azure.net", "https://vault.azure.net/"], "the slash makes another token");
     assert_eq!(
         credentials.iter().map(|one| one.kind()).collect::<Vec<_>>(),
         ["certificate", "secret", "assertion", "identity", "managed-identity", "assertion"]

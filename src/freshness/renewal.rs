@@ -1,6 +1,6 @@
 //! What becomes of a token that nobody waits for: whether it is renewed ahead, and when. Pure.
 
-use super::{Entry, STEP};
+use super::{Entry, STEP, Times};
 use crate::clock::Timestamp;
 
 /// What to do about one key.
@@ -14,22 +14,42 @@ pub enum Renewal {
     LetGo,
 }
 
-/// Decides about `entry`, which somebody asked for last at `asked_at`. What nobody has asked for in two of its lives
-/// is let go.
+/// For whom a key is looked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// The operator has it held ready, whether anybody asks or not.
+    Always,
+    /// For those who ask; somebody did last at this time.
+    Asked(Timestamp),
+}
+
+/// Decides about `entry`. What nobody has asked for in two of its lives is let go, unless it is held ready: then it is
+/// fetched also where there is no token.
 #[must_use]
-pub fn renewal(entry: Entry, asked_at: Timestamp, now: Timestamp) -> Renewal {
-    let Some(times) = entry.times.filter(|times| now < times.expires_at) else { return Renewal::LetGo };
+pub fn renewal(entry: Entry, want: Want, now: Timestamp) -> Renewal {
+    let cooling = entry.cooling_until.filter(|until| now < *until);
+    // A clock that was set back: the token is fetched anew.
+    let is_of_the_future = |times: &Times| now + STEP < times.issued_at;
+    let live = entry.times.filter(|times| now < times.expires_at && !is_of_the_future(times));
+    let Some(times) = live else { return fetch(want, cooling, now) };
     let life = times.expires_at.since(times.issued_at);
-    // A clock that was set back: whoever asks has the token fetched anew.
-    let is_of_the_future = now + STEP < times.issued_at;
-    if is_of_the_future || now.since(asked_at) > life * LIVES {
+    if matches!(want, Want::Asked(at) if now.since(at) > life * LIVES) {
         return Renewal::LetGo;
     }
-    match entry.cooling_until.filter(|until| now < *until) {
-        Some(until) if until < times.expires_at => Renewal::Later(until.max(times.refresh_at)),
+    match cooling {
+        Some(until) if want == Want::Always || until < times.expires_at => Renewal::Later(until.max(times.refresh_at)),
         Some(_) => Renewal::LetGo,
         None if now < times.refresh_at => Renewal::Later(times.refresh_at),
         None => Renewal::Due(times.late_at),
+    }
+}
+
+/// What to do where there is no token.
+fn fetch(want: Want, cooling: Option<Timestamp>, now: Timestamp) -> Renewal {
+    match (want, cooling) {
+        (Want::Asked(_), _) => Renewal::LetGo,
+        (Want::Always, Some(until)) => Renewal::Later(until),
+        (Want::Always, None) => Renewal::Due(now),
     }
 }
 
@@ -41,7 +61,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::freshness::{Times, Windows};
+    use crate::freshness::Windows;
     use crate::secret::Secret;
     use crate::token::Token;
 
@@ -67,12 +87,34 @@ mod tests {
             (2700, 0, Some(3600), Renewal::LetGo),
         ] {
             let entry = Entry { times, cooling_until: cooling.map(at) };
-            assert_eq!(renewal(entry, at(asked), at(age)), expected, "{age} {asked} {cooling:?}");
+            assert_eq!(renewal(entry, Want::Asked(at(asked)), at(age)), expected, "{age} {asked} {cooling:?}");
         }
         let entry = Entry { times, cooling_until: None };
-        let asked = |before: u64| renewal(entry, at(2700) - Duration::from_secs(before), at(2700));
+        let asked = |before: u64| renewal(entry, Want::Asked(at(2700) - Duration::from_secs(before)), at(2700));
         assert_eq!((asked(7200), asked(7201)), (Renewal::Due(at(3300)), Renewal::LetGo), "two lives of an hour");
-        assert_eq!(renewal(entry, at(0), ISSUED - Duration::from_secs(61)), Renewal::LetGo, "the clock was set back");
-        assert_eq!(renewal(Entry::default(), at(0), at(0)), Renewal::LetGo, "there is no token");
+        let want = Want::Asked(at(0));
+        assert_eq!(renewal(entry, want, ISSUED - Duration::from_secs(61)), Renewal::LetGo, "the clock was set back");
+        assert_eq!(renewal(Entry::default(), want, at(0)), Renewal::LetGo, "there is no token");
+    }
+
+    #[test]
+    fn what_is_held_ready_is_never_let_go() {
+        let token = Token::new(Secret::from(String::new()), ISSUED, at(3600), None);
+        let times = Some(Times::of(&token, &Windows::default(), 0.0));
+        for (times, age, cooling, expected) in [
+            (None, 0, None, Renewal::Due(at(0))),
+            (None, 0, Some(10), Renewal::Later(at(10))),
+            (None, 10, Some(10), Renewal::Due(at(10))),
+            (times, 0, None, Renewal::Later(at(2700))),
+            (times, 2700, None, Renewal::Due(at(3300))),
+            (times, 2700, Some(3600), Renewal::Later(at(3600))),
+            (times, 3600, None, Renewal::Due(at(3600))),
+            (times, 3600, Some(3700), Renewal::Later(at(3700))),
+        ] {
+            let entry = Entry { times, cooling_until: cooling.map(at) };
+            assert_eq!(renewal(entry, Want::Always, at(age)), expected, "{age} {cooling:?}");
+        }
+        let (entry, before) = (Entry { times, cooling_until: None }, ISSUED - Duration::from_secs(61));
+        assert_eq!(renewal(entry, Want::Always, before), Renewal::Due(before), "the clock was set back");
     }
 }

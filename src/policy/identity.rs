@@ -93,6 +93,12 @@ impl Tenants {
         &self.listed
     }
 
+    /// Whether a caller has to name one.
+    #[must_use]
+    pub const fn has_none_by_default(&self) -> bool {
+        !self.has_default
+    }
+
     /// Whether a caller may name any other.
     #[must_use]
     pub const fn takes_any(&self) -> bool {

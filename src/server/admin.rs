@@ -1,12 +1,17 @@
-//! The admin listener: health, readiness, metrics. It never hands out anything that is secret.
+//! The admin listener: health, readiness, metrics, and the status page. It never hands out anything that is secret.
 
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, CROSS_ORIGIN_OPENER_POLICY, CROSS_ORIGIN_RESOURCE_POLICY,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
 
 use super::connection::{self, Ledger};
 use super::route::check_host;
+use super::status::{self, POLICY, Readiness, Status, body};
 use super::token::{fresh_id, refuse};
 use super::{Service, head};
 use crate::fault::{Fault, Kind};
@@ -22,29 +27,49 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
 async fn page(request: &HttpRequest, ledger: &Ledger, service: &Service) -> Result<HttpResponse, Fault> {
     head::check(request.headers(), ledger)?;
     check_host(request, &head::shown(request), &service.admin_hosts)?;
-    let known = matches!(request.path(), "/healthz" | "/readyz" | "/metrics");
+    let known = matches!(request.path(), "/healthz" | "/readyz" | "/metrics" | "/" | "/status");
     if known && !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Fault::new(Kind::MethodNotAllowed, "this path takes GET", "send a GET"));
     }
     Ok(match request.path() {
-        "/healthz" => status(true, "alive"),
-        "/readyz" if service.phase.is_ready() => status(true, "ready"),
-        "/readyz" if service.phase.is_draining() => status(false, "draining"),
-        "/readyz" => status(false, "starting"),
+        "/healthz" => json(true, &json!({ "status": "alive" })),
+        "/readyz" => {
+            let status = Status::of(service).await;
+            json(status.readiness == Readiness::Ready, &body(&status))
+        }
         "/metrics" => metrics(service).await,
+        "/" | "/status" if service.shows_status => html(&Status::of(service).await),
+        "/" | "/status" => {
+            let remedy = "set 'server.status_page = true' to have it served where other machines reach it";
+            return Err(Fault::new(Kind::NotFound, "the status page is served on loopback alone", remedy));
+        }
         _ => {
-            let remedy = "ask for /healthz, /readyz or /metrics";
+            let remedy = "ask for /healthz, /readyz, /metrics or /status";
             return Err(Fault::new(Kind::NotFound, "there is nothing at this path", remedy));
         }
     })
 }
 
-fn status(fine: bool, word: &str) -> HttpResponse {
-    let mut response = if fine { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+fn json(is_fine: bool, body: &Value) -> HttpResponse {
+    let mut response = if is_fine { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response
         .insert_header((CONTENT_TYPE, "application/json; charset=utf-8"))
         .insert_header((CACHE_CONTROL, "no-store"))
-        .body(format!(r#"{{"status":"{word}"}}"#))
+        .body(body.to_string())
+}
+
+/// The status page, with which a browser can do nothing but show it.
+fn html(status: &Status) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY.as_str()))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((X_FRAME_OPTIONS, "DENY"))
+        .insert_header((REFERRER_POLICY, "no-referrer"))
+        .insert_header((CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"))
+        .insert_header((CROSS_ORIGIN_OPENER_POLICY, "same-origin"))
+        .body(status::page(status))
 }
 
 async fn metrics(service: &Service) -> HttpResponse {

@@ -56,9 +56,9 @@ impl Phase {
         self.unasked.load(Ordering::Relaxed)
     }
 
-    /// Whether a load balancer should send requests here.
+    /// Whether requests are welcome.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
+    pub fn is_serving(&self) -> bool {
         self.now.load(Ordering::Acquire) == SERVING
     }
 

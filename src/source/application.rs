@@ -148,6 +148,12 @@ impl Application {
         }
     }
 
+    /// Its credentials, and what is remembered of them.
+    #[must_use]
+    pub const fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
     /// The files in which new credentials would appear.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.roster.iter().flat_map(|held| held.credential.files())

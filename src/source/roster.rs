@@ -66,6 +66,12 @@ impl Roster {
         self.held.iter()
     }
 
+    /// The place of the one that is tried first, as long as no earlier one may be tried again.
+    #[must_use]
+    pub fn working(&self) -> usize {
+        self.working.load(Ordering::Acquire)
+    }
+
     /// All of them, in the order of trying.
     #[must_use]
     pub fn order(&self, now: Timestamp) -> Vec<Candidate<'_>> {

@@ -28,6 +28,8 @@ pub struct Cache {
     least: u64,
     flights: Arc<Mutex<Flights>>,
     holds: AtomicU64,
+    /// Those that are held ready, which an eviction does not lose either.
+    warm: Mutex<HashMap<Arc<TokenKey>, Arc<Slot>>>,
 }
 
 /// The bounds of a cache; both hold once maintenance has run, not at every instant.
@@ -67,7 +69,7 @@ impl Cache {
             // The default policy may turn away new keys while the old ones are hot.
             .eviction_policy(EvictionPolicy::lru())
             .build_with_hasher(RandomState::default());
-        Self { slots, least, flights: Arc::default(), holds: AtomicU64::default() }
+        Self { slots, least, flights: Arc::default(), holds: AtomicU64::default(), warm: Mutex::default() }
     }
 
     /// The slot of `key`, made if there is none. Then `lease` is asked for room.
@@ -83,12 +85,27 @@ impl Cache {
             return Ok(slot);
         }
         let flying = || lock(&self.flights).get(key).map(|(_, slot)| Arc::clone(slot));
-        let found = match flying() {
+        let found = match flying().or_else(|| lock(&self.warm).get(key).cloned()) {
             Some(slot) => slot,
             None => Arc::new(Slot::new(Arc::new(key.clone()), lease()?)),
         };
         // Another one's flight may have begun meanwhile.
         Ok(self.slots.get_with(Arc::clone(found.key()), || flying().unwrap_or(found)))
+    }
+
+    /// The slot of a key that is held ready: in nobody's room, and findable whatever is evicted.
+    #[must_use]
+    pub fn keep(&self, key: &TokenKey) -> Arc<Slot> {
+        let found = self.slots.get(key).unwrap_or_else(|| Arc::new(Slot::new(Arc::new(key.clone()), None)));
+        let kept = Arc::clone(lock(&self.warm).entry(Arc::clone(found.key())).or_insert(found));
+        // Also as one that was used just now.
+        self.slots.insert(Arc::clone(kept.key()), Arc::clone(&kept));
+        kept
+    }
+
+    /// Shows each slot.
+    pub fn each(&self, mut look: impl FnMut(&Arc<Slot>)) {
+        self.slots.iter().for_each(|(_, slot)| look(&slot));
     }
 
     /// Makes the flight of a key this slot's, and keeps the slot findable until the hold is dropped; none if another
@@ -175,9 +192,9 @@ impl Drop for Hold {
 
 type Flights = HashMap<Arc<TokenKey>, (u64, Arc<Slot>)>;
 
-fn lock(flights: &Mutex<Flights>) -> MutexGuard<'_, Flights> {
+fn lock<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
     // Invariant: no code panics while it holds this lock.
-    flights.lock().unwrap_or_else(PoisonError::into_inner)
+    table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn weight(slot: &Slot) -> u64 {
@@ -297,6 +314,20 @@ mod tests {
         assert_eq!((cache.len(), cache.stock(now).tokens), (2, 1));
         cache.sweep(now + Duration::from_secs(1000));
         assert_eq!(cache.len(), 0);
+    }
+
+    #[test]
+    fn an_eviction_does_not_lose_what_is_held_ready() {
+        let cache = Cache::new(Bounds { entries: 10, bytes: 1 << 20 });
+        let kept = cache.keep(&key(0));
+        assert_eq!(kept.keep_warm(Timestamp::from_secs(1000)), Some((Timestamp::from_secs(1000), 1)));
+        for n in 1..100 {
+            find(&cache, n);
+        }
+        cache.len();
+        assert!(Arc::ptr_eq(&kept, &find(&cache, 0)) && Arc::ptr_eq(&kept, &cache.keep(&key(0))));
+        cache.sweep(Timestamp::from_secs(2000));
+        assert_eq!(cache.len(), 1, "it is kept though it is empty");
     }
 
     #[test]

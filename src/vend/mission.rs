@@ -8,6 +8,7 @@ use super::Vend;
 use super::flight::{Errand, Landing, dead_on_arrival, unchanged};
 use super::line::Line;
 use super::refresh::Lane;
+use super::slot::Slot;
 use super::stake::Stake;
 use crate::claims::ClaimsRequest;
 use crate::clock::{Deadline, Timestamp};
@@ -61,9 +62,9 @@ impl<'a> Mission<'a> {
         self.stake.and_then(|stake| stake.place)
     }
 
-    /// Where its tokens are renewed.
-    pub(super) fn lane(&self) -> Lane {
-        Lane { source: Arc::clone(&self.source), owner: self.place() }
+    /// Where the token of a slot is renewed. What is held ready is in nobody's share, whoever had it fetched.
+    pub(super) fn lane(&self, slot: &Slot) -> Lane {
+        Lane { source: Arc::clone(&self.source), owner: self.place().filter(|_| !slot.is_warm()) }
     }
 }
 

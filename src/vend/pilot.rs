@@ -13,7 +13,8 @@ use super::refresh::Due;
 use super::slot::{Departure, Slot};
 use crate::clock::Deadline;
 use crate::fault::Fault;
-use crate::source::Wish;
+use crate::fault::recent::Spot;
+use crate::source::{Source, Wish};
 use crate::token::Token;
 use crate::trace;
 
@@ -111,13 +112,24 @@ impl Vend {
         trace::departed(span, mission.request_id, key);
         let result = mission.source.fetch(wish, &self.0.metrics).instrument(span.clone()).await;
         trace::landed(span, &result);
+        self.remember(&mission.source, &result);
         result
+    }
+
+    /// Keeps in mind how an exchange ended, for whoever looks at the status page.
+    fn remember(&self, source: &Source, result: &Result<Token, Fault>) {
+        let is_listed = self.0.sources.lists(source);
+        let spot = Spot { identity: source.identity().clone(), tenant: source.tenant().cloned(), is_listed };
+        match result {
+            Ok(_) => self.0.recent().succeed(&spot),
+            Err(fault) => self.0.recent().fail(self.0.clock.now(), spot, fault),
+        }
     }
 
     /// After a flight: the slot is weighed anew and taken up for its next renewal, and the key is free.
     async fn settle(&self, slot: Arc<Slot>, mission: &Mission<'_>, hold: Hold) {
         if let Some((at, ticket)) = slot.take_up(self.0.clock.now()) {
-            self.0.refresh.put(at, mission.lane(), &slot, ticket);
+            self.0.refresh.put(at, mission.lane(&slot), &slot, ticket);
         }
         self.0.cache.weigh(&slot);
         drop(hold);

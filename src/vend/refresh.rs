@@ -118,10 +118,10 @@ impl Appointment {
         let Some(slot) = self.slot.upgrade() else { return Renewal::LetGo };
         let resting = source.resting(&slot.key().scope, now).map(|(until, _)| until);
         let renewal = slot.renewal(self.ticket, now, resting);
-        match (renewal, resting, slot.due_at()) {
+        match (renewal, resting) {
             // A new credential ends its rest, and so does a token that another key gets with it.
-            (Renewal::Later(at), Some(until), Some(due_at)) if now < until => {
-                Renewal::Later(at.min(due_at.max(now + GLANCE)))
+            (Renewal::Later(at), Some(until)) if now < until => {
+                Renewal::Later(at.min(slot.due_at().unwrap_or(now).max(now + GLANCE)))
             }
             _ => renewal,
         }

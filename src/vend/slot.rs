@@ -12,14 +12,16 @@ use super::holding::Lease;
 use crate::clock::{Span, Timestamp};
 use crate::fault::{Fault, Kind, Turn};
 use crate::freshness::renewal::LIVES;
-use crate::freshness::{self, Entry, Patience, Renewal, Times, Verdict, Windows};
+use crate::freshness::{self, Entry, Patience, Renewal, Times, Verdict, Want, Windows};
 use crate::token::{Token, TokenKey};
 
 mod ahead;
 mod departure;
+mod regard;
 
 use ahead::Ahead;
 pub use departure::Departure;
+pub use regard::Regard;
 
 /// The cell of one key.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ struct State {
     flight: Option<Box<Flight>>,
     /// Whether somebody without a challenge waits for the end of one's flight, and has to be flown for next.
     is_awaited: bool,
+    /// Whether it is held ready, also when nobody asks.
+    is_warm: bool,
     /// When somebody asked for it last.
     asked_at: Timestamp,
     ahead: Ahead,
@@ -156,10 +160,11 @@ impl Slot {
     }
 
     /// Has it looked at when its token's time to be renewed comes, and says when that is and by which ticket; none if
-    /// that is seen to, or nothing is held. A renewal that has just failed is looked at again in a moment.
+    /// that is seen to, or nothing is held and nothing has to be. A flight that has just failed is looked at again in a
+    /// moment.
     pub fn take_up(&self, now: Timestamp) -> Option<(Timestamp, u32)> {
         let mut state = self.lock();
-        let refresh_at = state.held.as_ref()?.times.refresh_at;
+        let refresh_at = state.refresh_at().or(state.is_warm.then_some(now))?;
         let at = if now < refresh_at { refresh_at } else { now + PAUSE };
         state.ahead.take_up(at).map(|ticket| (at, ticket))
     }
@@ -173,7 +178,7 @@ impl Slot {
         // Whoever flies has it taken up again.
         let renewal = match state.flying() {
             Some(_) => Renewal::LetGo,
-            None => freshness::renewal(state.entry(now, resting), state.asked_at, now),
+            None => freshness::renewal(state.entry(now, resting), state.want(), now),
         };
         state.ahead.note(renewal);
         renewal
@@ -190,7 +195,7 @@ impl Slot {
     /// Since when the held token should be another one.
     #[must_use]
     pub fn due_at(&self) -> Option<Timestamp> {
-        self.lock().held.as_ref().map(|held| held.times.refresh_at)
+        self.lock().refresh_at()
     }
 
     /// Until when a token serves those who asked for it lately, if there is one and somebody did.
@@ -208,14 +213,14 @@ impl Slot {
     }
 
     /// Forgets what lies in the future, since the clock was set back: it would hold once more when that has come. Says
-    /// whether nothing would be lost with the slot: no live token, no flight, nobody to be left alone.
+    /// whether nothing would be lost with the slot: no live token, no flight, nobody to be left alone, and it is not held ready.
     pub fn sweep(&self, now: Timestamp) -> bool {
         let mut state = self.lock();
         state.cooling = state.cooling.take().filter(|cooling| !cooling.span.lies_ahead(now));
         state.asked_at = state.asked_at.min(now);
         let live = state.held.as_ref().is_some_and(|held| now < held.times.expires_at);
         let cooling = state.cooling.as_ref().is_some_and(|cooling| cooling.span.holds(now));
-        !live && !cooling && state.flying().is_none()
+        !live && !cooling && !state.is_warm && state.flying().is_none()
     }
 
     /// How many bytes of token it holds.
@@ -240,6 +245,16 @@ impl Slot {
 impl State {
     fn token(&self) -> Option<Arc<Token>> {
         self.held.as_ref().map(|held| Arc::clone(&held.token))
+    }
+
+    /// Since when the held token should be another one.
+    fn refresh_at(&self) -> Option<Timestamp> {
+        self.held.as_ref().map(|held| held.times.refresh_at)
+    }
+
+    /// For whom it is looked after.
+    const fn want(&self) -> Want {
+        if self.is_warm { Want::Always } else { Want::Asked(self.asked_at) }
     }
 
     /// The flight in progress, unless its pilot is gone.

@@ -39,9 +39,38 @@ impl Places {
         }
     }
 
+    /// Those of configured tenants under their names, the default one first.
+    pub fn named(&self) -> impl Iterator<Item = (&Name, &Arc<Source>)> {
+        self.order.iter().filter_map(|name| Some((name, self.listed.get(name)?)))
+    }
+
+    /// How many configured tenants there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// What a source in any other tenant is made of, if callers may name one.
+    #[must_use]
+    pub fn pattern(&self) -> Option<&Source> {
+        self.any.as_ref().map(|any| &any.pattern)
+    }
+
+    /// One of them all: what is true of its credentials is true of those of the others.
+    #[must_use]
+    pub fn one(&self) -> Option<&Source> {
+        self.named().map(|(_, source)| source.as_ref()).next().or_else(|| self.pattern())
+    }
+
     /// Those of configured tenants, the default one first.
     fn in_order(&self) -> impl Iterator<Item = &Arc<Source>> {
-        self.order.iter().filter_map(|name| self.listed.get(name))
+        self.named().map(|(_, source)| source)
     }
 
     /// The one whose token proves `other`: in the same directory of the same authority if it works there,
@@ -93,6 +122,24 @@ impl Sources {
         places.vouching(other, stake).ok_or_else(missing)
     }
 
+    /// The source of an identity in its default tenant.
+    #[must_use]
+    pub fn first_of(&self, identity: &Name) -> Option<&Arc<Source>> {
+        self.0.get(identity)?.in_order().next()
+    }
+
+    /// Whether the configuration names the tenant of a source, and no caller did.
+    #[must_use]
+    pub fn lists(&self, source: &Source) -> bool {
+        let places = self.0.get(source.identity());
+        places.is_some_and(|places| places.listed.values().any(|listed| std::ptr::eq(Arc::as_ptr(listed), source)))
+    }
+
+    /// Each identity and its sources.
+    pub fn each(&self) -> impl Iterator<Item = (&Name, &Places)> {
+        self.0.iter()
+    }
+
     /// All that there are now.
     pub fn all(&self) -> impl Iterator<Item = Arc<Source>> {
         self.0.values().flat_map(|places| {
@@ -103,10 +150,7 @@ impl Sources {
 
     /// One of each identity: what is true of its credentials is true of those of the others.
     pub fn each_identity(&self) -> impl Iterator<Item = &Source> {
-        self.0.values().filter_map(|places| {
-            let pattern = places.any.as_ref().map(|any| &any.pattern);
-            places.listed.values().next().map(Arc::as_ref).or(pattern)
-        })
+        self.0.values().filter_map(Places::one)
     }
 
     /// The files in which new credentials would appear.

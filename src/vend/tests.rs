@@ -31,6 +31,7 @@ impl Stage {
         let source = Arc::new(Source::Host(Box::new(Host::new(parts(host(&asked).await, clock.clone())))));
         let vend = Vend::new(Settings {
             sources: Sources::default(),
+            warm: Vec::new(),
             stakes: Stakes::default(),
             bounds,
             windows: Windows::default(),

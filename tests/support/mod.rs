@@ -132,8 +132,13 @@ impl World {
 
     /// A service of this configuration on the machine's own clock, for what goes by itself as time passes.
     pub async fn ticking(config: &str) -> Self {
+        Self::ticking_within(directory(), config).await
+    }
+
+    /// The same with the files of `directory` beside it.
+    pub async fn ticking_within(directory: TempDir, config: &str) -> Self {
         let hand = ManualClock::at(Clock::System.now());
-        Self::at(Clock::System, hand, directory(), config, |_| {}).await
+        Self::at(Clock::System, hand, directory, config, |_| {}).await
     }
 
     async fn at(

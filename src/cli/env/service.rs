@@ -119,6 +119,7 @@ pub(super) mod tests {
             unix_mode: 0o660,
             tls: None,
             admin_listen: ([127, 0, 0, 1], 2).into(),
+            status_page: false,
             hosts: Vec::new(),
             dialects: DIALECTS.iter().filter(|dialect| dialects.contains(&dialect.name)).collect(),
             workers: None,

@@ -92,7 +92,9 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[{ kind = \"secret\", env = \"SECRET\" }]", "[]", "identities.payroll.credentials: there is none in the list"),
     ("tenants = [", "object_id = 'x'\ntenants = [", "identities.payroll.object_id: an object id is a GUID"),
     ("tenants = [", "resource_id = 'x'\ntenants = [", "identities.payroll.resource_id: a resource id begins"),
-    ("tenants = [", "warm = []\ntenants = [", "identities.payroll.warm: the key is unknown"),
+    ("tenants = [", "warm = ['https://b c']\ntenants = [", "identities.payroll.warm[0]: a resource must not"),
+    ("tenants = [", "warm = ['https://x/.default']\ntenants = [", "identities.payroll.warm[0]: a resource is written"),
+    ("tenants = [", "warm = ['*']\ntenants = [", "identities.payroll.warm[0]: what is held ready has a name"),
     ("[identities.payroll]", "[identities.\"pay roll\"]", "identities.pay roll: a name has"),
 ];
 
@@ -133,7 +135,7 @@ fn each_plain_section_tells_its_mistakes() {
         ("[server]\nworkers = 0", "server.workers: this must be a whole number"),
         ("[server]\nhosts = ['http://x']", "server.hosts[0]: a host is a name"),
         ("[server]\nallow_unauthenticated = 1", "server.allow_unauthenticated: this must be true or false"),
-        ("[server]\nstatus_page = true", "server.status_page: the key is unknown"),
+        ("[server]\nstatus_page = 1", "server.status_page: this must be true or false"),
         ("[server.tsl]\ncert = 'x'", "server.tsl: the key is unknown"),
         ("[freshness]\nlate = '10s'", "freshness.last: it is longer than 'late'"),
         ("[freshness]\nrefresh_rate = 0", "freshness.refresh_rate: this must be a whole number"),

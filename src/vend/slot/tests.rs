@@ -156,6 +156,36 @@ fn what_was_let_go_is_taken_up_by_whoever_asks() {
 }
 
 #[test]
+fn what_is_held_ready_is_due_without_a_token_and_after_every_failure() {
+    let slot = slot();
+    assert!(slot.sweep(at(0).now));
+    let (now, ticket) = slot.keep_warm(at(0).now).unwrap();
+    assert_eq!((now, slot.keep_warm(at(1).now)), (at(0).now, None), "it is seen to");
+    assert!(!slot.sweep(at(0).now), "it stays though it is empty");
+    assert_eq!(slot.renewal(ticket, now, None), Renewal::Due(at(0).now));
+    let first = slot.renew(|| true).unwrap();
+    assert_eq!(slot.keep_warm(at(1).now), None, "the flight sees to it");
+    assert!(first.land(Err(outage()), at(1), 0.0).is_none());
+    assert_eq!(
+        slot.regard().failure.map(|(outline, until)| (outline.code(), until)),
+        Some(("service_unavailable", at(2).now))
+    );
+    let (again, ticket) = slot.take_up(at(1).now).unwrap();
+    assert_eq!((again, slot.renewal(ticket, again, None)), (at(2).now, Renewal::Due(at(2).now)));
+    assert!(slot.renew(|| true).unwrap().land(Ok(token(2)), at(2), 0.0).is_none());
+    let (due, ticket) = slot.take_up(at(2).now).unwrap();
+    assert_eq!(due, at(2702).now);
+    assert_eq!(
+        slot.renewal(ticket, at(90_000).now, None),
+        Renewal::Due(at(90_000).now),
+        "however long ago somebody asked"
+    );
+    let regard = slot.regard();
+    assert!(regard.is_warm && regard.failure.is_none() && regard.live(at(9).now).is_some());
+    assert!(regard.live(at(3602).now).is_none());
+}
+
+#[test]
 fn a_key_that_has_moved_is_flown_by_its_new_slot() {
     let slot = slot();
     assert!(matches!(slot.step(at(0), None, || false, |_| Ok(())), Step::Moved));
