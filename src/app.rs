@@ -4,51 +4,48 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use crate::audit::{Audit, Destination};
 use crate::caller::Callers;
 use crate::clock::Clock;
-use crate::cluster::Cluster;
+use crate::config::Config;
 use crate::config::identity::{Identity, Origin};
-use crate::config::{Config, server};
-use crate::dialect::instance::Instance;
 use crate::dialect::{Ask, Dialect};
 use crate::fault::{Fault, Kind};
-use crate::flood::{Concern, Floods};
 use crate::metrics::Metrics;
 use crate::name::ClientId;
-use crate::policy::Policy;
+use crate::server::charter::Charter;
 use crate::server::host::Hosts;
 use crate::server::keys::Keys;
 use crate::server::phase::Phase;
-use crate::server::rates::Rates;
-use crate::server::tls::Tls;
+use crate::server::tls::renewal::Renewal;
+use crate::server::tls::{Shown, Tls};
 use crate::server::{Listen, Server, Service, Settings};
+use crate::telemetry::Dial;
 use crate::token::Token;
-use crate::vend::stake::Stakes;
-use crate::vend::{self, Vend};
+use crate::vend::Vend;
 
 mod callers;
+mod charter;
+mod descent;
 mod floods;
+mod ground;
+mod keeper;
 mod sources;
+
+use ground::Ground;
+use keeper::Keeper;
 
 /// The rooms, ready to serve.
 pub struct App {
     settings: Settings,
     hosts: Vec<String>,
     dialects: Vec<&'static Dialect>,
-    callers: callers::Renewing,
-    cluster: Option<Arc<Cluster>>,
-    policy: Policy,
-    instance: Instance,
-    vend: Vend,
-    metrics: Arc<Metrics>,
-    clock: Clock,
-    mark: Arc<str>,
-    floods: Arc<Floods<Concern>>,
+    charter: Charter,
+    keeper: Keeper,
     keys: Option<Arc<Keys>>,
-    rates: Rates,
     audit: Option<Destination>,
 }
 
@@ -61,43 +58,24 @@ impl App {
         let metrics = Metrics::new().map_err(|error| {
             Fault::new(Kind::Internal, "the metrics cannot be registered", "report this").with_inward(error.to_string())
         })?;
-        let metrics = Arc::new(metrics);
-        let settings = settings(&config)?;
         let mark: Arc<str> = uuid::Uuid::new_v4().to_string().into();
-        let floods = Arc::default();
-        let sources = sources::build(&config, &clock, &floods, &mark)?;
-        let stakes = |share| Stakes::of_each(config.callers.len(), share, config.bounds);
-        let known = config.kubernetes.map(|known| known.settings);
-        let cluster = known.map(|settings| Arc::new(Cluster::new(settings, clock.clone(), runtime.clone())));
-        let vend = Vend::new(vend::Settings {
-            sources,
-            stakes: config.caller_share.map_or_else(Stakes::of_all, stakes),
-            bounds: config.bounds,
-            windows: config.windows,
-            clock: clock.clone(),
-            metrics: Arc::clone(&metrics),
-            runtime,
-        });
-        let server::Server { hosts, dialects, header_secrets, proofs, .. } = config.server;
-        let rates = Rates::new(config.callers.iter().map(|caller| (caller.entitlement.caller.clone(), caller.rate)));
-        let (entitlements, callers) = callers::build(config.callers, &header_secrets, &proofs);
-        Ok(Self {
-            settings,
-            hosts,
-            dialects,
-            callers,
-            cluster,
-            policy: Policy::new(config.identities.into_iter().map(|identity| identity.rules).collect(), entitlements),
-            instance: config.instance,
-            vend,
-            metrics,
-            keys: config.key_dir.map(|directory| Arc::new(Keys::new(directory, clock.now()))),
-            clock,
-            mark,
-            floods,
-            rates,
-            audit: config.audit,
-        })
+        let ground = Ground { clock, floods: Arc::default(), mark, metrics: Arc::new(metrics), runtime };
+        let settings = settings(&config)?;
+        let (hosts, dialects) = (config.server.hosts.clone(), config.server.dialects.clone());
+        let files = config.server.tls_files.clone();
+        let tls = files.zip(settings.tls.clone()).map(|((files, sight), shown)| Renewal::new(files, sight, shown));
+        let keys = config.key_dir.clone().map(|directory| Arc::new(Keys::new(directory, ground.clock.now())));
+        let (audit, provenance) = (config.audit.clone(), config.provenance.clone());
+        let (charter, register) = charter::draw(config, &ground, None)?;
+        let keeper = Keeper::new(ground, register, provenance, tls);
+        Ok(Self { settings, hosts, dialects, charter, keeper, keys, audit })
+    }
+
+    /// Sets with `dial` how much is logged, as often as the configuration says so anew.
+    #[must_use]
+    pub fn with_dial(mut self, dial: Dial) -> Self {
+        self.keeper.dial = Some(dial);
+        self
     }
 
     /// Listens and serves.
@@ -105,36 +83,35 @@ impl App {
     /// # Errors
     /// An address cannot be bound, or the audit log cannot be opened.
     pub fn start(self) -> Result<Server, Fault> {
-        let settings = self.settings.clone();
-        self.vend.sweep_forever();
-        self.vend.refresh_forever();
-        self.vend.watch_credentials();
-        let callers = self.callers.watch();
-        let names = self.policy.callers().cloned().collect();
-        let audit = self.audit.map(|destination| Audit::open(&destination, names)).transpose()?.map(Arc::new);
+        let Self { settings, hosts, dialects, charter, keeper, keys, audit } = self;
+        let ground = keeper.ground.clone();
+        let charter = Arc::new(ArcSwap::from_pointee(charter));
+        let first = charter.load_full();
+        first.vend.sweep_forever(present(&charter));
+        first.vend.refresh_forever(present(&charter));
+        drop(first);
+        let audit = audit.map(|destination| Audit::open(&destination)).transpose()?.map(Arc::new);
         if let Some(audit) = &audit {
-            audit.settle_forever(self.clock.clone());
+            audit.settle_forever(ground.clock.clone());
         }
-        floods::settle_forever(&self.floods, self.clock.clone());
-        if let Some(keys) = &self.keys {
-            tokio::spawn(Arc::clone(keys).sweep_forever(self.clock.clone()));
+        floods::settle_forever(&ground.floods, ground.clock.clone());
+        if let Some(keys) = &keys {
+            tokio::spawn(Arc::clone(keys).sweep_forever(ground.clock.clone()));
         }
+        let reload = Arc::clone(&keeper.reload);
+        keeper.keep(&charter);
         Server::start(&settings, |tokens: &[SocketAddr], admin: &[SocketAddr]| Service {
-            dialects: self.dialects,
-            hosts: Hosts::new(tokens, &self.hosts),
-            admin_hosts: Hosts::new(admin, &self.hosts),
-            callers,
-            cluster: self.cluster,
-            rates: self.rates,
-            policy: self.policy,
+            dialects,
+            hosts: Hosts::new(tokens, &hosts),
+            admin_hosts: Hosts::new(admin, &hosts),
+            charter,
+            reload,
             audit,
-            floods: self.floods,
-            instance: self.instance,
-            vend: self.vend,
-            metrics: self.metrics,
-            clock: self.clock,
-            mark: self.mark,
-            keys: self.keys,
+            floods: ground.floods,
+            metrics: ground.metrics,
+            clock: ground.clock,
+            mark: ground.mark,
+            keys,
             phase: Arc::new(Phase::default()),
         })
     }
@@ -144,10 +121,16 @@ impl App {
     /// # Errors
     /// The fault that a request would get.
     pub async fn token(&self, ask: &Ask, request_id: &str) -> Result<(ClientId, Arc<Token>), Fault> {
-        let permit = self.policy.admit(Callers::operator(), ask)?;
-        let token = self.vend.vend(&permit, request_id).await?;
+        let permit = self.charter.policy.admit(Callers::operator(), ask)?;
+        let token = self.charter.vend.vend(&permit, request_id).await?;
         Ok((permit.identity().client_id.clone(), token))
     }
+}
+
+/// The core of the moment, for as long as there is one.
+fn present(charter: &Arc<ArcSwap<Charter>>) -> impl Fn() -> Option<Vend> + Send + 'static {
+    let charter = Arc::downgrade(charter);
+    move || charter.upgrade().map(|charter| charter.load().vend.clone())
 }
 
 fn settings(config: &Config) -> Result<Settings, Fault> {
@@ -159,7 +142,7 @@ fn settings(config: &Config) -> Result<Settings, Fault> {
     Ok(Settings {
         listen: config.server.listen.clone(),
         unix_mode: config.server.unix_mode,
-        tls: is_https.then(|| config.server.tls.clone().map_or_else(generated, Ok)).transpose()?,
+        tls: is_https.then(|| config.server.tls.clone().map_or_else(generated, Ok)).transpose()?.map(Shown::new),
         admin_listen: config.server.admin_listen,
         workers: config.server.workers.unwrap_or_else(cpus),
         drain: config.server.drain,

@@ -34,10 +34,12 @@ pub mod identity;
 pub mod kubernetes;
 pub mod metadata;
 pub mod mistake;
+pub mod provenance;
 pub mod region;
 pub mod secret;
 pub mod section;
 pub mod server;
+pub mod spelling;
 pub mod syntax;
 pub mod tenant;
 
@@ -46,6 +48,7 @@ use file::Written;
 use identity::Identity;
 use kubernetes::{Kubernetes, POD};
 use mistake::{Mistake, Mistakes, Report};
+use provenance::Provenance;
 use secret::Surroundings;
 use section::{Section, count, duration, parsed, share, size, text};
 use server::Server;
@@ -82,6 +85,8 @@ pub struct Config {
     pub audit: Option<Destination>,
     /// What may be meant, and rarely is.
     pub warnings: Vec<Mistake>,
+    /// Where all of it can be read again, if it can.
+    pub provenance: Option<Provenance>,
 }
 
 /// How to log.
@@ -121,7 +126,10 @@ impl Config {
             None => azure::written(variables, &report),
         };
         match written {
-            Some(written) => Self::resolve(&written, report, now),
+            Some(written) => {
+                let provenance = Some(Provenance::of(path, &written));
+                Self::resolve(&written, report, now).map(|config| Self { provenance, ..config })
+            }
             // Where nothing can be read, everything would be missing.
             None => Err(report.into()),
         }
@@ -196,6 +204,7 @@ impl Config {
             log,
             audit,
             warnings: Vec::new(),
+            provenance: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A token as it came from an authority, and the key under which it is kept.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,11 @@ use crate::clock::Timestamp;
 use crate::name::{ClientId, FmiPath, Name, Scope, TenantId};
 use crate::secret::Secret;
 
+mod descent;
 mod rejected;
 mod showing;
 
+pub use descent::Descent;
 pub use rejected::Rejected;
 use showing::Showing;
 
@@ -56,8 +59,10 @@ impl Token {
 ///
 /// Tokens are kept under the *requested* scope. An authority may answer with another one, and filing
 /// under the answer would make every later request for the same resource miss.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenKey {
+    /// How its source comes by tokens. Under another configuration that is another one, and so is the key.
+    pub descent: Descent,
     /// The configured identity.
     pub identity: Name,
     /// The base URL of the authority.
@@ -72,6 +77,13 @@ pub struct TokenKey {
     pub extras: Extras,
     /// All that goes into the request beside the scope, as one short text.
     pub extension: Extension,
+}
+
+/// What a descent was made of is not hashed once more, nor what follows from the extras.
+impl Hash for TokenKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.descent, &self.tenant, &self.scope, &self.extras).hash(state);
+    }
 }
 
 impl TokenKey {
@@ -151,6 +163,7 @@ mod tests {
             let extension = Extension::with([], &extras);
             let scope = Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default);
             TokenKey {
+                descent: Descent::default(),
                 identity: Name::parse("app").unwrap(),
                 authority: "https://login/".into(),
                 tenant: TenantId::parse("contoso.com").unwrap(),

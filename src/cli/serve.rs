@@ -31,14 +31,15 @@ impl Serve {
     /// Mistakes in the configuration, or an address that cannot be bound.
     pub async fn run(self) -> Result<(), Failure> {
         let config = Config::read(self.file.path(), variables(), Clock::System.now())?;
-        let _log = telemetry::start(config.log).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
+        let (_log, dial) =
+            telemetry::start(config.log).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
         if config.server.allow_unauthenticated {
             tracing::warn!("allow_unauthenticated is on: whoever reaches a token listener gets tokens");
         }
-        let server = App::build(config, Clock::System, Handle::current())?.start()?;
+        let server = App::build(config, Clock::System, Handle::current())?.with_dial(dial).start()?;
         let tokens: Vec<String> = server.listens().iter().map(ToString::to_string).collect();
         tracing::info!(tokens = %format_args!("[{}]", tokens.join(", ")), admin = ?server.admin_addresses(), "serving");
         until_told(server).await

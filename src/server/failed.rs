@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 
 use super::Service;
+use super::charter::Charter;
 use crate::caller::Caller;
 use crate::fault::{Fault, Kind, Turn};
 use crate::flood::{Concern, Event};
@@ -31,13 +32,13 @@ impl Failed {
     }
 
     /// Writes the line, unless there is a flood of its like.
-    pub(super) fn log(&self, dialect: &str, request_id: &str, service: &Service) {
+    pub(super) fn log(&self, dialect: &str, request_id: &str, service: &Service, charter: &Charter) {
         let fault = &self.fault;
         if fault.kind == Kind::Challenged {
             tracing::debug!(dialect, request_id, "challenged");
             return;
         }
-        let caller = service.name(self.caller);
+        let caller = charter.name(self.caller);
         let identity = self.identity.as_ref();
         let concern =
             Concern { event: Event::Request, kind: fault.kind, caller: caller.cloned(), identity: identity.cloned() };

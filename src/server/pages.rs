@@ -3,6 +3,7 @@
 use actix_web::http::header::ALLOW;
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::charter::Charter;
 use super::failed::Failed;
 use super::token::{with, write};
 use super::witness::Witness;
@@ -33,23 +34,29 @@ async fn show(page: &Page, request: &HttpRequest, service: &Service, request_id:
     let asked = Request { query: request.query_string(), form: &[], header: &header };
     let method = request.method().as_str();
     Page::check(method, &asked)?;
-    let caller = admit(request, service, request_id).await?;
-    page.show(method, &asked, &service.instance, || service.policy.default_directory(caller))
+    let charter = service.charter.load();
+    let caller = admit(request, service, &charter, request_id).await?;
+    page.show(method, &asked, &charter.instance, || charter.policy.default_directory(caller))
 }
 
 /// Where callers are told apart, a page is for them alone, and whoever is nobody is told of as one that asks for a
 /// token is: else secrets could be guessed here unseen.
-async fn admit(request: &HttpRequest, service: &Service, request_id: &str) -> Result<Option<Caller>, Fault> {
-    if service.policy.callers().next().is_none() {
+async fn admit(
+    request: &HttpRequest,
+    service: &Service,
+    charter: &Charter,
+    request_id: &str,
+) -> Result<Option<Caller>, Fault> {
+    if !charter.policy.tells_apart() {
         return Ok(None);
     }
-    let witness = Witness { service, request, dialect: IMDS.name, ask: None, request_id };
+    let witness = Witness { service, charter, request, dialect: IMDS.name, ask: None, request_id };
     let turned_away = |caller: Option<Caller>, fault: &Fault| {
         witness.turned_away(caller, fault);
-        Failed { fault: fault.clone(), caller, identity: None }.log(IMDS.name, request_id, service);
+        Failed { fault: fault.clone(), caller, identity: None }.log(IMDS.name, request_id, service, charter);
     };
-    let caller = recognise::caller(request, Guard::Metadata, false, service).await;
+    let caller = recognise::caller(request, Guard::Metadata, false, service, charter).await;
     let caller = caller.inspect_err(|fault| turned_away(None, fault))?;
-    service.rates.take(caller).inspect_err(|fault| turned_away(Some(caller), fault))?;
+    charter.rates.take(caller).inspect_err(|fault| turned_away(Some(caller), fault))?;
     Ok(Some(caller))
 }

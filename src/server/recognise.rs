@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 
+use super::charter::Charter;
 use super::{Service, connection, head};
 use crate::caller::{Caller, Peer, Recognition};
 use crate::dialect::Guard;
@@ -13,6 +14,7 @@ pub(super) async fn caller(
     guard: Guard,
     holds_key: bool,
     service: &Service,
+    charter: &Charter,
 ) -> Result<Caller, Fault> {
     let link = &connection::ledger(request).link;
     if link.has_ended(&service.clock) {
@@ -22,13 +24,13 @@ pub(super) async fn caller(
     let is_loopback = request.peer_addr().is_some_and(|address| address.ip().to_canonical().is_loopback());
     let (user, subject) = (link.user(), link.subject());
     let peer = Peer { is_loopback, user, subject, holds_key, ..Peer::of_headers(&header) };
-    let recognition = service.callers.load().recognise(guard, &peer)?;
+    let recognition = charter.callers.recognise(guard, &peer)?;
     match recognition {
         Recognition::Known(caller) => Ok(caller),
         Recognition::Token { token, instead } => {
-            let cluster = service.cluster.as_ref().ok_or_else(no_cluster)?;
+            let cluster = charter.cluster.as_ref().ok_or_else(no_cluster)?;
             let account = cluster.verify(token).await?;
-            let caller = service.callers.load().recognise_account(&account)?;
+            let caller = charter.callers.recognise_account(&account)?;
             Ok(instead.unwrap_or(caller))
         }
     }

@@ -8,6 +8,7 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 
+use super::charter::Charter;
 use super::failed::Failed;
 use super::witness::Witness;
 use super::{Service, connection, form, head, pages, recognise, route};
@@ -28,10 +29,11 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
     let response = match route::of(&request, ledger, &service) {
         Ok(Route::Page(page)) => pages::serve(&page, &request, &service, &request_id).await,
         Ok(Route::Token(dialect)) => {
-            let result = answer(dialect, &request, payload, &service, &request_id).await;
+            let charter = service.charter.load();
+            let result = answer(dialect, &request, payload, &service, &charter, &request_id).await;
             match &result {
                 Ok(_) => tracing::debug!(dialect = dialect.name, request_id, "answered"),
-                Err(failed) => failed.log(dialect.name, &request_id, &service),
+                Err(failed) => failed.log(dialect.name, &request_id, &service, &charter),
             }
             let result = result.map_err(|failed| failed.fault);
             service.metrics.answered(dialect.name, &result, watch.elapsed());
@@ -57,6 +59,7 @@ async fn answer(
     request: &HttpRequest,
     payload: Payload,
     service: &Service,
+    charter: &Charter,
     request_id: &str,
 ) -> Result<Reply, Failed> {
     let has_form = request.method().as_str() == Method::Post.as_str();
@@ -70,13 +73,13 @@ async fn answer(
     };
     let ask = dialect.read(&Request { query: request.query_string(), form: &form, header: &header })?;
     let Guard::KeyFile = dialect.guard else {
-        return pay(dialect, &ask, request, false, service, request_id).await;
+        return pay(dialect, &ask, request, false, service, charter, request_id).await;
     };
     if header("authorization").is_none() {
         return Err(unchallenged().into());
     }
     let key = shown_key(&header).and_then(|shown| service.take_key(shown));
-    let paid = pay(dialect, &ask, request, key.is_some(), service, request_id).await;
+    let paid = pay(dialect, &ask, request, key.is_some(), service, charter, request_id).await;
     if let Some(key) = key {
         service.settle_key(&key, paid.as_ref().is_err_and(|failed| failed.fault.turn() == Turn::Authority));
     }
@@ -89,16 +92,17 @@ async fn pay(
     request: &HttpRequest,
     holds_key: bool,
     service: &Service,
+    charter: &Charter,
     request_id: &str,
 ) -> Result<Reply, Failed> {
-    let witness = Witness { service, request, dialect: dialect.name, ask: Some(ask), request_id };
-    let caller = recognise::caller(request, dialect.guard, holds_key, service).await;
+    let witness = Witness { service, charter, request, dialect: dialect.name, ask: Some(ask), request_id };
+    let caller = recognise::caller(request, dialect.guard, holds_key, service, charter).await;
     let caller = caller.inspect_err(|fault| witness.turned_away(None, fault))?;
-    let taken = service.rates.take(caller).inspect_err(|fault| witness.turned_away(Some(caller), fault));
+    let taken = charter.rates.take(caller).inspect_err(|fault| witness.turned_away(Some(caller), fault));
     taken.map_err(|fault| Failed::of(caller, fault))?;
-    let permit = service.policy.admit(caller, ask).inspect_err(|refusal| witness.refused(caller, refusal));
+    let permit = charter.policy.admit(caller, ask).inspect_err(|refusal| witness.refused(caller, refusal));
     let permit = permit.map_err(|refusal| Failed::of(caller, refusal))?;
-    let token = service.vend.vend(&permit, request_id).await.inspect_err(|fault| witness.unpaid(&permit, fault));
+    let token = charter.vend.vend(&permit, request_id).await.inspect_err(|fault| witness.unpaid(&permit, fault));
     let unpaid = |fault| Failed { identity: Some(permit.identity().name.clone()), ..Failed::of(caller, fault) };
     let token = token.map_err(unpaid)?;
     witness.vended(&permit, &token);

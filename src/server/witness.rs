@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use actix_web::HttpRequest;
 
+use super::charter::Charter;
 use super::{Service, connection};
 use crate::audit::{Audit, Occasion};
 use crate::caller::Caller;
@@ -17,6 +18,7 @@ use crate::token::Token;
 #[derive(Clone, Copy)]
 pub(super) struct Witness<'a> {
     pub(super) service: &'a Service,
+    pub(super) charter: &'a Charter,
     pub(super) request: &'a HttpRequest,
     pub(super) dialect: &'static str,
     /// None where a page is asked for.
@@ -34,11 +36,11 @@ impl Witness<'_> {
         if let Some(refusal) = permit.overruled() {
             self.warn(permit, refusal);
         }
-        self.tell(|audit, occasion| audit.vended(occasion, permit, token));
+        self.tell(Some(permit.caller()), |audit, occasion| audit.vended(occasion, permit, token));
     }
 
     fn warn(&self, permit: &Permit, refusal: &Refusal) {
-        let caller = self.service.name(Some(permit.caller())).cloned();
+        let caller = self.charter.name(Some(permit.caller())).cloned();
         let identity = Some(permit.identity().name.clone());
         let concern = Concern { event: Event::Overruled, kind: Kind::AccessDenied, caller, identity };
         let Some(suppressed) = self.service.floods.pass(concern, self.service.clock.now()) else { return };
@@ -48,32 +50,32 @@ impl Witness<'_> {
 
     /// Policy did not admit the caller.
     pub(super) fn refused(&self, caller: Caller, refusal: &Refusal) {
-        self.tell(|audit, occasion| audit.refused(occasion, caller, refusal));
+        self.tell(Some(caller), |audit, occasion| audit.refused(occasion, refusal));
     }
 
     /// Nobody was recognised, or a caller asks too often.
     pub(super) fn turned_away(&self, caller: Option<Caller>, fault: &Fault) {
-        self.tell(|audit, occasion| audit.turned_away(occasion, caller, fault));
+        self.tell(caller, |audit, occasion| audit.turned_away(occasion, fault));
     }
 
     /// There is no token. Of the caller it is said that it had its share, and which rule it was admitted against.
     pub(super) fn unpaid(&self, permit: &Permit, fault: &Fault) {
         if let Some(refusal) = permit.overruled() {
             self.warn(permit, refusal);
-            self.tell(|audit, occasion| audit.overruled(occasion, permit.caller(), refusal));
+            self.tell(Some(permit.caller()), |audit, occasion| audit.overruled(occasion, refusal));
         }
         if fault.kind == Kind::TooMany {
             self.turned_away(Some(permit.caller()), fault);
         }
     }
 
-    fn tell(&self, tell: impl FnOnce(&Audit, Occasion<'_>)) {
+    fn tell(&self, caller: Option<Caller>, tell: impl FnOnce(&Audit, Occasion<'_>)) {
         let Some(audit) = &self.service.audit else { return };
         let peer = match connection::ledger(self.request).link.user() {
             Some(user) => format!("uid {} gid {}", user.uid, user.gid),
             None => self.request.peer_addr().map_or_else(String::new, |address| address.to_string()),
         };
-        let (dialect, ask, request_id) = (self.dialect, self.ask, self.request_id);
-        tell(audit, Occasion { now: self.service.clock.now(), peer: &peer, dialect, request_id, ask });
+        let (caller, dialect, ask, request_id) = (self.charter.name(caller), self.dialect, self.ask, self.request_id);
+        tell(audit, Occasion { now: self.service.clock.now(), peer: &peer, caller, dialect, request_id, ask });
     }
 }

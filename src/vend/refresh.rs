@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::line::Pass;
 use super::slot::Slot;
+use super::sources::Sources;
 use super::stake::Stakes;
 use crate::clock::Timestamp;
 use crate::freshness::Renewal;
@@ -91,9 +92,23 @@ impl Refresh {
         timeout(pause, self.bell.notified()).await.ok();
     }
 
-    /// Forgets the slots that were evicted.
-    pub fn sweep(&self) {
-        self.lock().retain(|appointment| appointment.slot.strong_count() > 0);
+    /// Forgets the slots that were evicted, and goes on with the others at `sources` alone.
+    pub fn sweep(&self, sources: &Sources) {
+        let mut schedule = self.lock();
+        schedule.retain(|appointment| appointment.slot.strong_count() > 0);
+        if schedule.lanes().all(|lane| sources.have(&lane.source)) {
+            return;
+        }
+        schedule.reroute(|lane, appointment| {
+            if sources.have(&lane.source) {
+                return Some(lane.clone());
+            }
+            let instead = sources.instead_of(&lane.source);
+            if instead.is_none() {
+                appointment.let_go();
+            }
+            instead.map(|source| Lane { source: Arc::clone(source), owner: lane.owner })
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, Schedule<Lane, Appointment>> {
@@ -114,6 +129,12 @@ impl Lane {
 }
 
 impl Appointment {
+    fn let_go(&self) {
+        if let Some(slot) = self.slot.upgrade() {
+            slot.let_go(self.ticket);
+        }
+    }
+
     fn look(&self, source: &Source, now: Timestamp) -> Renewal {
         let Some(slot) = self.slot.upgrade() else { return Renewal::LetGo };
         let resting = source.resting(&slot.key().scope, now).map(|(until, _)| until);

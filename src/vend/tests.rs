@@ -6,12 +6,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
+use super::sources::Places;
 use super::*;
 use crate::clock::{ManualClock, Timestamp};
 use crate::name::{Name, Resource};
+use crate::source::allowance::Rate;
 use crate::source::host::{Address, Contract, Endpoint, Parts as HostParts};
 use crate::source::{Host, Source};
-use crate::token::{Extras, TokenKey};
+use crate::token::{Descent, Extras, TokenKey};
 use crate::wire::{Reach, Trust, Wire, install_crypto_provider};
 
 struct Stage {
@@ -29,11 +31,11 @@ impl Stage {
         let clock = Clock::Manual(hand.clone());
         let asked = Arc::new(AtomicUsize::new(0));
         let source = Arc::new(Source::Host(Box::new(Host::new(parts(host(&asked).await, clock.clone())))));
+        let places = Places::new(vec![(crate::source::host::place(), Arc::clone(&source))], None);
+        let sources = Sources::new([(source.identity().clone(), places)]);
         let vend = Vend::new(Settings {
-            sources: Sources::default(),
-            stakes: Stakes::default(),
+            terms: Terms { sources, ..Terms::default() },
             bounds,
-            windows: Windows::default(),
             clock,
             metrics: Arc::new(Metrics::new().unwrap()),
             runtime: Handle::current(),
@@ -70,12 +72,13 @@ fn parts(url: Url, clock: Clock) -> HostParts {
     };
     let address = Address { url, contract: Contract::Imds };
     HostParts {
+        descent: Descent::default(),
+        whole: Descent::default(),
         identity: Name::parse("host").unwrap(),
         selector: None,
         endpoint: Arc::new(Endpoint { address, wire: Wire::new(trust).unwrap(), mark: "mark".into() }),
         timeout: Duration::from_secs(5),
-        refresh_rate: std::num::NonZeroU32::MIN,
-        caller_share: None,
+        rate: Rate { of_all: std::num::NonZeroU32::MIN, share: None },
         floods: Arc::default(),
         clock,
     }

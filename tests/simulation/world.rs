@@ -168,6 +168,7 @@ impl<'a> World<'a> {
     /// A process with nothing: those who waited are cut off, and ask again when they do.
     fn restart(&mut self) {
         let key = Arc::new(TokenKey {
+            descent: Descent::default(),
             identity: Name::parse("app").unwrap(),
             authority: "https://login/".into(),
             tenant: TenantId::parse("contoso.com").unwrap(),

@@ -13,6 +13,7 @@ const START: Timestamp = Timestamp::from_secs(1_000_000);
 
 fn slot() -> Arc<Slot> {
     let key = TokenKey {
+        descent: Descent::default(),
         identity: Name::parse("app").unwrap(),
         authority: "https://login/".into(),
         tenant: TenantId::parse("contoso.com").unwrap(),
