@@ -199,7 +199,7 @@ impl Keeper {
             Ok(false) => return,
             Ok(true) => tracing::info!("https listeners show a new certificate"),
             Err(ref fault) => {
-                tracing::error!(%fault, inward = fault.inward(), "https listeners show the old certificate")
+                tracing::error!(%fault, inward = fault.inward(), "https listeners show the old certificate");
             }
         }
         self.ground.metrics.reloaded(Reloaded::Certificate, looked.is_ok(), now);
@@ -223,5 +223,87 @@ async fn waited(watch: &mut Watch, hangups: Option<&mut Signal>) -> bool {
     tokio::select! {
         () = watch.change() => false,
         told = hangups.recv() => told.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use tokio::runtime::Handle;
+
+    use super::*;
+    use crate::app::App;
+    use crate::clock::{Clock, Timestamp};
+    use crate::config::Config;
+    use crate::name::Name;
+
+    const CONFIG: &str = r#"
+[tenants.one]
+id = "b0b00000-0000-4000-8000-000000000001"
+[tenants."*"]
+[identities.first]
+tenants = ["one", "*"]
+client_id = "b0b00000-0000-4000-8000-000000000002"
+resources = ["*"]
+credentials = [{ kind = "secret", file = "secret" }]
+[kubernetes]
+issuer = "https://cluster"
+audience = ["api://bursar"]
+[callers.billing]
+proof = { kind = "header-secret", file = "billing" }
+identities = ["first"]
+resources = ["*"]
+rate = 5
+[callers.shop]
+proof = { kind = "service-account", namespace = "shop" }
+identities = ["first"]
+resources = ["*"]
+"#;
+
+    #[tokio::test]
+    async fn what_is_as_it_was_is_the_very_same_and_nothing_else_is_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+        write("secret", "s");
+        write("billing", "b");
+        write("bursar.toml", CONFIG);
+        let path = directory.path().join("bursar.toml");
+        let config = Config::read(Some(&path), HashMap::new(), Timestamp::from_secs(1_800_000_000)).unwrap();
+        let App { charter, mut keeper, .. } = App::build(config, Clock::System, Handle::current()).unwrap();
+        let charter = ArcSwap::from_pointee(charter);
+        let (name, tenant) = (Name::parse("first").unwrap(), Name::parse("one").unwrap());
+        let source = |charter: &Charter| Arc::clone(charter.vend.sources().of(&name).unwrap().listed(&tenant).unwrap());
+        let any = |charter: &Charter| Arc::clone(charter.vend.sources().of(&name).unwrap().any().unwrap());
+
+        assert!(!keeper.reload(&charter, false), "nothing has changed");
+        let before = charter.load_full();
+        assert!(keeper.reload(&charter, true));
+        let after = charter.load_full();
+        assert!(Arc::ptr_eq(&source(&before), &source(&after)) && Arc::ptr_eq(&any(&before), &any(&after)));
+        assert!(Arc::ptr_eq(before.cluster.as_ref().unwrap(), after.cluster.as_ref().unwrap()));
+        let stake = |charter: &Charter| Arc::clone(charter.vend.stakes().at(Some(0)).unwrap());
+        assert!(Arc::ptr_eq(&stake(&before), &stake(&after)));
+
+        write(
+            "bursar.toml",
+            &CONFIG.replace("[tenants.\"*\"]", "timeout = \"9s\"\n[tenants.\"*\"]").replace("api://bursar", "api://b"),
+        );
+        let weak = (
+            Arc::downgrade(&before),
+            Arc::downgrade(&source(&before)),
+            Arc::downgrade(before.cluster.as_ref().unwrap()),
+        );
+        drop((before, after));
+        assert!(keeper.reload(&charter, false));
+        let present = charter.load_full();
+        present.vend.sweep().await;
+        assert!(weak.0.upgrade().is_none() && weak.1.upgrade().is_none() && weak.2.upgrade().is_none());
+        let kept = any(&present);
+        let imprint = keeper.register.secrets.renew(&present.callers);
+        assert!(imprint.is_none());
+        write("billing", "c");
+        keeper.renew_callers(&charter);
+        assert!(!Arc::ptr_eq(&present, &charter.load_full()) && Arc::ptr_eq(&kept, &any(&charter.load())));
     }
 }

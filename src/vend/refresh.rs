@@ -174,6 +174,11 @@ mod tests {
     use super::*;
 
     impl Refresh {
+        /// Where they come from.
+        pub(in crate::vend) fn sources(&self) -> Vec<Arc<Source>> {
+            self.lock().lanes().map(|lane| Arc::clone(&lane.source)).collect()
+        }
+
         /// How many are taken up, evicted ones included.
         pub(in crate::vend) fn len(&self) -> usize {
             self.lock().len()

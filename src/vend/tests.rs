@@ -143,3 +143,33 @@ async fn a_flood_leaves_no_more_behind_than_the_bounds_and_what_died_nothing() {
     stage.vend.sweep().await;
     assert_eq!(stage.kept().await, (0, 0));
 }
+
+/// A core whose source is another one, as `change` says.
+async fn under(stage: &Stage, change: impl FnOnce(HostParts) -> HostParts) -> (Vend, Arc<Source>) {
+    let parts = change(parts(host(&stage.asked).await, stage.vend.0.clock.clone()));
+    let source = Arc::new(Source::Host(Box::new(Host::new(parts))));
+    let places = Places::new(vec![(crate::source::host::place(), Arc::clone(&source))], None);
+    let sources = Sources::new([(source.identity().clone(), places)]);
+    (stage.vend.under(Terms { sources, ..Terms::default() }), source)
+}
+
+#[tokio::test]
+async fn a_token_goes_on_at_the_source_that_comes_by_it_too_and_nothing_is_left_of_the_one_before() {
+    let other = Descent::of([&b"other"[..]]);
+    let stage = Stage::with(Bounds::default()).await;
+    stage.ask(stage.slot("r").await).await.unwrap();
+    let (second, source) = under(&stage, |parts| HostParts { whole: other, ..parts }).await;
+    second.sweep().await;
+    assert_eq!(stage.kept().await, (1, 1), "the token is the same");
+    assert!(second.0.refresh.sources().iter().all(|renewed| Arc::ptr_eq(renewed, &source)));
+    let old = (Arc::downgrade(&stage.source), Arc::downgrade(&stage.vend.0));
+    let asked = Arc::clone(&stage.asked);
+    let stage = Stage { vend: second, source, hand: stage.hand, asked };
+    assert!(old.0.upgrade().is_none() && old.1.upgrade().is_none());
+    stage.ask(stage.slot("r").await).await.unwrap();
+    assert_eq!(stage.asked.load(Ordering::SeqCst), 1);
+
+    let (third, _) = under(&stage, |parts| HostParts { descent: other, whole: other, ..parts }).await;
+    third.sweep().await;
+    assert_eq!(stage.kept().await, (0, 0), "nobody can ask for it any more");
+}

@@ -7,7 +7,7 @@ use crate::claims::ClaimsRequest;
 use crate::clock::Deadline;
 use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
 use crate::secret::Secret;
-use crate::token::{Extension, Extras};
+use crate::token::{Descent, Extension, Extras};
 
 const START: Timestamp = Timestamp::from_secs(1_000_000);
 
