@@ -287,20 +287,50 @@ async fn no_request_is_let_in_that_neither_the_old_nor_the_new_one_admits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_left_of_those_before() {
+async fn no_task_is_left_of_those_before() {
     let world = World::start().await;
     world.ask(NATIVE).await.token();
-    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     world.rewrite(&with_third()).await;
-    let (before, files) = (tasks(), descriptors());
+    let before = tasks();
     for n in 0..8 {
         world.rewrite(&changed("timeout = \"2s\"", &format!("timeout = \"{}s\"", n + 3))).await;
         world.ask(NATIVE).await.token();
     }
     until("the tasks of those before end", async || tasks() <= before).await;
-    assert!(descriptors() <= files + 4, "{} of {files}", descriptors());
     assert_eq!(world.exchanges().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_descriptor_and_no_watch_is_left_of_those_before() {
+    let (_sts, announced) = start_sts(&[]);
+    let directory = directory();
+    let write = |n: usize| {
+        // Each names a secret in a directory of its own.
+        let place = directory.path().join(n.to_string());
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::copy(directory.path().join("other-secret"), place.join("s")).unwrap();
+        let config = changed("file = \"other-secret\"", &format!("file = \"{n}/s\""));
+        write_config(directory.path(), &config, announced["authority"].as_str().unwrap())
+    };
+    let (serve, _, _) = start_serve(&write(0), &[]).await;
+    let told = || serve.log().lines().filter(|line| line.contains("read again, and holds")).count();
+    let process = std::path::PathBuf::from(format!("/proc/{}", serve.pid()));
+    let held = || {
+        let descriptors = std::fs::read_dir(process.join("fd")).unwrap().count();
+        let infos = std::fs::read_dir(process.join("fdinfo")).unwrap();
+        let infos = infos.filter_map(|info| std::fs::read_to_string(info.unwrap().path()).ok());
+        (descriptors, infos.map(|info| info.matches("inotify wd").count()).sum::<usize>())
+    };
+    write(1);
+    until("it is read", async || told() == 1).await;
+    until("the old directory is left alone", async || held().1 == 2).await;
+    let before = held();
+    for n in 2..10 {
+        write(n);
+        until("it is read", async || told() == n).await;
+    }
+    until("nothing is left", async || held() <= before).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -163,8 +163,9 @@ async fn a_token_goes_on_at_the_source_that_comes_by_it_too_and_nothing_is_left_
     assert_eq!(stage.kept().await, (1, 1), "the token is the same");
     assert!(second.0.refresh.sources().iter().all(|renewed| Arc::ptr_eq(renewed, &source)));
     let old = (Arc::downgrade(&stage.source), Arc::downgrade(&stage.vend.0));
-    let asked = Arc::clone(&stage.asked);
-    let stage = Stage { vend: second, source, hand: stage.hand, asked };
+    let Stage { vend, source: before, hand, asked } = stage;
+    drop((vend, before));
+    let stage = Stage { vend: second, source, hand, asked };
     assert!(old.0.upgrade().is_none() && old.1.upgrade().is_none());
     stage.ask(stage.slot("r").await).await.unwrap();
     assert_eq!(stage.asked.load(Ordering::SeqCst), 1);
