@@ -227,6 +227,21 @@ async fn who_has_used_its_rate_does_not_get_it_again_by_a_reload() {
     assert_eq!(refused().await, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_header_secret_is_taken_from_its_file_where_callers_are_not_told_apart_too() {
+    let world = World::start().await;
+    let status = async |secret: &str| {
+        let url = format!("{}/msi/token?api-version=2019-08-01&resource={VAULT}", world.tokens());
+        world.send(world.http.get(url).header("X-IDENTITY-HEADER", secret)).await.status
+    };
+    assert_eq!((status(support::HEADER).await, status("the-next").await), (200, 401));
+    std::fs::write(world.directory.path().join("header"), "the-next").unwrap();
+    until("the new one is known", async || status("the-next").await == 200).await;
+    assert_eq!((status(support::HEADER).await, world.reloads().await), (401, 0.0));
+    world.rewrite(&with_third()).await;
+    assert_eq!((status(support::HEADER).await, status("the-next").await), (401, 200));
+}
+
 /// Which of two callers may have which of two resources, as a number, and the configuration that says so.
 fn rights(of: u32) -> String {
     let resources = |name: &str, bits: u32| {

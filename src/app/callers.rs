@@ -2,34 +2,33 @@
 
 use std::path::Path;
 
+use crate::caller::Callers;
 use crate::caller::roll::Placed;
-use crate::caller::{Callers, Means};
 use crate::config::caller::Caller;
+use crate::config::server::Server;
 use crate::credential::ClientSecret;
 use crate::policy::Entitlement;
-use crate::secret::Secret;
 
-/// The secrets of each caller, by its place.
+/// The secrets of each caller, by its place; where callers are not told apart, those of all.
 #[derive(Default)]
-pub(super) struct Secrets(Vec<(usize, Vec<ClientSecret>)>);
+pub(super) struct Secrets(Vec<(Option<usize>, Vec<ClientSecret>)>);
 
-/// What policy and recognition go by, the configured callers in their places or one for all with these secrets; and what
+/// What policy and recognition go by, the configured callers in their places or one for all with the server's secrets; and what
 /// of it may change.
-pub(super) fn build(
-    callers: Vec<(usize, Caller)>,
-    header_secrets: &[Secret],
-    order: &[Means],
-) -> (Placed<Entitlement>, Callers, Secrets) {
+pub(super) fn build(callers: Vec<(usize, Caller)>, server: Server) -> (Placed<Entitlement>, Callers, Secrets) {
     if callers.is_empty() {
-        return (Placed::default(), Callers::open(header_secrets), Secrets::default());
+        let open = Callers::open(&server.header_secrets);
+        let secrets = server.header_secrets.into_iter().zip(&server.header_secret_origins);
+        let secrets = secrets.map(|(value, origin)| ClientSecret::new(value, origin.file())).collect();
+        return (Placed::default(), open, Secrets(vec![(None, secrets)]));
     }
     let (mut entitlements, mut proofs, mut secrets) = (Vec::new(), Vec::new(), Vec::new());
     for (place, caller) in callers {
         entitlements.push((place, caller.entitlement));
         proofs.push((place, caller.proof));
-        secrets.push((place, caller.secrets));
+        secrets.push((Some(place), caller.secrets));
     }
-    (entitlements.into_iter().collect(), Callers::named(proofs, order), Secrets(secrets))
+    (entitlements.into_iter().collect(), Callers::named(proofs, &server.proofs), Secrets(secrets))
 }
 
 impl Secrets {
@@ -46,18 +45,18 @@ impl Secrets {
             match secret.reload() {
                 Ok(changed) => is_news |= changed,
                 Err(fault) => {
-                    tracing::warn!(%fault, inward = fault.inward(), "the header secret of a caller stays as it was");
+                    tracing::warn!(%fault, inward = fault.inward(), "a header secret stays as it was");
                 }
             }
         }
         if !is_news {
             return None;
         }
-        let held = |place: Option<usize>| self.0.iter().filter(move |(of, _)| Some(*of) == place);
+        let held = |place: Option<usize>| self.0.iter().filter(move |(of, _)| *of == place);
         let imprints = |place| held(place).flat_map(|(_, held)| held).map(|secret| secret.value().imprint()).collect();
         let renewed = callers.with_secrets(imprints);
         match &renewed {
-            Some(_) => tracing::info!("the header secrets of callers have changed"),
+            Some(_) => tracing::info!("header secrets have changed"),
             None => tracing::error!("two callers would have one header secret; all keep those that they had"),
         }
         renewed

@@ -57,8 +57,7 @@ pub(super) fn draw(
     let (cluster, of_cluster) = cluster(config.kubernetes, ground, charter, register);
     let identities = config.identities.into_iter().map(|identity| identity.rules).collect();
     let callers = places.into_iter().zip(config.callers).collect();
-    let (entitlements, callers, secrets) =
-        callers::build(callers, &config.server.header_secrets, &config.server.proofs);
+    let (entitlements, callers, secrets) = callers::build(callers, config.server);
     let charter = Charter {
         callers,
         cluster,

@@ -140,7 +140,7 @@ credentials = [{ kind = "secret", env = "S", expires = "2027-01-31" }]
             ("8000-000000000003", "8000-000000000005", [true, false]),
             ("8000-000000000004", "8000-000000000005", [true, true]),
             ("api://x", "api://y", [true, false]),
-            ("env = \"S\"", "env = \"S\" }, { kind = \"assertion\", file = \"a\"", [true, true]),
+            ("{ kind = \"secret\"", "{ kind = \"assertion\", file = \"a\" }, { kind = \"secret\"", [true, true]),
             ("tenants = [\"one\", \"two\"]", "tenants = [\"one\"]", [true, false]),
             ("timeout = \"5s\"", "extra_body = { a = \"b\" }", [true, true]),
             ("timeout = \"5s\"", "authority = \"https://login.microsoftonline.us\"", [true, true]),

@@ -145,8 +145,9 @@ async fn a_flood_leaves_no_more_behind_than_the_bounds_and_what_died_nothing() {
 }
 
 /// A core whose source is another one, as `change` says.
-async fn under(stage: &Stage, change: impl FnOnce(HostParts) -> HostParts) -> (Vend, Arc<Source>) {
-    let parts = change(parts(host(&stage.asked).await, stage.vend.0.clock.clone()));
+fn under(stage: &Stage, change: impl FnOnce(HostParts) -> HostParts) -> (Vend, Arc<Source>) {
+    let Source::Host(before) = &*stage.source else { unreachable!("it is a host's") };
+    let parts = change(parts(before.url().clone(), stage.vend.0.clock.clone()));
     let source = Arc::new(Source::Host(Box::new(Host::new(parts))));
     let places = Places::new(vec![(crate::source::host::place(), Arc::clone(&source))], None);
     let sources = Sources::new([(source.identity().clone(), places)]);
@@ -158,7 +159,7 @@ async fn a_token_goes_on_at_the_source_that_comes_by_it_too_and_nothing_is_left_
     let other = Descent::of([&b"other"[..]]);
     let stage = Stage::with(Bounds::default()).await;
     stage.ask(stage.slot("r").await).await.unwrap();
-    let (second, source) = under(&stage, |parts| HostParts { whole: other, ..parts }).await;
+    let (second, source) = under(&stage, |parts| HostParts { whole: other, ..parts });
     second.sweep().await;
     assert_eq!(stage.kept().await, (1, 1), "the token is the same");
     assert!(second.0.refresh.sources().iter().all(|renewed| Arc::ptr_eq(renewed, &source)));
@@ -170,7 +171,7 @@ async fn a_token_goes_on_at_the_source_that_comes_by_it_too_and_nothing_is_left_
     stage.ask(stage.slot("r").await).await.unwrap();
     assert_eq!(stage.asked.load(Ordering::SeqCst), 1);
 
-    let (third, _) = under(&stage, |parts| HostParts { descent: other, whole: other, ..parts }).await;
+    let (third, _) = under(&stage, |parts| HostParts { descent: other, whole: other, ..parts });
     third.sweep().await;
     assert_eq!(stage.kept().await, (0, 0), "nobody can ask for it any more");
 }
