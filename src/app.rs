@@ -65,9 +65,9 @@ impl App {
         let files = config.server.tls_files.clone();
         let tls = files.zip(settings.tls.clone()).map(|((files, sight), shown)| Renewal::new(files, sight, shown));
         let keys = config.key_dir.clone().map(|directory| Arc::new(Keys::new(directory, ground.clock.now())));
-        let (audit, provenance) = (config.audit.clone(), config.provenance.clone());
+        let (audit, provenance, rules) = (config.audit.clone(), config.provenance.clone(), config.rules);
         let (charter, register) = charter::draw(config, &ground, None)?;
-        let keeper = Keeper::new(ground, register, provenance, tls);
+        let keeper = Keeper::new(ground, register, rules, provenance, tls);
         Ok(Self { settings, hosts, dialects, charter, keeper, keys, audit })
     }
 

@@ -20,6 +20,7 @@ use crate::freshness::Windows;
 use crate::name::Malformed;
 use crate::server::Listen;
 use crate::source::host::Address;
+use crate::token::Descent;
 use crate::vend::cache::Bounds;
 
 pub mod application;
@@ -85,6 +86,8 @@ pub struct Config {
     pub audit: Option<Destination>,
     /// What may be meant, and rarely is.
     pub warnings: Vec<Mistake>,
+    /// All that is written of who may have what, to be compared with that of another one.
+    pub rules: Descent,
     /// Where all of it can be read again, if it can.
     pub provenance: Option<Provenance>,
 }
@@ -204,6 +207,7 @@ impl Config {
             log,
             audit,
             warnings: Vec::new(),
+            rules: provenance::rules(&written.tree),
             provenance: None,
         }
     }

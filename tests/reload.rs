@@ -394,31 +394,42 @@ async fn a_hangup_reads_all_of_it_again_and_the_log_tells_what_became_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_a_restart_has_to_go_with_the_rest_until_then() {
-    // Callers are told apart, and so whoever reaches the listener is nobody.
-    let directory = directory_of(&["billing"]);
-    let world = World::within(directory, &with_callers(&caller("billing", "first", "*"))).await;
-    let app_service = format!("{}/msi/token?api-version=2019-08-01&resource=r", world.tokens());
-    // Without callers the header secret would be needed, and that is read at a restart.
-    world.rewrite(&changed("workers = 2", "workers = 2\ndialects = [\"app-service\"]")).await;
-    assert_eq!((world.reloaded("ok").await, world.reloaded("failed").await), (1.0, 0.0));
-    assert_eq!(world.send(world.http.get(&app_service)).await.status, 401);
-    world.rewrite(&with_callers(&caller("billing", "first", "*"))).await;
-    ask_as(&world, "billing", VAULT).await.token();
-    // The order of proofs is the server's, and knows nothing of the new caller.
-    let loopback = "[callers.local]\nproof = { kind = \"mtls\", dns_name = \"a.b\" }\nidentities = [\"first\"]\nresources = [\"*\"]\n";
-    std::fs::write(world.directory.path().join("ca.pem"), support::proof::pair().0).unwrap();
+async fn what_waits_for_a_restart_opens_nothing_with_the_rest() {
+    let directory = directory_of(&["billing", "zeta"]);
+    let billing = caller("billing", "first", "*");
+    let world = World::within(directory, &with_callers(&billing)).await;
+    let status = async |secret: &str| {
+        let request = world.http.get(format!("{}{NATIVE}", world.tokens())).header("Metadata", "true");
+        world.send(request.header("X-IDENTITY-HEADER", secret)).await.status
+    };
+    let told = async || (world.reloaded("ok").await, world.reloaded("failed").await);
+    // Without callers whoever reaches native gets tokens there, which is no longer served then.
+    world.rewrite(&changed("workers = 2", "dialects = [\"app-service\"]")).await;
+    assert_eq!((told().await, world.ask(NATIVE).await.status), ((0.0, 1.0), 401));
+    // Who is looked for first is another one, and so is what somebody may have.
+    let order = with_callers(&(billing.clone() + &caller("zeta", "first", "*")));
+    let order = order.replacen("workers = 2", "workers = 2\nproofs = [\"loopback\", \"header-secret\"]", 1);
+    world.rewrite(&order).await;
+    assert_eq!((told().await, status("secret-of-zeta").await), ((0.0, 2.0), 401));
+    // Nobody could be proved so until there is such a listener.
+    for name in ["ca.pem", "c.pem", "k.pem"] {
+        std::fs::write(world.directory.path().join(name), "").unwrap();
+    }
     let (certificate, key) = support::proof::pair();
-    std::fs::write(world.directory.path().join("c.pem"), certificate).unwrap();
-    std::fs::write(world.directory.path().join("k.pem"), key).unwrap();
-    let with_tls = with_callers(&(caller("billing", "first", "*") + loopback)).replacen(
-        "listen = [\"127.0.0.1:0\"]",
-        "listen = [\"https://127.0.0.1:0\"]\ntls = { cert = \"c.pem\", key = \"k.pem\", client_ca = \"ca.pem\" }",
-        1,
-    );
-    world.rewrite(&with_tls).await;
-    assert_eq!((world.reloaded("ok").await, world.reloaded("failed").await), (2.0, 1.0), "nobody could be it");
-    ask_as(&world, "billing", VAULT).await.token();
+    for (name, text) in [("ca.pem", &certificate), ("c.pem", &certificate), ("k.pem", &key)] {
+        std::fs::write(world.directory.path().join(name), text).unwrap();
+    }
+    let by_mtls = "[callers.till]\nproof = { kind = \"mtls\", dns_name = \"a.b\" }\nidentities = [\"first\"]\nresources = [\"*\"]\n";
+    let tls = "\"https://127.0.0.1:0\"]\ntls = { cert = \"c.pem\", key = \"k.pem\", client_ca = \"ca.pem\" }";
+    world.rewrite(&with_callers(&(billing.clone() + by_mtls)).replacen("\"127.0.0.1:0\"]", tls, 1)).await;
+    assert_eq!(told().await, (0.0, 3.0));
+    // What decides nothing of that is taken, and waits for nobody.
+    let both = with_callers(&(billing + &caller("zeta", "first", "*"))).replacen("workers = 2", "workers = 3", 1);
+    world.rewrite(&both).await;
+    assert_eq!((told().await, status("secret-of-zeta").await), ((1.0, 3.0), 200));
+    let order = both.replacen("workers = 3", "proofs = [\"loopback\", \"header-secret\"]", 1);
+    world.rewrite(&(order + "[freshness]\nlate = \"4m\"\n")).await;
+    assert_eq!((told().await, status("secret-of-billing").await), ((2.0, 3.0), 200));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,7 @@ use crate::server::charter::Charter;
 use crate::server::reload::{Outcome, Reload};
 use crate::server::tls::renewal::Renewal;
 use crate::telemetry::Dial;
+use crate::token::Descent;
 
 /// What is looked after, and how it looked the last time.
 pub(super) struct Keeper {
@@ -29,6 +30,8 @@ pub(super) struct Keeper {
     pub(super) dial: Option<Dial>,
     /// What became of the last reload.
     pub(super) reload: Arc<ArcSwapOption<Reload>>,
+    /// What the configuration that holds says of who may have what.
+    rules: Descent,
     calendar: Calendar,
     sight: Option<Sight>,
 }
@@ -47,12 +50,13 @@ impl Keeper {
     pub(super) fn new(
         ground: Ground,
         register: Register,
+        rules: Descent,
         provenance: Option<Provenance>,
         tls: Option<Renewal>,
     ) -> Self {
         let sight = provenance.as_ref().and_then(Provenance::sight);
         let (calendar, dial, reload) = (Calendar::default(), None, Arc::default());
-        Self { ground, register, provenance, tls, dial, reload, calendar, sight }
+        Self { ground, register, provenance, tls, dial, reload, rules, calendar, sight }
     }
 
     /// Looks whenever something may have changed, for as long as there is a charter.
@@ -132,14 +136,18 @@ impl Keeper {
 
     /// Has requests served under it from now on, and gives the keys that wait for a restart.
     fn take(&mut self, charter: &ArcSwap<Charter>, reread: Reread) -> Result<Vec<String>, Vec<String>> {
+        if let Some(obstacle) = reread.obstacle(self.rules) {
+            return Err(vec![obstacle.to_string()]);
+        }
         let Reread { config, waiting } = reread;
+        let rules = config.rules;
         let (level, warnings) = (config.log.level, config.warnings.clone());
         let before = charter.load_full();
         let drawn = charter::draw(config, &self.ground, Some((&before, &self.register)));
         let told = |fault: Fault| vec![format!("{fault} {}", fault.inward().unwrap_or_default())];
         let (new, register) = drawn.map_err(told)?;
         charter.store(Arc::new(new));
-        self.register = register;
+        (self.register, self.rules) = (register, rules);
         if let Some(dial) = &self.dial {
             dial.set(level);
         }

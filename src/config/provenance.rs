@@ -14,6 +14,7 @@ use super::mistake::{Mistake, Mistakes, Report};
 use super::{Config, azure, spelling};
 use crate::clock::Timestamp;
 use crate::credential::sight::Sight;
+use crate::token::Descent;
 
 /// The file, or the variables, and what holds until a restart.
 #[derive(Clone)]
@@ -35,6 +36,33 @@ pub struct Reread {
     pub config: Config,
     /// What was written anew and waits for a restart: the paths of the keys.
     pub waiting: Vec<String>,
+}
+
+impl Reread {
+    /// Why it cannot be taken in place of what has the rules `held`, if so. Under what holds until the restart, new
+    /// rules would let somebody have what neither configuration gives.
+    #[must_use]
+    pub fn obstacle(&self, held: Descent) -> Option<Mistake> {
+        let decides = |key: &&String| !HARMLESS.iter().any(|harmless| key.starts_with(harmless));
+        let deciding: Vec<&str> = self.waiting.iter().filter(decides).map(String::as_str).collect();
+        (self.config.rules != held && !deciding.is_empty()).then(|| Mistake {
+            path: deciding.join(", "),
+            problem: "what decides who is let in waits for a restart, and so does what is written of who may have what"
+                .to_owned(),
+            remedy: "restart the service, or change the one after the other".to_owned(),
+        })
+    }
+}
+
+/// All that is written in a tree of who may have what.
+#[must_use]
+pub(super) fn rules(tree: &Map<String, Value>) -> Descent {
+    let sections = ["tenants", "identities", "callers", "kubernetes"];
+    let written: Vec<String> = sections
+        .iter()
+        .map(|section| tree.get(*section).map_or_else(String::new, |value| spelling::of(value, &[])))
+        .collect();
+    Descent::of(written.iter().map(String::as_bytes))
 }
 
 impl Provenance {
@@ -167,6 +195,9 @@ fn differences(path: &str, one: Option<&Value>, other: Option<&Value>, found: &m
 /// What holds until a restart: listeners are bound, and the cache and logs made, once.
 const SETTLED: [&[&str]; 6] =
     [&["server"], &["dialects"], &["cache", "bytes"], &["cache", "entries"], &["log", "audit"], &["log", "format"]];
+/// What of it decides nothing of who is let in.
+const HARMLESS: [&str; 7] =
+    ["cache.", "log.", "server.admin_listen", "server.drain", "server.tls.cert", "server.tls.key", "server.workers"];
 const RESTART: &str = "restart the service, or take that back";
 
 #[cfg(test)]
