@@ -8,19 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bursar::clock::Stopwatch;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use support::proof::Volume;
 use support::{
     NATIVE, OTHER_TENANT, Reply, TWO_IDENTITIES, World, bursar, directory, directory_of, serving, start_serve,
     start_sts, until, with_callers, write_config,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 const SECOND: &str = "/token?resource=https://vault.azure.net&identity=second";
 const IN_TWO: &str = "/token?resource=https://vault.azure.net&tenant=two";
@@ -475,65 +468,4 @@ async fn a_swapped_link_is_noticed_as_kubernetes_makes_it() {
     volume.swap(&[("bursar.toml", &absolute(&with_third()))]);
     serve.logged("the configuration was read again, and holds").await;
     assert_eq!((status(SECOND).await, status("/token?resource=r&identity=third").await), (400, 200));
-}
-
-/// The certificate that a listener shows on a connection, and that connection.
-async fn open(address: &str, trusted: &[&str]) -> Result<(TlsStream<TcpStream>, Vec<u8>), std::io::Error> {
-    let mut roots = RootCertStore::empty();
-    for pem in trusted {
-        roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
-    }
-    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    let tcp = TcpStream::connect(address).await.unwrap();
-    let name = ServerName::try_from("app").unwrap();
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
-    let shown = stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
-    Ok((stream, shown))
-}
-
-/// The status of an answer on a connection that is kept.
-async fn status(stream: &mut TlsStream<TcpStream>) -> String {
-    let request = format!("GET {NATIVE} HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    let mut bytes = [0; 4096];
-    while !answer.ends_with(b"}") {
-        let count = stream.read(&mut bytes).await.unwrap();
-        assert!(count > 0, "the connection is cut");
-        answer.extend_from_slice(&bytes[..count]);
-    }
-    String::from_utf8(answer).unwrap().split(' ').nth(1).unwrap().to_owned()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_new_certificate_is_shown_on_new_connections_and_a_broken_one_on_none() {
-    bursar::wire::install_crypto_provider();
-    let directory = directory();
-    let [(first, first_key), (second, second_key)] = [support::proof::pair(), support::proof::pair()];
-    let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec();
-    let volume = Volume::new(directory.path().join("tls"), &[("tls.crt", &first), ("tls.key", &first_key)]);
-    let tls = "\"https://127.0.0.1:0\"]\ntls = { cert = \"tls/tls.crt\", key = \"tls/tls.key\" }";
-    let world = World::within(directory, &changed("\"127.0.0.1:0\"]", tls)).await;
-    let address = world.server.token_addresses()[0].to_string();
-    let trusted = [first.as_str(), second.as_str()];
-    let (mut old, shown) = open(&address, &trusted).await.unwrap();
-    assert!(shown == der(&first) && status(&mut old).await == "200");
-    let count = async |outcome: &str| {
-        let series = format!("bursar_reloads_total{{outcome=\"{outcome}\",what=\"certificate\"}}");
-        world.metric(&series).await.unwrap_or_default()
-    };
-    let successful = "bursar_reload_successful{what=\"certificate\"}";
-
-    volume.swap(&[("tls.crt", &second), ("tls.key", &first_key)]);
-    until("a pair that does not match is told", async || count("failed").await > 0.0).await;
-    assert_eq!(world.metric(successful).await, Some(0.0));
-    assert_eq!(open(&address, &trusted).await.unwrap().1, der(&first), "the old one stays");
-    volume.swap(&[("tls.crt", "no certificate"), ("tls.key", &first_key)]);
-    until("a broken one is told", async || count("failed").await > 1.0).await;
-    assert_eq!(open(&address, &trusted).await.unwrap().1, der(&first));
-
-    volume.swap(&[("tls.crt", &second), ("tls.key", &second_key)]);
-    until("the new one is shown", async || open(&address, &trusted).await.unwrap().1 == der(&second)).await;
-    assert_eq!(status(&mut old).await, "200", "a connection goes on with what it was opened with");
-    assert_eq!((count("ok").await, world.metric(successful).await, world.reloads().await), (1.0, Some(1.0), 0.0));
 }
