@@ -32,7 +32,7 @@ use cache::{Bounds, Cache, Hold, Stock};
 use flight::{Errand, Flight, Landing, lost_flight};
 use gate::Gate;
 use mission::{Demand, Mission, Seat};
-use refresh::Refresh;
+use refresh::{Due, Refresh};
 use slot::{Moment, Slot, Step};
 use sources::Sources;
 use stake::Stakes;
@@ -277,7 +277,13 @@ impl Vend {
     /// Starts the renewals whose turn it is, and says how long it is until the next ones.
     fn refresh(&self) -> Duration {
         let (due, pause) = self.0.refresh.round(self.0.clock.now(), &self.0.stakes);
-        due.into_iter().for_each(|due| self.renew(due));
+        for due in due {
+            match due.lane.present(&self.0.sources) {
+                Some(lane) => self.renew(Due { lane, ..due }),
+                // A flight of before has had it taken up.
+                None => drop(due.slot.renew(|| false)),
+            }
+        }
         pause
     }
 

@@ -16,7 +16,8 @@ use crate::telemetry;
 ///
 /// Without a file, AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_AUTHORITY_HOST and one of
 /// AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH and AZURE_FEDERATED_TOKEN_FILE are the
-/// configuration. BURSAR__SERVER__LISTEN and its like override the file.
+/// configuration. BURSAR__SERVER__LISTEN and its like override the file, which is read again when it
+/// changes, and on SIGHUP.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Serve {

@@ -100,14 +100,11 @@ impl Refresh {
             return;
         }
         schedule.reroute(|lane, appointment| {
-            if sources.have(&lane.source) {
-                return Some(lane.clone());
-            }
-            let instead = sources.instead_of(&lane.source);
-            if instead.is_none() {
+            let present = lane.present(sources);
+            if present.is_none() {
                 appointment.let_go();
             }
-            instead.map(|source| Lane { source: Arc::clone(source), owner: lane.owner })
+            present
         });
     }
 
@@ -118,6 +115,12 @@ impl Refresh {
 }
 
 impl Lane {
+    /// Where its tokens are renewed now, if they still are.
+    #[must_use]
+    pub fn present(&self, sources: &Sources) -> Option<Self> {
+        Some(Self { source: Arc::clone(sources.present(&self.source)?), owner: self.owner })
+    }
+
     /// What one more renewal takes, if there is all of it.
     fn passage(&self, stakes: &Stakes, now: Timestamp) -> Option<Passage> {
         let pass = match stakes.at(self.owner) {

@@ -112,9 +112,12 @@ impl Sources {
         self.wholes.contains(&source.whole())
     }
 
-    /// The one that comes by the same tokens as `old`, in another way.
+    /// The one that comes by the same tokens as `old` now: this one, unless there is another in its place.
     #[must_use]
-    pub fn instead_of(&self, old: &Source) -> Option<&Arc<Source>> {
+    pub fn present<'a>(&'a self, old: &'a Arc<Source>) -> Option<&'a Arc<Source>> {
+        if self.have(old) {
+            return Some(old);
+        }
         let is_it = |source: &&Arc<Source>| source.descent() == old.descent() && source.tenant() == old.tenant();
         self.places.get(old.identity())?.listed.values().find(is_it)
     }
