@@ -4,35 +4,39 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use crate::audit::{Audit, Destination};
 use crate::caller::Callers;
 use crate::clock::Clock;
-use crate::cluster::Cluster;
+use crate::config::Config;
 use crate::config::identity::{Identity, Origin};
-use crate::config::{Config, server};
-use crate::dialect::instance::Instance;
 use crate::dialect::{Ask, Dialect};
 use crate::fault::{Fault, Kind};
-use crate::flood::{Concern, Floods};
 use crate::metrics::Metrics;
 use crate::name::ClientId;
-use crate::policy::Policy;
+use crate::server::charter::Charter;
 use crate::server::host::Hosts;
 use crate::server::keys::Keys;
 use crate::server::phase::Phase;
-use crate::server::rates::Rates;
-use crate::server::tls::Tls;
+use crate::server::tls::renewal::Renewal;
+use crate::server::tls::{Shown, Tls};
 use crate::server::{Listen, Server, Service, Settings};
+use crate::telemetry::Dial;
 use crate::token::Token;
-use crate::trace::Sampling;
-use crate::vend::stake::Stakes;
-use crate::vend::{self, Vend};
+use crate::vend::Vend;
 
 mod callers;
+mod charter;
+mod descent;
 mod floods;
+mod ground;
+mod keeper;
 mod sources;
+
+use ground::Ground;
+use keeper::Keeper;
 
 /// The rooms, ready to serve.
 pub struct App {
@@ -40,18 +44,9 @@ pub struct App {
     status_page: bool,
     hosts: Vec<String>,
     dialects: Vec<&'static Dialect>,
-    callers: callers::Renewing,
-    cluster: Option<Arc<Cluster>>,
-    policy: Policy,
-    instance: Instance,
-    vend: Vend,
-    metrics: Arc<Metrics>,
-    sampling: Option<Sampling>,
-    clock: Clock,
-    mark: Arc<str>,
-    floods: Arc<Floods<Concern>>,
+    charter: Charter,
+    keeper: Keeper,
     keys: Option<Arc<Keys>>,
-    rates: Rates,
     audit: Option<Destination>,
 }
 
@@ -64,51 +59,32 @@ impl App {
         let metrics = Metrics::new().map_err(|error| {
             Fault::new(Kind::Internal, "the metrics cannot be registered", "report this").with_inward(error.to_string())
         })?;
-        let metrics = Arc::new(metrics);
-        let settings = settings(&config)?;
         let mark: Arc<str> = uuid::Uuid::new_v4().to_string().into();
-        let floods = Arc::default();
-        let sources = sources::build(&config, &clock, &floods, &mark)?;
-        let stakes = |share| Stakes::of_each(config.callers.len(), share, config.bounds);
-        let known = config.kubernetes.map(|known| known.settings);
-        let cluster = known.map(|settings| Arc::new(Cluster::new(settings, clock.clone(), runtime.clone())));
-        let sampling = config.traces.map(|traces| traces.sampling);
-        let warm = |identity: &Identity| {
-            identity.warm.iter().map(|resource| (identity.rules.name.clone(), resource.clone())).collect::<Vec<_>>()
-        };
-        let vend = Vend::new(vend::Settings {
-            sources,
-            warm: config.identities.iter().flat_map(warm).collect(),
-            stakes: config.caller_share.map_or_else(Stakes::of_all, stakes),
-            bounds: config.bounds,
-            windows: config.windows,
-            clock: clock.clone(),
-            metrics: Arc::clone(&metrics),
-            sampling,
-            runtime,
-        });
-        let server::Server { hosts, dialects, header_secrets, proofs, status_page, .. } = config.server;
-        let rates = Rates::new(config.callers.iter().map(|caller| (caller.entitlement.caller.clone(), caller.rate)));
-        let (entitlements, callers) = callers::build(config.callers, &header_secrets, &proofs);
-        Ok(Self {
-            settings,
-            status_page,
-            hosts,
-            dialects,
-            callers,
-            cluster,
-            policy: Policy::new(config.identities.into_iter().map(|identity| identity.rules).collect(), entitlements),
-            instance: config.instance,
-            vend,
-            metrics,
-            sampling,
-            keys: config.key_dir.map(|directory| Arc::new(Keys::new(directory, clock.now()))),
+        let ground = Ground {
             clock,
+            floods: Arc::default(),
             mark,
-            floods,
-            rates,
-            audit: config.audit,
-        })
+            metrics: Arc::new(metrics),
+            runtime,
+            sampling: config.traces.as_ref().map(|traces| traces.sampling),
+        };
+        let settings = settings(&config)?;
+        let (hosts, dialects) = (config.server.hosts.clone(), config.server.dialects.clone());
+        let files = config.server.tls_files.clone();
+        let tls = files.zip(settings.tls.clone()).map(|((files, sight), shown)| Renewal::new(files, sight, shown));
+        let keys = config.key_dir.clone().map(|directory| Arc::new(Keys::new(directory, ground.clock.now())));
+        let status_page = config.server.status_page;
+        let (audit, provenance, rules) = (config.audit.clone(), config.provenance.clone(), config.rules);
+        let (charter, register) = charter::draw(config, &ground, None)?;
+        let keeper = Keeper::new(ground, register, rules, provenance, tls);
+        Ok(Self { settings, status_page, hosts, dialects, charter, keeper, keys, audit })
+    }
+
+    /// Sets with `dial` how much is logged, as often as the configuration says so anew.
+    #[must_use]
+    pub fn with_dial(mut self, dial: Dial) -> Self {
+        self.keeper.dial = Some(dial);
+        self
     }
 
     /// Listens and serves.
@@ -116,40 +92,39 @@ impl App {
     /// # Errors
     /// An address cannot be bound, or the audit log cannot be opened.
     pub fn start(self) -> Result<Server, Fault> {
-        let settings = self.settings.clone();
-        self.vend.sweep_forever();
-        self.vend.warm_up();
-        self.vend.refresh_forever();
-        self.vend.watch_credentials();
-        let callers = self.callers.watch();
-        let names = self.policy.callers().cloned().collect();
-        let audit = self.audit.map(|destination| Audit::open(&destination, names)).transpose()?.map(Arc::new);
+        let Self { settings, status_page, hosts, dialects, charter, keeper, keys, audit } = self;
+        let ground = keeper.ground.clone();
+        let charter = Arc::new(ArcSwap::from_pointee(charter));
+        let first = charter.load_full();
+        first.vend.warm_up();
+        first.vend.sweep_forever(present(&charter));
+        first.vend.refresh_forever(present(&charter));
+        drop(first);
+        let audit = audit.map(|destination| Audit::open(&destination)).transpose()?.map(Arc::new);
         if let Some(audit) = &audit {
-            audit.settle_forever(self.clock.clone());
+            audit.settle_forever(ground.clock.clone());
         }
-        floods::settle_forever(&self.floods, self.clock.clone());
-        if let Some(keys) = &self.keys {
-            tokio::spawn(Arc::clone(keys).sweep_forever(self.clock.clone()));
+        floods::settle_forever(&ground.floods, ground.clock.clone());
+        if let Some(keys) = &keys {
+            tokio::spawn(Arc::clone(keys).sweep_forever(ground.clock.clone()));
         }
+        let reload = Arc::clone(&keeper.reload);
+        keeper.keep(&charter);
         Server::start(&settings, |tokens: &[SocketAddr], admin: &[SocketAddr]| Service {
-            dialects: self.dialects,
-            hosts: Hosts::new(tokens, &self.hosts),
-            admin_hosts: Hosts::new(admin, &self.hosts),
-            callers,
-            cluster: self.cluster,
-            rates: self.rates,
-            policy: self.policy,
+            dialects,
+            hosts: Hosts::new(tokens, &hosts),
+            admin_hosts: Hosts::new(admin, &hosts),
+            charter,
+            reload,
             audit,
-            floods: self.floods,
-            instance: self.instance,
-            vend: self.vend,
-            metrics: self.metrics,
-            sampling: self.sampling,
-            clock: self.clock,
-            mark: self.mark,
-            keys: self.keys,
+            floods: ground.floods,
+            metrics: ground.metrics,
+            sampling: ground.sampling,
+            clock: ground.clock,
+            mark: ground.mark,
+            keys,
             phase: Arc::new(Phase::default()),
-            shows_status: self.status_page || admin.iter().all(|address| address.ip().is_loopback()),
+            shows_status: status_page || admin.iter().all(|address| address.ip().is_loopback()),
         })
     }
 
@@ -158,10 +133,16 @@ impl App {
     /// # Errors
     /// The fault that a request would get.
     pub async fn token(&self, ask: &Ask, request_id: &str) -> Result<(ClientId, Arc<Token>), Fault> {
-        let permit = self.policy.admit(Callers::operator(), ask)?;
-        let vended = self.vend.vend(&permit, request_id).await?;
+        let permit = self.charter.policy.admit(Callers::operator(), ask)?;
+        let vended = self.charter.vend.vend(&permit, request_id).await?;
         Ok((permit.identity().client_id.clone(), vended.token))
     }
+}
+
+/// The core of the moment, for as long as there is one.
+fn present(charter: &Arc<ArcSwap<Charter>>) -> impl Fn() -> Option<Vend> + Send + 'static {
+    let charter = Arc::downgrade(charter);
+    move || charter.upgrade().map(|charter| charter.load().vend.clone())
 }
 
 fn settings(config: &Config) -> Result<Settings, Fault> {
@@ -173,7 +154,7 @@ fn settings(config: &Config) -> Result<Settings, Fault> {
     Ok(Settings {
         listen: config.server.listen.clone(),
         unix_mode: config.server.unix_mode,
-        tls: is_https.then(|| config.server.tls.clone().map_or_else(generated, Ok)).transpose()?,
+        tls: is_https.then(|| config.server.tls.clone().map_or_else(generated, Ok)).transpose()?.map(Shown::new),
         admin_listen: config.server.admin_listen,
         workers: config.server.workers.unwrap_or_else(cpus),
         drain: config.server.drain,

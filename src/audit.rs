@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
-use crate::caller::Caller;
 use crate::clock::{Clock, Timestamp};
 use crate::dialect::Ask;
 use crate::fault::{Fault, Kind};
@@ -42,9 +41,8 @@ pub struct Audit {
     /// Writes what is left when it is dropped.
     guard: Option<WorkerGuard>,
     loss: Loss,
-    callers: Vec<Name>,
-    /// Of refusals, by the number of the caller.
-    floods: Floods<usize>,
+    /// Of refusals, by the name of the caller.
+    floods: Floods<Option<Name>>,
 }
 
 /// A request, as far as an audit is about it.
@@ -54,6 +52,8 @@ pub struct Occasion<'a> {
     pub now: Timestamp,
     /// The other end of the connection.
     pub peer: &'a str,
+    /// Who asks, where that is known and callers are told apart.
+    pub caller: Option<&'a Name>,
     /// In whose words it came.
     pub dialect: &'static str,
     /// Under which id it stands in the log, in the answer and at the authority.
@@ -63,11 +63,11 @@ pub struct Occasion<'a> {
 }
 
 impl Audit {
-    /// Opens the destination. `callers` are the configured ones, in their places.
+    /// Opens the destination.
     ///
     /// # Errors
     /// The file cannot be opened for writing.
-    pub fn open(destination: &Destination, callers: Vec<Name>) -> Result<Self, Fault> {
+    pub fn open(destination: &Destination) -> Result<Self, Fault> {
         let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES);
         let loss = Loss::default();
         let (writer, guard) = match destination {
@@ -81,50 +81,43 @@ impl Audit {
                 builder.finish(Counting::new(opened, &loss))
             }
         };
-        Ok(Self { writer, guard: Some(guard), loss, callers, floods: Floods::default() })
+        Ok(Self { writer, guard: Some(guard), loss, floods: Floods::default() })
     }
 
     /// Notes what a caller got.
     pub fn vended(&self, occasion: Occasion<'_>, permit: &Permit, token: &Token) {
-        let caller = self.name(Some(permit.caller()));
-        self.write(&Record::of_token(occasion, caller, permit, token));
+        self.write(&Record::of_token(occasion, permit, token));
     }
 
     /// Notes that policy did not admit a caller.
-    pub fn refused(&self, occasion: Occasion<'_>, caller: Caller, refusal: &Refusal) {
+    pub fn refused(&self, occasion: Occasion<'_>, refusal: &Refusal) {
         let reason = Why { rule: &refusal.rule, reason: refusal.reason.problem(), detail: None };
-        self.refuse(occasion, Some(caller), reason);
+        self.bounded(occasion, Outcome::Refused, reason);
     }
 
     /// Notes that a caller was admitted against its rules, which are not enforced, and got no token all the same.
-    pub fn overruled(&self, occasion: Occasion<'_>, caller: Caller, refusal: &Refusal) {
+    pub fn overruled(&self, occasion: Occasion<'_>, refusal: &Refusal) {
         let why = Why { rule: &refusal.rule, reason: refusal.reason.problem(), detail: None };
-        self.bounded(occasion, Some(caller), Outcome::Audited, why);
+        self.bounded(occasion, Outcome::Audited, why);
     }
 
     /// Notes that nobody was recognised, or that a caller asks too often; the fault says which.
-    pub fn turned_away(&self, occasion: Occasion<'_>, caller: Option<Caller>, fault: &Fault) {
+    pub fn turned_away(&self, occasion: Occasion<'_>, fault: &Fault) {
         let (rule, reason) = (fault.rule().unwrap_or("callers"), &fault.to_string());
-        self.refuse(occasion, caller, Why { rule, reason, detail: fault.inward() });
-    }
-
-    fn refuse(&self, occasion: Occasion<'_>, caller: Option<Caller>, why: Why<'_>) {
-        self.bounded(occasion, caller, Outcome::Refused, why);
+        self.bounded(occasion, Outcome::Refused, Why { rule, reason, detail: fault.inward() });
     }
 
     /// Writes what a caller can bring about at will, unless that has become a flood.
-    fn bounded(&self, occasion: Occasion<'_>, caller: Option<Caller>, verdict: Outcome, why: Why<'_>) {
-        // Nobody's number is that of those who are not told apart.
-        if let Some(suppressed) = self.floods.pass(caller.map_or(0, Caller::number), occasion.now) {
-            self.write(&Record::without_token(occasion, self.name(caller), verdict, why, suppressed));
+    fn bounded(&self, occasion: Occasion<'_>, verdict: Outcome, why: Why<'_>) {
+        if let Some(suppressed) = self.floods.pass(occasion.caller.cloned(), occasion.now) {
+            self.write(&Record::without_token(occasion, verdict, why, suppressed));
         }
     }
 
     /// Writes how many refusals of a flood that is over were not written.
     pub fn settle(&self, now: Timestamp) {
-        for (number, suppressed) in self.floods.settle(now) {
-            let caller = number.checked_sub(1).and_then(|place| self.callers.get(place));
-            self.write(&Record::of_flood(now, caller.map(Name::as_str), suppressed));
+        for (caller, suppressed) in self.floods.settle(now) {
+            self.write(&Record::of_flood(now, caller.as_ref().map(Name::as_str), suppressed));
         }
         self.tell_loss();
     }
@@ -151,11 +144,6 @@ impl Audit {
                 audit.settle(clock.now());
             }
         });
-    }
-
-    fn name(&self, caller: Option<Caller>) -> Option<&str> {
-        let place = caller.and_then(Caller::place);
-        place.and_then(|place| self.callers.get(place)).map(Name::as_str)
     }
 
     fn write(&self, record: &Record<'_>) {
@@ -202,10 +190,10 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("audit");
-        let audit = Audit::open(&Destination::File(path.clone()), vec![Name::of_word("billing")]).unwrap();
+        let audit = Audit::open(&Destination::File(path.clone())).unwrap();
         let now = Timestamp::from_secs(1000);
-        for number in [0, 1] {
-            assert_eq!((0..32).filter_map(|_| audit.floods.pass(number, now)).count(), 30);
+        for caller in [None, Some(Name::of_word("billing"))] {
+            assert_eq!((0..32).filter_map(|_| audit.floods.pass(caller.clone(), now)).count(), 30);
         }
         audit.settle(now);
         audit.settle(now + MINUTE);
@@ -221,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_a_full_disk_swallows_is_counted() {
-        let audit = Audit::open(&Destination::File("/dev/full".into()), Vec::new()).unwrap();
+        let audit = Audit::open(&Destination::File("/dev/full".into())).unwrap();
         audit.write(&Record::of_flood(Timestamp::from_secs(1), None, 1));
         let watch = Stopwatch::start();
         while audit.lost() == 0 && watch.elapsed() < Duration::from_secs(3) {

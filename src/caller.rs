@@ -12,6 +12,7 @@ pub mod account;
 pub mod glob;
 pub mod peer;
 pub mod proof;
+pub mod roll;
 pub mod share;
 pub mod specificity;
 pub mod subject;
@@ -110,12 +111,12 @@ impl Callers {
         Self { known, order, takes_tokens: false, is_open: true }
     }
 
-    /// These, in the places in which policy has their rules; nobody else is anybody. What they show is looked at
+    /// These, each in the place in which policy has its rules; nobody else is anybody. What they show is looked at
     /// in `order`.
     #[must_use]
-    pub fn named(proofs: Vec<Proof>, order: &[Means]) -> Self {
+    pub fn named(proofs: impl IntoIterator<Item = (usize, Proof)>, order: &[Means]) -> Self {
         let named = |(place, proof)| Known { caller: Caller(Who::Named(place)), proof };
-        let known: Vec<Known> = proofs.into_iter().enumerate().map(named).collect();
+        let known: Vec<Known> = proofs.into_iter().map(named).collect();
         // What nobody is known by is looked at too: whoever shows it is nobody.
         let left = Means::ALL.iter().filter(|means| !order.contains(means));
         let order = order.iter().chain(left).copied().collect();

@@ -20,6 +20,7 @@ use crate::freshness::Windows;
 use crate::name::Malformed;
 use crate::server::Listen;
 use crate::source::host::Address;
+use crate::token::Descent;
 use crate::vend::cache::Bounds;
 
 pub mod application;
@@ -34,10 +35,12 @@ pub mod identity;
 pub mod kubernetes;
 pub mod metadata;
 pub mod mistake;
+pub mod provenance;
 pub mod region;
 pub mod secret;
 pub mod section;
 pub mod server;
+pub mod spelling;
 pub mod syntax;
 pub mod tenant;
 pub mod traces;
@@ -47,6 +50,7 @@ use file::Written;
 use identity::Identity;
 use kubernetes::{Kubernetes, POD};
 use mistake::{Mistake, Mistakes, Report};
+use provenance::Provenance;
 use secret::Surroundings;
 use section::{Section, count, duration, parsed, share, size, text};
 use server::Server;
@@ -86,6 +90,10 @@ pub struct Config {
     pub traces: Option<Traces>,
     /// What may be meant, and rarely is.
     pub warnings: Vec<Mistake>,
+    /// All that is written of who may have what, to be compared with that of another one.
+    pub rules: Descent,
+    /// Where all of it can be read again, if it can.
+    pub provenance: Option<Provenance>,
 }
 
 /// How to log.
@@ -125,7 +133,10 @@ impl Config {
             None => azure::written(variables, &report),
         };
         match written {
-            Some(written) => Self::resolve(&written, report, now),
+            Some(written) => {
+                let provenance = Some(Provenance::of(path, &written));
+                Self::resolve(&written, report, now).map(|config| Self { provenance, ..config })
+            }
             // Where nothing can be read, everything would be missing.
             None => Err(report.into()),
         }
@@ -146,13 +157,7 @@ impl Config {
     fn believe(written: &Written, report: &Report, now: Timestamp) -> Self {
         let surroundings = Surroundings { base: &written.base, variables: &written.variables, now };
         let mut root = Section::new(String::new(), written.tree.clone(), report);
-        let read = |(name, section): (String, Option<_>)| caller::read(&name, section?, surroundings);
-        if root.is_empty("callers") {
-            root.note("callers", "there is none", "add a section [callers.NAME], or leave it out to tell none apart");
-        }
-        let read: Vec<(Means, Option<Caller>)> = root.sections("callers").into_iter().filter_map(read).collect();
-        let shown: Vec<Means> = read.iter().map(|(means, _)| *means).collect();
-        let callers: Vec<Caller> = read.into_iter().filter_map(|(_, caller)| caller).collect();
+        let (shown, callers) = callers(&mut root, surroundings);
         let server = server::read(root.section("server"), surroundings, &shown);
         let serves_arc = server.dialects.iter().any(|dialect| dialect.guard == Guard::KeyFile);
         let mut dialects = root.section("dialects");
@@ -202,8 +207,20 @@ impl Config {
             audit,
             traces,
             warnings: Vec::new(),
+            rules: provenance::rules(&written.tree),
+            provenance: None,
         }
     }
+}
+
+/// What callers are proved by, also those of which something else is wrong, and the callers.
+fn callers(root: &mut Section<'_>, surroundings: Surroundings<'_>) -> (Vec<Means>, Vec<Caller>) {
+    let read = |(name, section): (String, Option<_>)| caller::read(&name, section?, surroundings);
+    if root.is_empty("callers") {
+        root.note("callers", "there is none", "add a section [callers.NAME], or leave it out to tell none apart");
+    }
+    let read: Vec<(Means, Option<Caller>)> = root.sections("callers").into_iter().filter_map(read).collect();
+    (read.iter().map(|(means, _)| *means).collect(), read.into_iter().filter_map(|(_, caller)| caller).collect())
 }
 
 /// Service accounts are verified by their cluster, and nothing else is.

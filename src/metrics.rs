@@ -30,6 +30,32 @@ pub struct Metrics {
     token_remaining: HistogramVec,
     outage_cover: IntGaugeVec,
     credentials: Credentials,
+    reloads: Reloads,
+}
+
+/// What is counted of reloads, by what was read again.
+struct Reloads {
+    count: IntCounterVec,
+    is_good: IntGaugeVec,
+    good_at: IntGaugeVec,
+}
+
+/// What is read again while the process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// The certificate of https listeners, with its key and the CA of clients.
+    Certificate,
+    /// The configuration.
+    Configuration,
+}
+
+impl Reloaded {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Configuration => "configuration",
+        }
+    }
 }
 
 /// What is counted of credentials, each by its identity and its label.
@@ -92,6 +118,7 @@ impl Metrics {
                 &[],
             )?,
             credentials: Credentials::new()?,
+            reloads: Reloads::new()?,
         };
         metrics.register()?;
         Ok(metrics)
@@ -115,6 +142,9 @@ impl Metrics {
         self.registry.register(Box::new(self.credentials.expiry.clone()))?;
         self.registry.register(Box::new(self.credentials.rejections.clone()))?;
         self.registry.register(Box::new(self.credentials.preferences.clone()))?;
+        self.registry.register(Box::new(self.reloads.count.clone()))?;
+        self.registry.register(Box::new(self.reloads.is_good.clone()))?;
+        self.registry.register(Box::new(self.reloads.good_at.clone()))?;
         self.registry.register(Box::new(ProcessCollector::for_self()))
     }
 
@@ -174,6 +204,26 @@ impl Metrics {
         self.credentials.preferences.with_label_values(&[identity.as_str(), credential]).inc();
     }
 
+    /// Something was read again at that time, and taken or not.
+    pub fn reloaded(&self, what: Reloaded, is_good: bool, at: Timestamp) {
+        let what = what.as_str();
+        self.reloads.count.with_label_values(&[what, if is_good { "ok" } else { "failed" }]).inc();
+        self.reads(what, is_good, at);
+    }
+
+    /// Something was read for the first time, which is no reload.
+    pub fn loaded(&self, what: Reloaded, at: Timestamp) {
+        self.reads(what.as_str(), true, at);
+    }
+
+    fn reads(&self, what: &str, is_good: bool, at: Timestamp) {
+        self.reloads.is_good.with_label_values(&[what]).set(i64::from(is_good));
+        if is_good {
+            let at = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+            self.reloads.good_at.with_label_values(&[what]).set(at);
+        }
+    }
+
     /// The page for `/metrics`; `tokens` is how many live ones the cache holds now, and `cover` how long they serve
     /// whoever asks, if somebody does.
     #[must_use]
@@ -190,6 +240,28 @@ impl Metrics {
             tracing::error!(%error, "the metrics page could not be written");
         }
         page
+    }
+}
+
+impl Reloads {
+    fn new() -> Result<Self, prometheus::Error> {
+        let what = &["what"];
+        let gauge = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), what);
+        Ok(Self {
+            count: counters(
+                "bursar_reloads_total",
+                "Times that the configuration or the listeners' certificate was read again.",
+                &["what", "outcome"],
+            )?,
+            is_good: gauge(
+                "bursar_reload_successful",
+                "Whether the last reload was taken; 0 if the old one stays in use.",
+            )?,
+            good_at: gauge(
+                "bursar_reload_success_timestamp_seconds",
+                "When what is in use was read, since the Unix epoch.",
+            )?,
+        })
     }
 }
 
@@ -256,6 +328,9 @@ mod tests {
         metrics.credential_ends(&payroll, "secret", Some(Timestamp::from_secs(1_800_000_000)));
         metrics.credential_ends(&payroll, "assertion", Some(Timestamp::from_secs(1)));
         metrics.credential_ends(&payroll, "assertion", None);
+        metrics.loaded(Reloaded::Certificate, Timestamp::from_secs(1_800_000_000));
+        metrics.reloaded(Reloaded::Configuration, true, Timestamp::from_secs(1_800_000_001));
+        metrics.reloaded(Reloaded::Configuration, false, Timestamp::from_secs(1_800_000_002));
         let page = String::from_utf8(metrics.page(3, Some(Duration::from_secs(70)))).unwrap();
         assert!(!page.contains("credential=\"assertion\""), "what is not known is not there");
         for line in [
@@ -271,6 +346,10 @@ mod tests {
             r#"bursar_credential_expiry_timestamp_seconds{credential="secret",identity="payroll"} 1800000000"#,
             r#"bursar_credential_rejections_total{credential="secret",identity="payroll"} 1"#,
             r#"bursar_credential_preferences_total{credential="secret#2",identity="payroll"} 1"#,
+            r#"bursar_reloads_total{outcome="failed",what="configuration"} 1"#,
+            r#"bursar_reload_successful{what="certificate"} 1"#,
+            r#"bursar_reload_successful{what="configuration"} 0"#,
+            r#"bursar_reload_success_timestamp_seconds{what="configuration"} 1800000001"#,
             "bursar_build_info{version=",
             "process_resident_memory_bytes",
         ] {

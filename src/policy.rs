@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::caller::Caller;
+use crate::caller::roll::Placed;
 use crate::claims::ClaimsRequest;
 use crate::dialect::Ask;
 use crate::fault::{Fault, Kind};
@@ -29,7 +30,7 @@ pub struct Policy {
     /// The one that is meant where nothing is selected.
     marked: Option<Arc<Identity>>,
     /// One for each caller, in the places in which [`Caller`]s know themselves.
-    entitlements: Vec<Entitlement>,
+    entitlements: Placed<Entitlement>,
 }
 
 /// The proof that policy admitted one caller to one identity, tenant and resource.
@@ -113,10 +114,16 @@ impl Permit {
 }
 
 impl Policy {
-    /// Rules over these identities, and over callers where they are told apart. The configuration has seen to it
-    /// that selectors differ and that what a entitlement names is there.
+    /// Rules over these identities, and over callers where they are told apart, in the places in which they are listed.
     #[must_use]
     pub fn new(identities: Vec<Identity>, entitlements: Vec<Entitlement>) -> Self {
+        Self::placed(identities, entitlements.into_iter().enumerate().collect())
+    }
+
+    /// The same over callers in places of their own. The configuration has seen to it that selectors differ and that
+    /// what an entitlement names is there.
+    #[must_use]
+    pub fn placed(identities: Vec<Identity>, entitlements: Placed<Entitlement>) -> Self {
         let identities: Vec<_> = identities.into_iter().map(Arc::new).collect();
         let mut selected = HashMap::new();
         for identity in &identities {
@@ -274,9 +281,16 @@ impl Policy {
         })
     }
 
-    /// The names of the callers that are told apart, in their places.
-    pub fn callers(&self) -> impl Iterator<Item = &Name> {
-        self.entitlements.iter().map(|entitlement| &entitlement.caller)
+    /// Whether callers are told apart.
+    #[must_use]
+    pub fn tells_apart(&self) -> bool {
+        !self.entitlements.is_empty()
+    }
+
+    /// The name of a caller, where callers are told apart.
+    #[must_use]
+    pub fn name(&self, caller: Caller) -> Option<&Name> {
+        self.entitlements.get(caller.place()?).map(|entitlement| &entitlement.caller)
     }
 }
 

@@ -8,25 +8,20 @@ use std::time::Duration;
 
 use actix_web::dev::{self, ServerHandle};
 use actix_web::web;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustix::process::{Resource, getrlimit};
 use tokio::task::JoinHandle;
 
 use crate::audit::Audit;
-use crate::caller::{Caller, Callers};
 use crate::clock::Clock;
-use crate::cluster::Cluster;
 use crate::dialect::Dialect;
-use crate::dialect::instance::Instance;
 use crate::fault::{Fault, Kind};
 use crate::flood::{Concern, Floods};
 use crate::metrics::Metrics;
-use crate::name::Name;
-use crate::policy::Policy;
 use crate::trace::Sampling;
-use crate::vend::Vend;
 
 pub mod admin;
+pub mod charter;
 mod connection;
 mod door;
 mod failed;
@@ -39,21 +34,24 @@ mod pages;
 pub mod phase;
 pub mod rates;
 mod recognise;
+pub mod reload;
 mod route;
 mod socket_file;
 pub mod status;
 pub mod tls;
 pub mod token;
 mod traced;
+mod visit;
 mod witness;
 
+use charter::Charter;
 use door::{Accepting, Door};
 use host::Hosts;
 use keys::{Keys, Last};
 pub use listen::Listen;
 use phase::Phase;
-use rates::Rates;
-use tls::Tls;
+use reload::Reload;
+use tls::Shown;
 
 /// Everything that answering a request needs.
 pub struct Service {
@@ -63,22 +61,14 @@ pub struct Service {
     pub hosts: Hosts,
     /// Which are where health and metrics are.
     pub admin_hosts: Hosts,
-    /// Who is recognised; renewed when their secrets change.
-    pub callers: Arc<ArcSwap<Callers>>,
-    /// What verifies the tokens of service accounts, where callers show them.
-    pub cluster: Option<Arc<Cluster>>,
-    /// How often each of them may ask.
-    pub rates: Rates,
-    /// Who may have what.
-    pub policy: Policy,
+    /// What requests are served under. Each loads it once, and goes by that to its end.
+    pub charter: Arc<ArcSwap<Charter>>,
+    /// What became of the last reload, if there was one.
+    pub reload: Arc<ArcSwapOption<Reload>>,
     /// Who got what is written there.
     pub audit: Option<Arc<Audit>>,
     /// Which lines of the process's log have become a flood.
     pub floods: Arc<Floods<Concern>>,
-    /// What the pages of instance metadata tell of this machine.
-    pub instance: Instance,
-    /// Where tokens come from.
-    pub vend: Vend,
     /// Where events are counted.
     pub metrics: Arc<Metrics>,
     /// Which requests are traced, if any.
@@ -96,11 +86,6 @@ pub struct Service {
 }
 
 impl Service {
-    /// The name of a caller, where callers are told apart.
-    fn name(&self, caller: Option<Caller>) -> Option<&Name> {
-        self.policy.callers().nth(caller?.place()?)
-    }
-
     /// Makes a key file.
     fn challenge(&self) -> Result<PathBuf, Fault> {
         let keys =
@@ -131,7 +116,7 @@ pub struct Settings {
     /// The permissions of the files of unix sockets.
     pub unix_mode: u32,
     /// What https listeners show.
-    pub tls: Option<Tls>,
+    pub tls: Option<Shown>,
     /// The address for health and metrics.
     pub admin_listen: SocketAddr,
     /// Threads that serve tokens.
@@ -265,7 +250,7 @@ fn addresses(doors: &[Door]) -> Vec<SocketAddr> {
 
 fn launch(
     doors: Vec<Door>,
-    tls: Option<&Tls>,
+    tls: Option<&Shown>,
     crew: &Crew,
     phase: &Arc<Phase>,
     routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
@@ -281,7 +266,7 @@ fn launch(
         async move { signal.notified().await }
     };
     for door in &doors {
-        let tls = tls.filter(|_| door.listen.is_tls()).map(Tls::acceptor);
+        let tls = tls.filter(|_| door.listen.is_tls()).cloned();
         let (ending, routes, phase) = (ending.clone(), routes.clone(), Arc::clone(phase));
         let listening = match door.accepting()? {
             Accepting::Tcp(tcp) => {

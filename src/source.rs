@@ -14,7 +14,7 @@ use crate::credential::calendar::Calendar;
 use crate::fault::Fault;
 use crate::metrics::Metrics;
 use crate::name::{Name, Resource, Scope, TenantId};
-use crate::token::{Extras, Token, TokenKey};
+use crate::token::{Descent, Extras, Token, TokenKey};
 use crate::wire::late;
 
 pub mod allowance;
@@ -97,6 +97,24 @@ impl Source {
     #[must_use]
     pub fn is_beside(&self, other: &Self) -> bool {
         self.has_authority_of(other) && self.tenant() == other.tenant()
+    }
+
+    /// How its tokens are come by.
+    #[must_use]
+    pub fn descent(&self) -> Descent {
+        match self {
+            Self::Application(application) => application.descent(),
+            Self::Host(host) => host.descent(),
+        }
+    }
+
+    /// The same with all else that it is made of: nothing tells two apart in which it is equal.
+    #[must_use]
+    pub const fn whole(&self) -> Descent {
+        match self {
+            Self::Application(application) => application.whole(),
+            Self::Host(host) => host.whole(),
+        }
     }
 
     /// Who issues, or where the host is asked.

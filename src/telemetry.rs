@@ -1,11 +1,12 @@
 //! Where logs go: to stderr, ours up to the configured level, everybody else's never below `info`, and
 //! only warnings unless more than `info` is wanted. Where spans go, [`traces`] says.
 
-use tracing::Metadata;
 use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt};
 
@@ -24,10 +25,8 @@ pub type Sink = Box<dyn Layer<Registry> + Send + Sync>;
 ///
 /// # Errors
 /// The process logs already.
-pub fn start(log: Log, traces: Option<Sink>) -> Result<WorkerGuard, TryInitError> {
-    let ours = LevelFilter::from_level(log.level);
-    let others = if ours > LevelFilter::INFO { LevelFilter::INFO } else { ours.min(LevelFilter::WARN) };
-    let filter = Targets::new().with_target("bursar", ours).with_default(others);
+pub fn start(log: Log, traces: Option<Sink>) -> Result<(WorkerGuard, Dial), TryInitError> {
+    let (filter, handle) = reload::Layer::new(filter(log.level));
     let filter = filter.and(filter_fn(is_line));
     let (writer, guard) =
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES).finish(std::io::stderr());
@@ -41,7 +40,27 @@ pub fn start(log: Log, traces: Option<Sink>) -> Result<WorkerGuard, TryInitError
     };
     let sinks: Vec<Sink> = traces.into_iter().chain([lines]).collect();
     tracing_subscriber::registry().with(sinks).try_init()?;
-    Ok(guard)
+    Ok((guard, Dial(handle)))
+}
+
+/// Sets how much is logged. What is not is known at each place in the code, and costs as little as where it cannot be
+/// set.
+#[derive(Clone)]
+pub struct Dial(Handle<Targets, Registry>);
+
+impl Dial {
+    /// Logs our own words up to this level from now on.
+    pub fn set(&self, level: Level) {
+        if let Err(error) = self.0.reload(filter(level)) {
+            tracing::error!(%error, "the level of the log cannot be changed");
+        }
+    }
+}
+
+fn filter(level: Level) -> Targets {
+    let ours = LevelFilter::from_level(level);
+    let others = if ours > LevelFilter::INFO { LevelFilter::INFO } else { ours.min(LevelFilter::WARN) };
+    Targets::new().with_target("bursar", ours).with_default(others)
 }
 
 /// A line is the same whether what it is about is traced or not, and so says nothing of spans.

@@ -1,5 +1,6 @@
 //! A token as it came from an authority, and the key under which it is kept.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,12 @@ use crate::clock::Timestamp;
 use crate::name::{FmiPath, Scope};
 use crate::secret::Secret;
 
+mod descent;
 mod principal;
 mod rejected;
 mod showing;
 
+pub use descent::Descent;
 pub use principal::Principal;
 pub use rejected::Rejected;
 use showing::Showing;
@@ -72,7 +75,7 @@ pub fn is_plain(text: &str) -> bool {
 ///
 /// Tokens are kept under the *requested* scope. An authority may answer with another one, and filing
 /// under the answer would make every later request for the same resource miss.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenKey {
     /// Whose it is.
     pub principal: Arc<Principal>,
@@ -82,6 +85,13 @@ pub struct TokenKey {
     pub extras: Extras,
     /// All that goes into the request beside the scope, as one short text.
     pub extension: Extension,
+}
+
+/// What follows from the extras is not hashed once more.
+impl Hash for TokenKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.principal, &self.scope, &self.extras).hash(state);
+    }
 }
 
 impl TokenKey {

@@ -11,7 +11,6 @@ use tokio::time::timeout;
 
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::credential::calendar::Calendar;
-use crate::credential::watch::Watch;
 use crate::fault::Fault;
 use crate::fault::recent::Recent;
 use crate::freshness::{Patience, Windows};
@@ -21,7 +20,7 @@ use crate::policy::Permit;
 use crate::token::Token;
 use crate::trace::Sampling;
 
-mod any_tenant;
+pub mod any_tenant;
 pub mod cache;
 pub mod census;
 pub mod flight;
@@ -41,22 +40,22 @@ use cache::{Bounds, Cache, Hold, Stock};
 use flight::{Errand, Flight, Landing, lost_flight};
 use gate::Gate;
 use mission::{Demand, Mission, Seat};
-use refresh::Refresh;
+use refresh::{Due, Refresh};
 use slot::{Moment, Slot, Step};
 use sources::Sources;
 use stake::Stakes;
 use warm::Warmup;
 
-/// The core: sources, cache and the rules of freshness.
+/// The core: sources, cache and the rules of freshness. One that [succeeds](Self::under) another has its cache.
 #[derive(Clone)]
 pub struct Vend(Arc<Parts>);
 
 struct Parts {
-    cache: Cache,
+    cache: Arc<Cache>,
     refresh: Arc<Refresh>,
     warmup: Warmup,
-    recent: Mutex<Recent>,
-    census: census::Latest,
+    recent: Arc<Mutex<Recent>>,
+    census: Arc<census::Latest>,
     sources: Sources,
     stakes: Stakes,
     windows: Windows,
@@ -66,18 +65,25 @@ struct Parts {
     runtime: Handle,
 }
 
-/// What the core is made with.
-pub struct Settings {
+/// What may be another tomorrow.
+#[derive(Default)]
+pub struct Terms {
     /// The source of each identity in each of its tenants.
     pub sources: Sources,
     /// What is held ready from the start: resources of identities, in their default tenants.
     pub warm: Vec<(Name, Resource)>,
     /// What each caller has of the rest, where callers are told apart.
     pub stakes: Stakes,
-    /// The bounds of the cache.
-    pub bounds: Bounds,
     /// The windows of freshness.
     pub windows: Windows,
+}
+
+/// What the core is made with.
+pub struct Settings {
+    /// What it begins with.
+    pub terms: Terms,
+    /// The bounds of the cache.
+    pub bounds: Bounds,
     /// The time.
     pub clock: Clock,
     /// Where events are counted.
@@ -101,22 +107,57 @@ impl Vend {
     /// A core with an empty cache.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let cache = Cache::new(settings.bounds);
-        let warmup = Warmup::new(&settings.warm, &settings.sources, &cache, settings.clock.now());
+        let Terms { sources, warm, stakes, windows } = settings.terms;
+        let cache = Arc::new(Cache::new(settings.bounds));
+        let warmup = Warmup::new(&warm, &sources, &cache, settings.clock.now());
         Self(Arc::new(Parts {
             cache,
             refresh: Arc::default(),
             warmup,
-            recent: Mutex::default(),
-            census: census::Latest::default(),
-            sources: settings.sources,
-            stakes: settings.stakes,
-            windows: settings.windows,
+            recent: Arc::default(),
+            census: Arc::default(),
+            sources,
+            stakes,
+            windows,
             clock: settings.clock,
             metrics: settings.metrics,
             sampling: settings.sampling,
             runtime: settings.runtime,
         }))
+    }
+
+    /// The same core under other terms, with all tokens that are come by as before. What was begun under the old ones
+    /// ends under them.
+    #[must_use]
+    pub fn under(&self, terms: Terms) -> Self {
+        let (parts, Terms { sources, warm, stakes, windows }) = (&self.0, terms);
+        let warmup = parts.warmup.under(&warm, &sources, &parts.cache);
+        Self(Arc::new(Parts {
+            cache: Arc::clone(&parts.cache),
+            refresh: Arc::clone(&parts.refresh),
+            warmup,
+            recent: Arc::clone(&parts.recent),
+            census: Arc::clone(&parts.census),
+            sources,
+            stakes,
+            windows,
+            clock: parts.clock.clone(),
+            metrics: Arc::clone(&parts.metrics),
+            sampling: parts.sampling,
+            runtime: parts.runtime.clone(),
+        }))
+    }
+
+    /// The sources.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.0.sources
+    }
+
+    /// What each caller has of the rest.
+    #[must_use]
+    pub fn stakes(&self) -> &Stakes {
+        &self.0.stakes
     }
 
     /// A token for what was permitted. `request_id` names the request in the log and to the authority.
@@ -232,19 +273,13 @@ impl Vend {
         looked.unwrap_or_default()
     }
 
-    /// Takes new credentials as they appear, and warns before they end, for as long as the core is in use.
-    pub fn watch_credentials(&self) {
-        let mut watch = Watch::over(self.0.sources.files());
-        let parts = Arc::downgrade(&self.0);
-        self.0.runtime.spawn(async move {
-            let mut calendar = Calendar::default();
-            // The first look finds what changed between the reading of the configuration and the watch.
-            while let Some(parts) = parts.upgrade() {
-                // Reading may block; flights must not wait for it.
-                calendar = tokio::task::spawn_blocking(move || parts.reload(calendar)).await.unwrap_or_default();
-                watch.change().await;
-            }
-        });
+    /// Looks whether there are new credentials, and whether one is about to end. It reads files, and so may block.
+    pub fn look_at_credentials(&self, calendar: &mut Calendar) {
+        let (sources, metrics) = (&self.0.sources, &self.0.metrics);
+        // The sources of an identity have the same credentials, and a caller may have had thousands made.
+        sources.each_identity().for_each(|source| source.reload(calendar, metrics));
+        sources.all().for_each(|source| source.follow_all());
+        calendar.turn(metrics);
     }
 
     /// Fetches what is to be held ready, and renews it ahead with the rest.
@@ -258,36 +293,37 @@ impl Vend {
         self.0.warmup.has_ended(self.0.clock.now())
     }
 
-    /// Drops dead entries each minute, also when nobody asks, for as long as the core is in use.
-    pub fn sweep_forever(&self) {
-        let parts = Arc::downgrade(&self.0);
+    /// Drops dead entries each minute, also when nobody asks, for as long as there is a core; `present` has the one of
+    /// the moment.
+    pub fn sweep_forever(&self, present: impl Fn() -> Option<Self> + Send + 'static) {
         self.0.runtime.spawn(async move {
             loop {
                 tokio::time::sleep(SWEEP_PAUSE).await;
-                let Some(parts) = parts.upgrade() else { return };
-                Self(parts).sweep().await;
+                let Some(vend) = present() else { return };
+                vend.sweep().await;
             }
         });
     }
 
-    async fn sweep(&self) {
+    /// Drops what is dead now, and what no source of these would come by.
+    pub async fn sweep(&self) {
         let parts = Arc::clone(&self.0);
         // A million keys take a while to look at, in which nobody else may wait.
         let swept = self.0.runtime.spawn_blocking(move || {
-            parts.cache.sweep(parts.clock.now());
-            parts.refresh.sweep();
+            parts.cache.sweep(parts.clock.now(), |key| parts.sources.mint(key));
+            parts.refresh.sweep(&parts.sources);
         });
         swept.await.ok();
         // Of a flight that was lost nobody else would take care.
         self.warm_up();
     }
 
-    /// Renews ahead what is in demand, for as long as the core is in use.
-    pub fn refresh_forever(&self) {
-        let (parts, refresh) = (Arc::downgrade(&self.0), Arc::clone(&self.0.refresh));
+    /// Renews ahead what is in demand, for as long as there is a core; `present` has the one of the moment.
+    pub fn refresh_forever(&self, present: impl Fn() -> Option<Self> + Send + 'static) {
+        let refresh = Arc::clone(&self.0.refresh);
         self.0.runtime.spawn(async move {
-            while let Some(parts) = parts.upgrade() {
-                let pause = Self(parts).refresh();
+            // It is let go of for the rest, in which another may take its place.
+            while let Some(pause) = present().map(|vend| vend.refresh()) {
                 refresh.rest(pause).await;
             }
         });
@@ -296,7 +332,13 @@ impl Vend {
     /// Starts the renewals whose turn it is, and says how long it is until the next ones.
     fn refresh(&self) -> Duration {
         let (due, pause) = self.0.refresh.round(self.0.clock.now(), &self.0.stakes);
-        due.into_iter().for_each(|due| self.renew(due));
+        for due in due {
+            match due.lane.present(&self.0.sources) {
+                Some(lane) => self.renew(Due { lane, ..due }),
+                // A flight of before has had it taken up.
+                None => drop(due.slot.renew(|| false)),
+            }
+        }
         pause
     }
 
@@ -326,13 +368,6 @@ impl Parts {
     fn recent(&self) -> MutexGuard<'_, Recent> {
         // Invariant: no code panics while it holds this lock, and the value is whole between statements.
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn reload(&self, mut calendar: Calendar) -> Calendar {
-        // The sources of an identity have the same credentials, and a caller may have had thousands made.
-        self.sources.each_identity().for_each(|source| source.reload(&mut calendar, &self.metrics));
-        self.sources.all().for_each(|source| source.follow_all());
-        calendar
     }
 }
 

@@ -1,4 +1,5 @@
-//! Client certificates, made by the `openssl` command: who is known by one, and which are refused.
+//! Client certificates, made by the `openssl` command: who is known by one, and which are refused. And what https
+//! listeners show, which is replaced while they serve.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -12,7 +13,8 @@ use std::time::Duration;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, HandshakeKind, RootCertStore};
-use support::{APP, HEADER, NATIVE, OTHER_APP, Process, TWO_IDENTITIES, World, bursar, write_config};
+use support::proof::{Volume, pair};
+use support::{APP, HEADER, NATIVE, OTHER_APP, Process, TWO_IDENTITIES, World, bursar, until, write_config};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -81,10 +83,12 @@ openssl x509 -in batch.crt -noout -subject -nameopt RFC2253
 fn pki() -> (TempDir, String) {
     let directory = support::directory();
     let said = sh(directory.path(), &format!("SUBJECT='{SUBJECT}'\n{PKI}"));
+    // Whom callers are vouched for by may change, and whom they trust not.
+    fs::copy(directory.path().join("ours.crt"), directory.path().join("clients.crt")).unwrap();
     // The words of openssl are what an operator copies.
     let subject = said.lines().last().unwrap().strip_prefix("subject=").unwrap().to_owned();
     assert_eq!(subject, r"CN=batch,OU=a\+b,O=The Shop\, Inc,DC=corp");
-    let tls = "tls = { cert = \"server.crt\", key = \"server.key\", client_ca = \"ours.crt\" }";
+    let tls = "tls = { cert = \"server.crt\", key = \"server.key\", client_ca = \"clients.crt\" }";
     let listen = format!("[\"127.0.0.1:0\", \"https://127.0.0.1:0\"]\n{tls}");
     let base = TWO_IDENTITIES.replacen("[\"127.0.0.1:0\"]", &listen, 1);
     let base =
@@ -187,8 +191,13 @@ fn trusting(directory: &Path, certificate: &str) -> Arc<ClientConfig> {
 type Stream = tokio_rustls::client::TlsStream<TcpStream>;
 
 async fn connect(world: &World, config: &Arc<ClientConfig>) -> Stream {
+    connect_to(world, config, "localhost").await
+}
+
+/// The same under another name.
+async fn connect_to(world: &World, config: &Arc<ClientConfig>, name: &'static str) -> Stream {
     let socket = TcpStream::connect(world.server.token_addresses()[1]).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
+    let name = ServerName::try_from(name).unwrap();
     TlsConnector::from(Arc::clone(config)).connect(name, socket).await.unwrap()
 }
 
@@ -223,4 +232,71 @@ async fn a_certificate_is_verified_on_every_connection() {
         assert!(ask_on(&mut line).await.starts_with("HTTP/1.1 200"));
         assert_eq!(line.get_ref().1.handshake_kind(), Some(HandshakeKind::Full), "no session is resumed");
     }
+}
+
+/// How often a certificate was read again, with this outcome.
+async fn reloaded(world: &World, outcome: &str) -> f64 {
+    let series = format!("bursar_reloads_total{{outcome=\"{outcome}\",what=\"certificate\"}}");
+    world.metric(&series).await.unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_ca_vouches_from_the_next_connection_on_and_no_broken_one_does() {
+    let world = world().await;
+    let (directory, url) = (world.directory.path(), https(&world));
+    let mut line = connect(&world, &trusting(directory, "billing")).await;
+    assert!(ask_on(&mut line).await.starts_with("HTTP/1.1 200"));
+    // What curl trusts is a file of its own.
+    let (ours, theirs) =
+        (fs::read(directory.join("ours.crt")).unwrap(), fs::read(directory.join("theirs.crt")).unwrap());
+    let replace = |text: &[u8]| {
+        fs::write(directory.join("ca.new"), text).unwrap();
+        fs::rename(directory.join("ca.new"), directory.join("clients.crt")).unwrap();
+    };
+    let status = |certificate: &str| ask(directory, &url, Some(certificate), None).map(|(status, _)| status);
+    assert!(status("billing") == Ok(200) && status("foreign").is_err());
+    replace(b"no certificate");
+    until("a broken one is told", async || reloaded(&world, "failed").await > 0.0).await;
+    assert!(status("billing") == Ok(200) && status("foreign").is_err(), "the old one stays");
+    replace(&theirs);
+    until("the new one is taken", async || reloaded(&world, "ok").await > 0.0).await;
+    assert!(status("foreign") == Ok(200) && status("billing").is_err());
+    assert!(ask_on(&mut line).await.starts_with("HTTP/1.1 200"), "a connection goes on with what it was opened with");
+    replace(&[ours, theirs].concat());
+    until("both are taken", async || reloaded(&world, "ok").await > 1.0).await;
+    assert_eq!((status("foreign"), status("billing")), (Ok(200), Ok(200)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_certificate_is_shown_on_new_connections_and_a_broken_one_on_none() {
+    bursar::wire::install_crypto_provider();
+    let directory = support::directory();
+    let [(first, first_key), (second, second_key)] = [pair(), pair()];
+    let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let volume = Volume::new(directory.path().join("tls"), &[("tls.crt", &first), ("tls.key", &first_key)]);
+    let tls = "\"127.0.0.1:0\", \"https://127.0.0.1:0\"]\ntls = { cert = \"tls/tls.crt\", key = \"tls/tls.key\" }";
+    let world = World::within(directory, &TWO_IDENTITIES.replacen("\"127.0.0.1:0\"]", tls, 1)).await;
+    let mut roots = RootCertStore::empty();
+    for certificate in [&first, &second] {
+        roots.add(der(certificate)).unwrap();
+    }
+    let config = Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth());
+    let shown = |line: &Stream| line.get_ref().1.peer_certificates().unwrap()[0].clone();
+    let mut old = connect_to(&world, &config, "app").await;
+    assert!(shown(&old) == der(&first) && ask_on(&mut old).await.starts_with("HTTP/1.1 200"));
+    let successful = "bursar_reload_successful{what=\"certificate\"}";
+
+    volume.swap(&[("tls.crt", &second), ("tls.key", &first_key)]);
+    until("a pair that does not match is told", async || reloaded(&world, "failed").await > 0.0).await;
+    assert_eq!(world.metric(successful).await, Some(0.0));
+    assert_eq!(shown(&connect_to(&world, &config, "app").await), der(&first), "the old one stays");
+    volume.swap(&[("tls.crt", "no certificate"), ("tls.key", &first_key)]);
+    until("a broken one is told", async || reloaded(&world, "failed").await > 1.0).await;
+    assert_eq!(shown(&connect_to(&world, &config, "app").await), der(&first));
+
+    volume.swap(&[("tls.crt", &second), ("tls.key", &second_key)]);
+    until("the new one is taken", async || reloaded(&world, "ok").await > 0.0).await;
+    assert_eq!(shown(&connect_to(&world, &config, "app").await), der(&second));
+    assert!(ask_on(&mut old).await.starts_with("HTTP/1.1 200"), "a connection goes on with what it was opened with");
+    assert_eq!((world.metric(successful).await, world.reloads().await), (Some(1.0), 0.0));
 }

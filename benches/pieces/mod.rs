@@ -11,9 +11,10 @@ use bursar::authority::{Authority, InstanceDiscovery};
 use bursar::clock::Clock;
 use bursar::dialect::Ask;
 use bursar::name::{ClientId, Name, Resource, Selector, TenantId};
+use bursar::source::allowance::Rate;
 use bursar::source::application::Parts;
 use bursar::source::{Application, Source};
-use bursar::token::Extras;
+use bursar::token::{Descent, Extras};
 use bursar::wire::{Reach, Trust, Wire};
 
 /// What an SDK asks for most.
@@ -36,6 +37,8 @@ pub(crate) fn source(tenant: &str) -> Source {
     let site = Arc::new(Site::new(InstanceDiscovery::Off, Choice::Central));
     let authority = Authority::new(place, site, Wire::new(trust).unwrap(), Clock::System);
     Source::Application(Box::new(Application::new(Parts {
+        descent: Descent::default(),
+        whole: Descent::default(),
         identity: Name::parse("app").unwrap(),
         client_id: ClientId::parse(CLIENT_ID).unwrap(),
         authority: Arc::new(authority),
@@ -43,8 +46,7 @@ pub(crate) fn source(tenant: &str) -> Source {
         client_capabilities: Arc::new([]),
         extra_body: Arc::new([]),
         timeout: Duration::from_secs(1),
-        refresh_rate: NonZeroU32::MIN,
-        caller_share: None,
+        rate: Rate { of_all: NonZeroU32::MIN, share: None },
         floods: Arc::default(),
         clock: Clock::System,
     })))

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Occasion;
 use crate::clock::Timestamp;
-use crate::name::Selector;
+use crate::name::{Name, Selector};
 use crate::policy::Permit;
 use crate::token::Token;
 
@@ -76,26 +76,20 @@ pub(super) enum Outcome {
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn of_token(at: Occasion<'a>, caller: Option<&'a str>, permit: &'a Permit, token: &Token) -> Self {
+    pub(super) fn of_token(at: Occasion<'a>, permit: &'a Permit, token: &Token) -> Self {
         let overruled = permit.overruled();
         Self {
             identity: Some(permit.identity().name.as_str()),
             tenant: Some(permit.tenant().to_string()),
-            rule: Some(permit.rule(caller)),
+            rule: Some(permit.rule(at.caller.map(Name::as_str))),
             reason: overruled.map(|refusal| refusal.reason.problem()),
             token_sha256: Some(token.secret.digest().prefix()),
             uti: uti(token),
-            ..Self::about(at, if overruled.is_some() { Outcome::Audited } else { Outcome::Admitted }, caller)
+            ..Self::about(at, if overruled.is_some() { Outcome::Audited } else { Outcome::Admitted })
         }
     }
 
-    pub(super) fn without_token(
-        at: Occasion<'a>,
-        caller: Option<&'a str>,
-        verdict: Outcome,
-        why: Why<'a>,
-        suppressed: u64,
-    ) -> Self {
+    pub(super) fn without_token(at: Occasion<'a>, verdict: Outcome, why: Why<'a>, suppressed: u64) -> Self {
         Self {
             selector: at.ask.and_then(|ask| selector(&ask.selector)),
             tenant: at.ask.and_then(|ask| ask.tenant.as_deref()).map(cut),
@@ -103,7 +97,7 @@ impl<'a> Record<'a> {
             reason: Some(why.reason),
             detail: why.detail.map(cut),
             suppressed,
-            ..Self::about(at, verdict, caller)
+            ..Self::about(at, verdict)
         }
     }
 
@@ -111,14 +105,14 @@ impl<'a> Record<'a> {
         Self { suppressed, ..Self::bare(now, Outcome::Refused, caller) }
     }
 
-    fn about(at: Occasion<'a>, verdict: Outcome, caller: Option<&'a str>) -> Self {
+    fn about(at: Occasion<'a>, verdict: Outcome) -> Self {
         Self {
             peer: Some(at.peer),
             resource: at.ask.map(|ask| ask.resource.as_str()),
             fmi_path: at.ask.and_then(|ask| ask.extras.fmi_path.as_ref()).map(crate::name::FmiPath::as_str),
             dialect: Some(at.dialect),
             request_id: Some(at.request_id),
-            ..Self::bare(at.now, verdict, caller)
+            ..Self::bare(at.now, verdict, at.caller.map(Name::as_str))
         }
     }
 

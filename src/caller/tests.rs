@@ -11,6 +11,11 @@ use crate::secret::Imprint;
 const APP_SERVICE: Guard = Guard::HeaderSecret(IDENTITY_HEADER);
 const APP_SERVICE_2017: Guard = Guard::HeaderSecret(SECRET);
 
+/// These, in the places in which they are listed.
+fn in_order(proofs: Vec<Proof>, order: &[Means]) -> Callers {
+    Callers::named(proofs.into_iter().enumerate(), order)
+}
+
 fn secrets(texts: &[&str]) -> Proof {
     Proof::HeaderSecret(texts.iter().map(|text| Imprint::of(text.as_bytes())).collect())
 }
@@ -70,12 +75,12 @@ fn a_wrong_proof_is_refused_where_none_is_needed() {
     assert_eq!(show(&open, Some(b"right")), Ok(None));
     assert_eq!(show(&open, Some(b"wrong")), Err(401));
     assert_eq!(show(&Callers::open(&[]), Some(b"means nothing here")), Ok(None));
-    let named = Callers::named(vec![secrets(&["right"]), Proof::Loopback], &Means::ALL);
+    let named = in_order(vec![secrets(&["right"]), Proof::Loopback], &Means::ALL);
     assert_eq!(show(&named, None), Ok(Some(1)));
     assert_eq!(show(&named, Some(b"right")), Ok(Some(0)));
     assert_eq!(show(&named, Some(b"wrong")), Err(401), "it does not fall back to loopback");
     // Nor where nobody is known by such a proof any more.
-    let alone = Callers::named(vec![Proof::Loopback], &[Means::Loopback]);
+    let alone = in_order(vec![Proof::Loopback], &[Means::Loopback]);
     let here = Peer { is_loopback: true, ..Peer::default() };
     assert_eq!(recognised(&alone, Guard::Metadata, &here), Ok(Some(0)));
     for wrong in [
@@ -93,8 +98,8 @@ fn a_wrong_proof_is_refused_where_none_is_needed() {
 #[test]
 fn whatever_stands_in_authorization_has_to_be_right_where_callers_are_told_apart() {
     let here = |shown| Peer { authorization: Some(shown), is_loopback: true, ..Peer::default() };
-    let by_account = Callers::named(vec![account("shop", "*"), Proof::Loopback], &Means::ALL);
-    let by_place = Callers::named(vec![Proof::Loopback], &[Means::Loopback]);
+    let by_account = in_order(vec![account("shop", "*"), Proof::Loopback], &Means::ALL);
+    let by_place = in_order(vec![Proof::Loopback], &[Means::Loopback]);
     let open = Callers::open(&[Secret::from("right".to_owned())]);
     for shown in ["", "Bearer\tx", "Bearerx", "Token x", "Basic x", "Negotiate", "x", "\u{e9}"] {
         let peer = here(shown.as_bytes());
@@ -112,7 +117,7 @@ fn whatever_stands_in_authorization_has_to_be_right_where_callers_are_told_apart
 
 #[test]
 fn each_header_opens_its_own_dialect_and_two_must_agree() {
-    let callers = Callers::named(vec![secrets(&["a", "a2"]), secrets(&["b"])], &Means::ALL);
+    let callers = in_order(vec![secrets(&["a", "a2"]), secrets(&["b"])], &Means::ALL);
     let show = |guard, identity_header: Option<&str>, secret: Option<&str>| {
         let (identity_header, secret) = (identity_header.map(str::as_bytes), secret.map(str::as_bytes));
         recognised(&callers, guard, &Peer { identity_header, secret, ..Peer::default() })
@@ -130,21 +135,21 @@ fn the_order_decides_and_nothing_wrong_is_passed_over() {
     let proofs = || vec![spiffe("spiffe://corp/a"), secrets(&["b"]), user(Some(7), None)];
     let (id, seven) = (subject("spiffe://corp/a"), User { uid: 7, gid: 7 });
     let all = Peer { subject: Some(&id), secret: Some(b"b"), user: Some(seven), ..Peer::default() };
-    assert_eq!(recognised(&Callers::named(proofs(), &Means::ALL), Guard::Metadata, &all), Ok(Some(0)));
+    assert_eq!(recognised(&in_order(proofs(), &Means::ALL), Guard::Metadata, &all), Ok(Some(0)));
     let other = [Means::Unix, Means::HeaderSecret, Means::Mtls];
-    assert_eq!(recognised(&Callers::named(proofs(), &other), Guard::Metadata, &all), Ok(Some(2)));
+    assert_eq!(recognised(&in_order(proofs(), &other), Guard::Metadata, &all), Ok(Some(2)));
     let stranger = subject("spiffe://corp/x");
     let wrong = Peer { subject: Some(&stranger), ..all };
-    assert_eq!(recognised(&Callers::named(proofs(), &other), Guard::Metadata, &wrong), Err(401));
+    assert_eq!(recognised(&in_order(proofs(), &other), Guard::Metadata, &wrong), Err(401));
     let strange_user = Peer { user: Some(User { uid: 8, gid: 8 }), secret: Some(b"b"), ..Peer::default() };
-    assert_eq!(recognised(&Callers::named(proofs(), &other), Guard::Metadata, &strange_user), Ok(Some(1)));
+    assert_eq!(recognised(&in_order(proofs(), &other), Guard::Metadata, &strange_user), Ok(Some(1)));
 }
 
 #[test]
 fn a_token_is_verified_before_anybody_is_it() {
     let jwt = "eyJhbGciOiJub25lIn0.e30.x";
     let proofs = || vec![account("shop", "*"), account("shop", "billing"), secrets(&["s"]), Proof::Loopback];
-    let callers = Callers::named(proofs(), &Means::ALL);
+    let callers = in_order(proofs(), &Means::ALL);
     let shown = format!("bearer  {jwt}");
     let bearer = Peer { authorization: Some(shown.as_bytes()), is_loopback: true, ..Peer::default() };
     let token = Ok(Recognition::Token { token: jwt.as_bytes(), instead: None });
@@ -153,7 +158,7 @@ fn a_token_is_verified_before_anybody_is_it() {
     assert_eq!(callers.recognise(APP_SERVICE, &header).map_err(|fault| fault.status()), token);
     let two = Peer { identity_header: Some(b"eyJ.other.x"), ..bearer };
     assert_eq!(recognised(&callers, APP_SERVICE, &two), Err(401));
-    let first = Callers::named(proofs(), &[Means::Loopback, Means::ServiceAccount, Means::HeaderSecret]);
+    let first = in_order(proofs(), &[Means::Loopback, Means::ServiceAccount, Means::HeaderSecret]);
     let Ok(Recognition::Token { instead: Some(by_loopback), .. }) = first.recognise(Guard::Metadata, &bearer) else {
         panic!("the token is still verified");
     };
@@ -166,10 +171,10 @@ fn a_token_is_verified_before_anybody_is_it() {
     assert_eq!(known("shop", "billing"), Ok(Some(1)), "the narrower rule");
     assert_eq!(known("shop", "web"), Ok(Some(0)));
     assert_eq!(known("other", "billing"), Err(401));
-    let accounts = Callers::named(vec![account("shop", "*"), Proof::Loopback], &Means::ALL);
+    let accounts = in_order(vec![account("shop", "*"), Proof::Loopback], &Means::ALL);
     let secret = Peer { secret: Some(b"no token"), is_loopback: true, ..Peer::default() };
     assert_eq!(recognised(&accounts, Guard::Metadata, &secret), Err(401), "nobody is known by a secret");
-    let no_accounts = Callers::named(vec![secrets(&[jwt])], &Means::ALL);
+    let no_accounts = in_order(vec![secrets(&[jwt])], &Means::ALL);
     assert_eq!(recognised(&no_accounts, APP_SERVICE, &header), Ok(Some(0)), "a secret may look like a token");
 }
 
@@ -190,7 +195,7 @@ fn a_rule_says_what_was_written() {
 
 #[test]
 fn the_narrower_user_is_meant() {
-    let callers = Callers::named(vec![user(None, Some(1)), user(Some(1), None), user(Some(1), Some(1))], &Means::ALL);
+    let callers = in_order(vec![user(None, Some(1)), user(Some(1), None), user(Some(1), Some(1))], &Means::ALL);
     for (uid, gid, place) in [(1, 1, Ok(Some(2))), (1, 2, Ok(Some(1))), (2, 1, Ok(Some(0))), (2, 2, Err(401))] {
         let peer = Peer { user: Some(User { uid, gid }), ..Peer::default() };
         assert_eq!(recognised(&callers, Guard::Metadata, &peer), place);
@@ -199,7 +204,7 @@ fn the_narrower_user_is_meant() {
 
 #[test]
 fn secrets_are_renewed_and_nothing_else_is() {
-    let callers = Callers::named(vec![secrets(&["old"]), Proof::Loopback], &Means::ALL);
+    let callers = in_order(vec![secrets(&["old"]), Proof::Loopback], &Means::ALL);
     let renewed = callers.with_secrets(|_| vec![Imprint::of(b"new")]).unwrap();
     let show = |shown| recognised(&renewed, APP_SERVICE, &Peer { identity_header: Some(shown), ..Peer::default() });
     assert_eq!((show(b"new"), show(b"old")), (Ok(Some(0)), Err(401)));
@@ -208,7 +213,7 @@ fn secrets_are_renewed_and_nothing_else_is() {
 
 #[test]
 fn a_renewed_secret_makes_nobody_another() {
-    let callers = Callers::named(vec![secrets(&["a"]), secrets(&["b", "b2"])], &Means::ALL);
+    let callers = in_order(vec![secrets(&["a"]), secrets(&["b", "b2"])], &Means::ALL);
     assert!(callers.with_secrets(|_| vec![Imprint::of(b"both")]).is_none());
     let own = |place: Option<usize>| vec![Imprint::of(format!("new-{place:?}").as_bytes()); 2];
     assert!(callers.with_secrets(own).is_some(), "one caller may have one twice");
@@ -218,7 +223,7 @@ proptest! {
     #[test]
     fn whoever_shows_no_right_proof_is_nobody(shown in any::<Vec<u8>>(), other in any::<Option<Vec<u8>>>()) {
         prop_assume!(shown != b"right");
-        let callers = Callers::named(vec![secrets(&["right"]), Proof::Loopback], &Means::ALL);
+        let callers = in_order(vec![secrets(&["right"]), Proof::Loopback], &Means::ALL);
         let peer = Peer { identity_header: Some(&shown), authorization: other.as_deref(), is_loopback: true, ..Peer::default() };
         for guard in [APP_SERVICE, Guard::Metadata] {
             prop_assert_eq!(recognised(&callers, guard, &peer), Err(401));

@@ -63,7 +63,8 @@ impl Dev {
             Sts::start(Settings::default(), &[SocketAddr::from(([127, 0, 0, 1], 0))], None, Clock::System).await?;
         let announcement = sts.announcement();
         let config = self.config(&announcement)?;
-        let _log = telemetry::start(config.log, None).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
+        let (_log, _) =
+            telemetry::start(config.log, None).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
         let server = App::build(config, Clock::System, Handle::current())?.start().map_err(unstartable)?;
         print(&self.banner(&server, &announcement))?;
         until_told(server).await?;

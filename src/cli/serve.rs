@@ -16,7 +16,8 @@ use crate::telemetry;
 ///
 /// Without a file, AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_AUTHORITY_HOST and one of
 /// AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH and AZURE_FEDERATED_TOKEN_FILE are the
-/// configuration. BURSAR__SERVER__LISTEN and its like override the file.
+/// configuration. BURSAR__SERVER__LISTEN and its like override the file, which is read again when it
+/// changes, and on SIGHUP.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Serve {
@@ -33,14 +34,15 @@ impl Serve {
         let config = Config::read(self.file.path(), variables(), Clock::System.now())?;
         let open = |settings| telemetry::traces::open(settings, Clock::System, Handle::current());
         let (sink, traces) = config.traces.clone().map(open).transpose()?.unzip();
-        let _log = telemetry::start(config.log, sink).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
+        let (_log, dial) =
+            telemetry::start(config.log, sink).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
         if config.server.allow_unauthenticated {
             tracing::warn!("allow_unauthenticated is on: whoever reaches a token listener gets tokens");
         }
-        let server = App::build(config, Clock::System, Handle::current())?.start()?;
+        let server = App::build(config, Clock::System, Handle::current())?.with_dial(dial).start()?;
         let tokens: Vec<String> = server.listens().iter().map(ToString::to_string).collect();
         tracing::info!(tokens = %format_args!("[{}]", tokens.join(", ")), admin = ?server.admin_addresses(), "serving");
         until_told(server).await?;

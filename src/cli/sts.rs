@@ -36,7 +36,7 @@ impl Sts {
     /// # Errors
     /// Mistakes in the settings, or an address that cannot be bound.
     pub async fn run(self) -> Result<(), Failure> {
-        let _log =
+        let (_log, _) =
             telemetry::start(Log::default(), None).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
         let settings = self.config.as_deref().map(sts::Settings::read).transpose()?.unwrap_or_default();
         let sts = sts::Sts::start(settings, &[self.listen], self.tls_dir.as_deref(), Clock::System).await?;

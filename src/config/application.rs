@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::secret::Surroundings;
 use super::section::Section;
 use super::tenant::{ANY, Tenant};
-use super::{credential, delegate};
+use super::{credential, delegate, spelling};
 use crate::authority::cloud;
 use crate::authority::place::Place;
 use crate::credential::Credential;
 use crate::name::{Malformed, Name};
 use crate::policy;
 use crate::source::host::HostId;
+use crate::token::Descent;
 
 /// An application in its tenants.
 #[derive(Debug)]
@@ -28,6 +29,10 @@ pub struct Application {
     pub client_capabilities: Arc<[String]>,
     /// What proves it, in the order of trying.
     pub credentials: Vec<Arc<Credential>>,
+    /// How they are written, but for what is said of their ends: what proves it otherwise is written otherwise.
+    pub proved_by: Descent,
+    /// The same with their ends.
+    pub credentials_whole: Descent,
     /// The identities that vouch for it, and where that is written.
     pub vouchers: Vec<(String, Name)>,
     /// Those of them that are to vouch for a place in their tree, and where that is written.
@@ -70,6 +75,8 @@ pub fn read(
         any_tenant,
         client_capabilities: client_capabilities.into(),
         credentials: Vec::new(),
+        proved_by: spelling::descent(&section.written("credentials"), &["expires"], &[]),
+        credentials_whole: spelling::descent(&section.written("credentials"), &[], &[]),
         vouchers: Vec::new(),
         paths: Vec::new(),
         hosts: Vec::new(),

@@ -9,6 +9,7 @@ use config::{FileFormat, Format, Map, Value, ValueKind};
 use super::mistake::{Mistake, Report};
 use super::syntax;
 use crate::credential::file;
+use crate::credential::sight::Sight;
 
 /// The tree of a configuration, before anything in it is believed. No `Debug`: the variables hold secrets.
 pub struct Written {
@@ -20,6 +21,8 @@ pub struct Written {
     pub variables: HashMap<String, String>,
     /// What of it came from variables.
     pub from_variables: Vec<FromVariable>,
+    /// What the file looked like, if it was one.
+    pub sight: Option<Sight>,
 }
 
 /// A part of the tree that came from a variable, under whose name its mistakes are told.
@@ -77,7 +80,13 @@ pub fn read(path: &Path, variables: HashMap<String, String>, report: &Report) ->
         report.note(&at, "the format is unknown", format!("end the name in {ENDINGS}"));
     }
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
-    parse(&at, text, format?, base, variables, report)
+    let written = parse(&at, text, format?, base, variables, report)?;
+    Some(Written { sight: Some(Sight::of(&[Some(&bytes)])), ..written })
+}
+
+/// What the file at `path` looks like; none when it cannot be read.
+pub fn sight(path: &Path) -> Option<Sight> {
+    file::read(path, MAX_FILE).ok().map(|bytes| Sight::of(&[Some(&bytes)]))
 }
 
 /// Reads `text` as if it came from a file called `at`; none when it cannot be parsed.
@@ -97,7 +106,7 @@ pub fn parse(
     // The format alone: a `Config` would take keys with dots and brackets for paths into the tree.
     let mut tree = Format::parse(&format, None, text).map_err(unparsable).ok()?;
     let from_variables = overlay(&mut tree, &variables, report);
-    Some(Written { tree, base, variables, from_variables })
+    Some(Written { tree, base, variables, from_variables, sight: None })
 }
 
 /// Lays the overriding variables over `tree`, and says which those are.

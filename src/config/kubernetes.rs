@@ -8,6 +8,7 @@ use url::{Host, Url};
 
 use super::secret::Surroundings;
 use super::section::{Section, flag, parsed, text};
+use super::spelling;
 use super::tenant::roots;
 use crate::cluster::claims::{LEGACY_ISSUER, Rules};
 use crate::cluster::endpoint::{Endpoint, Service};
@@ -16,6 +17,7 @@ use crate::cluster::{Settings, Warrant, key};
 use crate::credential::file;
 use crate::fault::Fault;
 use crate::name::Malformed;
+use crate::token::Descent;
 use crate::wire::{Reach, Trust, Wire, is_confidential, is_loopback};
 
 /// The cluster that callers are in.
@@ -23,14 +25,20 @@ use crate::wire::{Reach, Trust, Wire, is_confidential, is_loopback};
 pub struct Kubernetes {
     /// What it is known by.
     pub settings: Settings,
+    /// All that is written of it, and what its certificates are: equal where nothing is another.
+    pub whole: Descent,
 }
 
 /// Reads the section. `pod` is the directory in which a pod finds its own token and its cluster's certificates.
 pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, pod: &Path) -> Option<Kubernetes> {
+    // Before the certificates are read to be used, so that what comes in between is found another.
+    let ca_file = section.peek("ca_file").map_or_else(|| pod.join("ca.crt"), |written| surroundings.path(&written));
+    let pem = file::read(&ca_file, file::MOST).unwrap_or_default();
+    let whole = spelling::descent(&section.rest(), &[], &[&pem]);
     let rules = rules(&mut section);
     let warrant = warrant(&mut section, surroundings, pod);
     section.end();
-    Some(Kubernetes { settings: Settings { rules: rules?, warrant: warrant? } })
+    Some(Kubernetes { settings: Settings { rules: rules?, warrant: warrant? }, whole })
 }
 
 fn rules(section: &mut Section<'_>) -> Option<Rules> {
@@ -130,7 +138,7 @@ fn authorities(
     pod: Option<&Path>,
 ) -> Option<Vec<Certificate>> {
     if section.has("ca_file") {
-        return roots(section, surroundings);
+        return roots(section, surroundings).map(|(roots, _)| roots);
     }
     section.optional("ca_file", text);
     let pem = file::read(&pod?.join("ca.crt"), file::MOST).ok()?;

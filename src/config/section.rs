@@ -55,6 +55,18 @@ impl<'a> Section<'a> {
         self.report.warn(self.path(key), problem, remedy);
     }
 
+    /// What is written at `key`, which stays to be read; nothing where there is nothing.
+    #[must_use]
+    pub fn written(&self, key: &str) -> Value {
+        self.keys.get(key).cloned().unwrap_or_else(|| ValueKind::Nil.into())
+    }
+
+    /// All that is written in it and was not read yet.
+    #[must_use]
+    pub fn rest(&self) -> Value {
+        self.keys.clone().into()
+    }
+
     /// Whether `key` was written.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {

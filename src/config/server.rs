@@ -3,17 +3,21 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::caller::means;
 use super::secret::Surroundings;
 use super::section::{Section, address, count, duration, flag, parsed, text};
 use crate::caller::Means;
 use crate::credential::expiry::Stage;
+use crate::credential::sight::Sight;
 use crate::dialect::Dialect;
 use crate::dialect::table::{DIALECTS, names};
 use crate::name::Malformed;
 use crate::secret::Secret;
 use crate::server::Listen;
 use crate::server::tls::client::ClientCa;
+use crate::server::tls::renewal::{Files, sight};
 use crate::server::tls::{Tls, Unfit};
 
 mod unix;
@@ -27,6 +31,8 @@ pub struct Server {
     pub unix_mode: u32,
     /// What https listeners show; without one of the operator's, a certificate is made for them.
     pub tls: Option<Tls>,
+    /// Where that lies, and what it looked like.
+    pub tls_files: Option<(Files, Sight)>,
     /// The address for health and metrics.
     pub admin_listen: SocketAddr,
     /// Whether the status page is served also where other machines reach the admin listener.
@@ -82,10 +88,12 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
     let place = |text: &str| unix::placed(listen(text)?, surroundings);
     let listen = section.some_items("listen", None, PLACE, place);
     let listen = listen.unwrap_or_else(|| vec![Listen::Http(TOKENS.into())]);
+    let (tls, tls_files) = tls(&mut section, surroundings, shown.contains(&Means::Mtls)).unzip();
     let server = Server {
         unix_mode: unix::mode(&mut section, &listen),
         listen,
-        tls: tls(&mut section, surroundings, shown.contains(&Means::Mtls)),
+        tls,
+        tls_files,
         admin_listen: section.or("admin_listen", ADMIN.into(), parsed(address)),
         status_page: section.or("status_page", false, flag),
         hosts: section.items("hosts", "write the name alone", host_name).unwrap_or_default(),
@@ -200,28 +208,38 @@ fn check_tls(section: &Section<'_>, server: &Server) {
 }
 
 /// Reads `[server.tls]`. Where a caller is proved by its certificate, one is asked for.
-fn tls(section: &mut Section<'_>, surroundings: Surroundings<'_>, asks: bool) -> Option<Tls> {
+fn tls(section: &mut Section<'_>, surroundings: Surroundings<'_>, asks: bool) -> Option<(Tls, (Files, Sight))> {
     let is_written = section.has("tls");
     let mut section = section.section("tls");
+    let path = |section: &Section<'_>, key| section.peek(key).map(|written| surroundings.path(&written));
+    let (certificate_file, key_file) = (path(&section, "cert"), path(&section, "key"));
+    let ca_file = path(&section, "client_ca");
     let clients = client_ca(&mut section, surroundings, asks);
     if !is_written {
         return None;
     }
     let certificate = surroundings.bytes(&mut section, "cert", "name the PEM file with the certificate");
     let key = surroundings.bytes(&mut section, "key", "name the PEM file with its private key");
-    let tls = Tls::from_pem(&certificate?, &key?, clients.as_ref()).map_err(|unfit| note_unfit(&section, unfit)).ok();
+    let (certificate, key) = (certificate?, key?);
+    let (clients, ca) = clients.unzip();
+    let tls = Tls::from_pem(&certificate, &key, clients.as_ref()).map_err(|unfit| note_unfit(&section, unfit)).ok();
     if let Some((expiry, stage)) =
         tls.as_ref().and_then(Tls::expiry).and_then(|end| Some((end, end.stage(surroundings.now)?)))
     {
         let ends = if stage == Stage::Past { "expired" } else { "expires" };
-        section.warn("cert", format!("the certificate {ends} at {}", expiry.at), "renew it, and start anew with it");
+        section.warn("cert", format!("the certificate {ends} at {}", expiry.at), "renew it");
     }
     section.end();
-    tls
+    let files = Files { certificate: certificate_file?, key: key_file?, client_ca: ca_file };
+    Some((tls?, (files, sight(&certificate, &key, ca.as_ref().map(|ca| &ca[..])))))
 }
 
 /// A certificate is optional in the handshake, so that a CA alone would guard nothing.
-fn client_ca(section: &mut Section<'_>, surroundings: Surroundings<'_>, asks: bool) -> Option<ClientCa> {
+fn client_ca(
+    section: &mut Section<'_>,
+    surroundings: Surroundings<'_>,
+    asks: bool,
+) -> Option<(ClientCa, Zeroizing<Vec<u8>>)> {
     if !section.has("client_ca") {
         if asks {
             let remedy = "name the PEM file of the CA that signs them, beside 'cert' and 'key'";
@@ -241,7 +259,7 @@ fn client_ca(section: &mut Section<'_>, surroundings: Surroundings<'_>, asks: bo
     let remedy = "name the PEM file of the CA that signs client certificates";
     let certificates = surroundings.bytes(section, "client_ca", remedy)?;
     let unfit = |malformed: Malformed| section.note("client_ca", malformed.to_string(), remedy);
-    ClientCa::from_pem(&certificates).map_err(unfit).ok()
+    ClientCa::from_pem(&certificates).map_err(unfit).ok().map(|ca| (ca, certificates))
 }
 
 fn note_unfit(section: &Section<'_>, unfit: Unfit) {

@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use config::{Value, ValueKind};
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::mistake::Report;
-use super::region;
 use super::secret::Surroundings;
 use super::section::{Section, duration, parsed, text};
+use super::{region, spelling};
 use crate::authority::InstanceDiscovery;
 use crate::authority::place::{Kind, Place, parse_url};
 use crate::authority::site::Site;
 use crate::fault::Fault;
 use crate::name::{Malformed, Name, TenantId};
 use crate::policy;
+use crate::token::Descent;
 use crate::wire::request::is_ours;
 use crate::wire::{Reach, Trust, Wire, is_loopback};
 
@@ -36,6 +38,8 @@ pub struct Tenant {
     pub extra_body: Arc<[(String, String)]>,
     /// The deadline of a whole flight.
     pub timeout: Duration,
+    /// All that is written of it, and what its certificates are: equal where nothing is another.
+    pub whole: Descent,
 }
 
 /// Notes tenants that are called as another one's id: who asks for that could mean either, and a caller that may
@@ -62,12 +66,13 @@ pub fn read(
     own: &[SocketAddr],
 ) -> Option<Tenant> {
     let is_any = name == ANY;
+    let written = section.rest();
     let note = |malformed: Malformed| section.note("", malformed.to_string(), "rename the tenant");
     let parsed_name = if is_any { Ok(None) } else { Name::parse(name).map(Some).map_err(note) };
     let place = read_place(&mut section, is_any);
     let instance_discovery = section.or("instance_discovery", InstanceDiscovery::Public, instance_discovery);
     let has_roots = section.has("ca_file");
-    let roots = has_roots.then(|| roots(&mut section, surroundings)).flatten();
+    let (roots, pem) = has_roots.then(|| roots(&mut section, surroundings)).flatten().unzip();
     let connect_timeout = section.or("connect_timeout", Duration::from_secs(5), duration(SHORTEST));
     let timeout = section.or("timeout", Duration::from_secs(30), duration(SHORTEST));
     let proxy = section.optional("proxy", parsed(proxy_url));
@@ -94,7 +99,8 @@ pub fn read(
     let (name, place, wire) = (parsed_name.ok()?, place?, wire?);
     let tenant = policy::Tenant { name, id: place.tenant().clone() };
     let site = Arc::new(Site::new(instance_discovery, region));
-    Some(Tenant { tenant, place, site, wire, extra_body, timeout })
+    let whole = spelling::descent(&written, &[], &[pem.as_deref().map_or(&[][..], Vec::as_slice)]);
+    Some(Tenant { tenant, place, site, wire, extra_body, timeout, whole })
 }
 
 /// The authority's place, of `authority`, `kind` and `id` together.
@@ -123,14 +129,17 @@ fn read_place(section: &mut Section<'_>, is_any: bool) -> Option<Place> {
 }
 
 /// The certificates in the `ca_file` of the section.
-pub(super) fn roots(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Vec<reqwest::Certificate>> {
+pub(super) fn roots(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<Roots> {
     let pem = surroundings.bytes(section, "ca_file", "name a PEM file")?;
     let roots = reqwest::Certificate::from_pem_bundle(&pem).ok().filter(|roots| !roots.is_empty());
     if roots.is_none() {
         section.note("ca_file", "the file holds no certificate that can be read", "name a PEM file of CA certificates");
     }
-    roots
+    roots.map(|roots| (roots, pem))
 }
+
+/// Certificates to trust, as they were read and as they were written.
+pub(super) type Roots = (Vec<reqwest::Certificate>, Zeroizing<Vec<u8>>);
 
 fn extra_body(section: &mut Section<'_>) -> Arc<[(String, String)]> {
     let mut pairs = Vec::new();

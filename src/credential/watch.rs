@@ -1,4 +1,4 @@
-//! Tells when credentials may have changed on disk.
+//! Tells when credentials and other files may have changed on disk.
 //!
 //! Directories are watched and not files, because Kubernetes swaps a symbolic link beside the file. Where
 //! nothing can be watched, a look each minute is enough to notice.
@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 /// A watch over the directories of some files.
 pub struct Watch {
     watcher: Option<RecommendedWatcher>,
+    watched: HashSet<PathBuf>,
     /// Those that cannot be watched yet, perhaps because they are not there.
     missing: HashSet<PathBuf>,
     changed: Arc<Notify>,
@@ -25,15 +26,29 @@ impl Watch {
     pub fn over<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
         let changed = Arc::new(Notify::new());
         let watcher = watcher(&changed).inspect_err(|error| {
-            tracing::warn!(%error, "credentials cannot be watched; they are looked at each minute");
+            tracing::warn!(%error, "files cannot be watched; they are looked at each minute");
         });
-        let missing = files.into_iter().filter_map(Path::parent).map(named).collect();
-        let mut watch = Self { watcher: watcher.ok(), missing, changed };
-        watch.extend();
-        for directory in &watch.missing {
-            tracing::warn!(directory = %directory.display(), "the directory of a credential cannot be watched yet; it is looked at each minute");
-        }
+        let mut watch = Self { watcher: watcher.ok(), watched: HashSet::new(), missing: HashSet::new(), changed };
+        watch.aim(files);
         watch
+    }
+
+    /// Watches the directories of `files` from now on, and no others; says whether there is one that was not watched.
+    pub fn aim<'a>(&mut self, files: impl IntoIterator<Item = &'a Path>) -> bool {
+        let wanted: HashSet<PathBuf> = files.into_iter().filter_map(Path::parent).map(named).collect();
+        for gone in self.watched.extract_if(|directory| !wanted.contains(directory)) {
+            // It may be no longer there.
+            self.watcher.as_mut().map(|watcher| watcher.unwatch(&gone).ok());
+        }
+        let before = std::mem::take(&mut self.missing);
+        let watched = &self.watched;
+        self.missing = wanted.into_iter().filter(|directory| !watched.contains(directory)).collect();
+        let more = self.watched.len();
+        self.extend();
+        for directory in self.missing.difference(&before) {
+            tracing::warn!(directory = %directory.display(), "the directory of a file that may change cannot be watched yet; it is looked at each minute");
+        }
+        self.watched.len() > more
     }
 
     /// Waits until something may have changed, and a moment longer, because files come in groups.
@@ -45,9 +60,9 @@ impl Watch {
 
     /// Watches what can be watched by now.
     fn extend(&mut self) {
-        if let Some(watcher) = &mut self.watcher {
-            self.missing.retain(|directory| watcher.watch(directory, RecursiveMode::NonRecursive).is_err());
-        }
+        let Some(watcher) = &mut self.watcher else { return };
+        let found = self.missing.extract_if(|directory| watcher.watch(directory, RecursiveMode::NonRecursive).is_ok());
+        self.watched.extend(found);
     }
 }
 
@@ -91,5 +106,15 @@ mod tests {
         std::fs::rename(path("..data_tmp"), path("..data")).unwrap();
         tokio::time::timeout(Duration::from_secs(2), watch.change()).await.unwrap();
         assert_eq!(std::fs::read_to_string(path("secret")).unwrap(), "two");
+        let other = tempfile::tempdir().unwrap();
+        assert!(watch.aim([other.path().join("file").as_path()]));
+        // What came before has rung, perhaps twice.
+        for _ in 0..2 {
+            tokio::time::timeout(Duration::from_millis(400), watch.change()).await.ok();
+        }
+        std::fs::write(path("new"), "").unwrap();
+        assert!(tokio::time::timeout(Duration::from_secs(1), watch.change()).await.is_err(), "nobody looks there");
+        std::fs::write(other.path().join("file"), "").unwrap();
+        tokio::time::timeout(Duration::from_secs(2), watch.change()).await.unwrap();
     }
 }

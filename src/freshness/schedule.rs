@@ -98,6 +98,29 @@ impl<L: Clone + Eq + Hash, K> Schedule<L, K> {
         self.lanes.retain(|_, keys| !keys.is_empty());
     }
 
+    /// Has keys go in other lanes, as `lane` says of each; those that it has none for are forgotten.
+    pub fn reroute(&mut self, mut lane: impl FnMut(&L, &K) -> Option<L>) {
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        self.waiting = waiting
+            .filter_map(|Reverse(Timed { at, what: (old, key) })| {
+                Some(Reverse(Timed { at, what: (lane(&old, &key)?, key) }))
+            })
+            .collect();
+        for (old, keys) in std::mem::take(&mut self.lanes) {
+            for Reverse(Timed { at, what: key }) in keys {
+                if let Some(new) = lane(&old, &key) {
+                    self.lanes.entry(new).or_default().push(Reverse(Timed { at, what: key }));
+                }
+            }
+        }
+    }
+
+    /// The lanes in which keys wait, or will.
+    pub fn lanes(&self) -> impl Iterator<Item = &L> {
+        let waiting = self.waiting.iter().map(|Reverse(Timed { what: (lane, _), .. })| lane);
+        waiting.chain(self.lanes.keys())
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -73,7 +73,7 @@ fn html(status: &Status) -> HttpResponse {
 }
 
 async fn metrics(service: &Service) -> HttpResponse {
-    let stock = service.vend.stock().await;
+    let stock = service.charter.load().vend.stock().await;
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
         .insert_header((CACHE_CONTROL, "no-store"))

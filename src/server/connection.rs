@@ -28,6 +28,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
 use super::phase::{Phase, Unasked};
+use super::tls::Shown;
 use super::tls::client::Client;
 use crate::caller::peer::User;
 use crate::clock::Deadline;
@@ -60,13 +61,13 @@ pub(super) fn end(request: &HttpRequest, mut response: HttpResponse, is_last: bo
 
 /// What serves the connections of an address. `ending` is done when idle ones have to be closed.
 pub(super) fn tcp<E: Future<Output = ()> + 'static>(
-    tls: Option<TlsAcceptor>,
+    tls: Option<Shown>,
     phase: Arc<Phase>,
     ending: impl Fn() -> E + 'static,
     routes: impl Fn(&mut web::ServiceConfig),
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> {
     let open = move |socket: TcpStream| {
-        let (tls, unasked) = (tls.clone(), phase.opened());
+        let (tls, unasked) = (tls.as_ref().map(Shown::acceptor), phase.opened());
         async move {
             let peer = socket.peer_addr().ok();
             Ok((open(socket, tls, unasked).await?, Protocol::Http1, peer))

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use super::Service;
+use super::visit::Visit;
 use crate::caller::Caller;
 use crate::fault::{Fault, Kind, Turn};
 use crate::flood::{Concern, Event};
@@ -32,17 +32,18 @@ impl Failed {
     }
 
     /// Writes the line, unless there is a flood of its like.
-    pub(super) fn log(&self, dialect: &str, request_id: &str, service: &Service) {
+    pub(super) fn log(&self, dialect: &str, visit: Visit<'_>) {
+        let Visit { service, charter, request_id, .. } = visit;
         let fault = &self.fault;
         if service.sampling.is_some() {
-            let (caller, identity) = (service.name(self.caller), self.identity.as_ref());
+            let (caller, identity) = (charter.name(self.caller), self.identity.as_ref());
             trace::refused(dialect, caller.map(Name::as_str), identity.map(Name::as_str), fault);
         }
         if fault.kind == Kind::Challenged {
             tracing::debug!(dialect, request_id, "challenged");
             return;
         }
-        let caller = service.name(self.caller);
+        let caller = charter.name(self.caller);
         let identity = self.identity.as_ref();
         let concern =
             Concern { event: Event::Request, kind: fault.kind, caller: caller.cloned(), identity: identity.cloned() };

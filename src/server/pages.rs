@@ -1,27 +1,23 @@
 //! The pages of instance metadata, which hold nothing that is secret.
 
+use actix_web::HttpResponse;
 use actix_web::http::header::ALLOW;
-use actix_web::{HttpRequest, HttpResponse};
 
 use super::failed::Failed;
+use super::recognise;
 use super::token::{with, write};
+use super::visit::Visit;
 use super::witness::Witness;
-use super::{Service, recognise};
 use crate::caller::Caller;
 use crate::dialect::page::{Page, Refusal};
 use crate::dialect::table::IMDS;
-use crate::dialect::{Guard, Headers, Reply, Request};
+use crate::dialect::{Guard, Reply, Request};
 use crate::fault::Fault;
 
 /// Answers a request for `page`.
-pub(super) async fn serve(
-    page: &Page,
-    request: &HttpRequest,
-    headers: &Headers<'_>,
-    service: &Service,
-    request_id: &str,
-) -> HttpResponse {
-    match show(page, request, headers, service, request_id).await {
+pub(super) async fn serve(page: &Page, visit: Visit<'_>) -> HttpResponse {
+    let request_id = visit.request_id;
+    match show(page, visit).await {
         Ok(reply) => write(reply, request_id),
         Err(refusal) => {
             tracing::debug!(fault = %refusal.fault, request_id, "page refused");
@@ -34,38 +30,29 @@ pub(super) async fn serve(
     }
 }
 
-async fn show(
-    page: &Page,
-    request: &HttpRequest,
-    headers: &Headers<'_>,
-    service: &Service,
-    request_id: &str,
-) -> Result<Reply, Refusal> {
+async fn show(page: &Page, visit: Visit<'_>) -> Result<Reply, Refusal> {
+    let Visit { request, headers, charter, .. } = visit;
     let asked = Request { query: request.query_string(), form: &[], headers };
     let method = request.method().as_str();
     Page::check(method, &asked)?;
-    let caller = admit(request, headers, service, request_id).await?;
-    page.show(method, &asked, &service.instance, || service.policy.default_directory(caller))
+    let caller = admit(visit).await?;
+    page.show(method, &asked, &charter.instance, || charter.policy.default_directory(caller))
 }
 
 /// Where callers are told apart, a page is for them alone, and whoever is nobody is told of as one that asks for a
 /// token is: else secrets could be guessed here unseen.
-async fn admit(
-    request: &HttpRequest,
-    headers: &Headers<'_>,
-    service: &Service,
-    request_id: &str,
-) -> Result<Option<Caller>, Fault> {
-    if service.policy.callers().next().is_none() {
+async fn admit(visit: Visit<'_>) -> Result<Option<Caller>, Fault> {
+    let charter = visit.charter;
+    if !charter.policy.tells_apart() {
         return Ok(None);
     }
-    let witness = Witness { service, request, dialect: IMDS.name, ask: None, request_id };
+    let witness = Witness { visit, dialect: IMDS.name, ask: None };
     let turned_away = |caller: Option<Caller>, fault: &Fault| {
         witness.turned_away(caller, fault);
-        Failed { fault: fault.clone(), caller, identity: None }.log(IMDS.name, request_id, service);
+        Failed { fault: fault.clone(), caller, identity: None }.log(IMDS.name, visit);
     };
-    let caller = recognise::caller(request, headers, Guard::Metadata, false, service).await;
+    let caller = recognise::caller(visit, Guard::Metadata, false).await;
     let caller = caller.inspect_err(|fault| turned_away(None, fault))?;
-    service.rates.take(caller).inspect_err(|fault| turned_away(Some(caller), fault))?;
+    charter.rates.take(caller).inspect_err(|fault| turned_away(Some(caller), fault))?;
     Ok(Some(caller))
 }

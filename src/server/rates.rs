@@ -1,29 +1,35 @@
 //! How often each caller may ask.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::caller::Caller;
+use crate::caller::roll::Placed;
 use crate::fault::{Fault, Kind};
 use crate::name::Name;
 
-/// The rates of the callers, in their places.
-pub struct Rates(Vec<Rate>);
+/// The rates of the callers that have one, in their places.
+#[derive(Default)]
+pub struct Rates(Placed<Arc<Rate>>);
 
 struct Rate {
     caller: Name,
-    limit: Option<DefaultDirectRateLimiter>,
+    most: NonZeroU32,
+    limit: DefaultDirectRateLimiter,
 }
 
 impl Rates {
-    /// So many requests a second, and as many at once, for each caller that has a limit.
+    /// So many requests a second, and as many at once, for the callers in these places. Who had the same rate `before`
+    /// goes on with what it has used.
     #[must_use]
-    pub fn new(rates: impl IntoIterator<Item = (Name, Option<NonZeroU32>)>) -> Self {
-        let rate = |(caller, most): (Name, Option<_>)| Rate {
-            caller,
-            limit: most.map(|most| RateLimiter::direct(Quota::per_second(most))),
+    pub fn new(rates: impl IntoIterator<Item = (usize, Name, NonZeroU32)>, before: &Self) -> Self {
+        let rate = |(place, caller, most): (usize, Name, NonZeroU32)| {
+            let same = before.0.get(place).filter(|rate| rate.most == most).cloned();
+            let limit = || RateLimiter::direct(Quota::per_second(most));
+            (place, same.unwrap_or_else(|| Arc::new(Rate { caller, most, limit: limit() })))
         };
         Self(rates.into_iter().map(rate).collect())
     }
@@ -34,10 +40,7 @@ impl Rates {
     /// 429 when there is none left; the next second brings more.
     pub fn take(&self, caller: Caller) -> Result<(), Fault> {
         let Some(rate) = caller.place().and_then(|place| self.0.get(place)) else { return Ok(()) };
-        match &rate.limit {
-            Some(limit) if limit.check().is_err() => Err(too_many(&rate.caller)),
-            _ => Ok(()),
-        }
+        rate.limit.check().map_err(|_| too_many(&rate.caller))
     }
 }
 

@@ -1,20 +1,14 @@
 //! Recognises the caller behind a request: gathers what connection and headers show, and has a token verified.
 
-use actix_web::HttpRequest;
-
-use super::{Service, connection};
+use super::connection;
+use super::visit::Visit;
 use crate::caller::{Caller, Peer, Recognition};
-use crate::dialect::{Guard, Headers};
+use crate::dialect::Guard;
 use crate::fault::{Fault, Kind};
 
 /// The caller, who wants to pass `guard` and `holds_key` or not.
-pub(super) async fn caller(
-    request: &HttpRequest,
-    headers: &Headers<'_>,
-    guard: Guard,
-    holds_key: bool,
-    service: &Service,
-) -> Result<Caller, Fault> {
+pub(super) async fn caller(visit: Visit<'_>, guard: Guard, holds_key: bool) -> Result<Caller, Fault> {
+    let Visit { request, headers, service, charter, .. } = visit;
     let ledger = connection::ledger(request);
     let link = &ledger.link;
     if link.has_ended(&service.clock) {
@@ -23,13 +17,13 @@ pub(super) async fn caller(
     let is_loopback = request.peer_addr().is_some_and(|address| address.ip().to_canonical().is_loopback());
     let (user, subject) = (link.user(), link.subject());
     let peer = Peer { is_loopback, user, subject, holds_key, ..Peer::of_headers(headers) };
-    let recognition = service.callers.load().recognise(guard, &peer)?;
+    let recognition = charter.callers.recognise(guard, &peer)?;
     match recognition {
         Recognition::Known(caller) => Ok(caller),
         Recognition::Token { token, instead } => {
-            let cluster = service.cluster.as_ref().ok_or_else(no_cluster)?;
+            let cluster = charter.cluster.as_ref().ok_or_else(no_cluster)?;
             let verified = cluster.verify(token, ledger.verified.take()).await?;
-            let caller = service.callers.load().recognise_account(verified.account());
+            let caller = charter.callers.recognise_account(verified.account());
             ledger.verified.set(Some(verified));
             Ok(instead.unwrap_or(caller?))
         }

@@ -39,8 +39,9 @@ pub enum Readiness {
 impl Status {
     /// What is so now.
     pub async fn of(service: &Service) -> Self {
-        let readiness = Readiness::of(&service.phase, service.vend.is_warmed_up());
-        Self { readiness, inventory: service.vend.inventory().await }
+        let vend = service.charter.load().vend.clone();
+        let readiness = Readiness::of(&service.phase, vend.is_warmed_up());
+        Self { readiness, inventory: vend.inventory().await }
     }
 }
 

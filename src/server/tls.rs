@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 use rustls::ServerConfig;
@@ -23,6 +24,7 @@ use crate::fault::{Fault, Kind};
 
 pub mod client;
 mod distinguished_name;
+pub mod renewal;
 
 use client::ClientCa;
 
@@ -121,10 +123,33 @@ impl Tls {
     pub const fn expiry(&self) -> Option<Expiry> {
         self.expiry
     }
+}
 
-    /// Shakes hands on a listener's connections.
+/// What https listeners show now. A connection goes on with what it was opened with.
+#[derive(Clone, Debug)]
+pub struct Shown(Arc<ArcSwap<Tls>>);
+
+impl Shown {
+    /// This, until it is replaced.
+    #[must_use]
+    pub fn new(tls: Tls) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(tls)))
+    }
+
+    /// Shows another from now on.
+    pub fn replace(&self, tls: Tls) {
+        self.0.store(Arc::new(tls));
+    }
+
+    /// What is shown.
+    #[must_use]
+    pub fn present(&self) -> Arc<Tls> {
+        self.0.load_full()
+    }
+
+    /// Shakes hands on a listener's next connection.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.server))
+        TlsAcceptor::from(Arc::clone(&self.0.load().server))
     }
 }
 

@@ -9,11 +9,12 @@ use actix_web::http::header::{
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web};
 
 use super::failed::Failed;
+use super::visit::Visit;
 use super::witness::Witness;
 use super::{Service, connection, form, head, pages, recognise, route};
 use crate::clock::Stopwatch;
 use crate::dialect::route::{Astray, Route};
-use crate::dialect::{Ask, Dialect, Envelope, Guard, Headers, Method, Reply, Request, client_request_id, shown_key};
+use crate::dialect::{Ask, Dialect, Envelope, Guard, Method, Reply, Request, client_request_id, shown_key};
 use crate::fault::{Fault, Kind, Turn};
 use crate::flood::{Concern, Event};
 
@@ -23,24 +24,25 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
     let payload = payload.into_inner();
     let ledger = connection::ledger(&request);
     ledger.begin(!matches!(payload, Payload::None));
-    let headers = head::shown(&request);
-    let request_id = client_request_id(&headers).map_or_else(fresh_id, str::to_owned);
+    let (headers, charter) = (head::shown(&request), service.charter.load());
+    let request_id = &client_request_id(&headers).map_or_else(fresh_id, str::to_owned);
+    let visit = Visit { request: &request, headers: &headers, service: &service, charter: &charter, request_id };
     let response = match route::of(&request, &headers, ledger, &service) {
-        Ok(Route::Page(page)) => Box::pin(pages::serve(&page, &request, &headers, &service, &request_id)).await,
+        Ok(Route::Page(page)) => Box::pin(pages::serve(&page, visit)).await,
         Ok(Route::Token(dialect)) => {
-            let result = answer(dialect, &request, &headers, payload, &service, &request_id).await;
+            let result = answer(dialect, visit, payload).await;
             match &result {
                 Ok(_) => tracing::debug!(dialect = dialect.name, request_id, "answered"),
-                Err(failed) => failed.log(dialect.name, &request_id, &service),
+                Err(failed) => failed.log(dialect.name, visit),
             }
             let result = result.map_err(|failed| failed.fault);
             service.metrics.answered(dialect.name, &result, watch.elapsed());
             match result {
-                Ok(reply) => write(reply, &request_id),
-                Err(fault) => refused(dialect, &fault, &service, &request_id),
+                Ok(reply) => write(reply, request_id),
+                Err(fault) => refused(dialect, &fault, &service, request_id),
             }
         }
-        Err(astray) => lost(&astray, &request_id),
+        Err(astray) => lost(&astray, request_id),
     };
     // Whoever connects again shows another certificate.
     let has_ended = ledger.link.has_ended(&service.clock);
@@ -52,14 +54,8 @@ pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Da
 }
 
 /// The straight line: read, recognise, admit, vend, reply. A key that is shown pays for one token.
-async fn answer(
-    dialect: &Dialect,
-    request: &HttpRequest,
-    headers: &Headers<'_>,
-    payload: Payload,
-    service: &Service,
-    request_id: &str,
-) -> Result<Reply, Failed> {
+async fn answer(dialect: &Dialect, visit: Visit<'_>, payload: Payload) -> Result<Reply, Failed> {
+    let Visit { request, headers, service, .. } = visit;
     let has_form = request.method().as_str() == Method::Post.as_str();
     let form = if has_form {
         // Who is not let in has no body waited for.
@@ -70,36 +66,28 @@ async fn answer(
     };
     let ask = dialect.read(&Request { query: request.query_string(), form: &form, headers })?;
     let Guard::KeyFile = dialect.guard else {
-        return pay(dialect, &ask, request, headers, false, service, request_id).await;
+        return pay(dialect, &ask, visit, false).await;
     };
     if headers.authorization.is_none() {
         return Err(unchallenged().into());
     }
     let key = shown_key(headers).and_then(|shown| service.take_key(shown));
-    let paid = pay(dialect, &ask, request, headers, key.is_some(), service, request_id).await;
+    let paid = pay(dialect, &ask, visit, key.is_some()).await;
     if let Some(key) = key {
         service.settle_key(&key, paid.as_ref().is_err_and(|failed| failed.fault.turn() == Turn::Authority));
     }
     paid
 }
 
-async fn pay(
-    dialect: &Dialect,
-    ask: &Ask,
-    request: &HttpRequest,
-    headers: &Headers<'_>,
-    holds_key: bool,
-    service: &Service,
-    request_id: &str,
-) -> Result<Reply, Failed> {
-    let witness = Witness { service, request, dialect: dialect.name, ask: Some(ask), request_id };
-    let caller = recognise::caller(request, headers, dialect.guard, holds_key, service).await;
+async fn pay(dialect: &Dialect, ask: &Ask, visit: Visit<'_>, holds_key: bool) -> Result<Reply, Failed> {
+    let (charter, witness) = (visit.charter, Witness { visit, dialect: dialect.name, ask: Some(ask) });
+    let caller = recognise::caller(visit, dialect.guard, holds_key).await;
     let caller = caller.inspect_err(|fault| witness.turned_away(None, fault))?;
-    let taken = service.rates.take(caller).inspect_err(|fault| witness.turned_away(Some(caller), fault));
+    let taken = charter.rates.take(caller).inspect_err(|fault| witness.turned_away(Some(caller), fault));
     taken.map_err(|fault| Failed::of(caller, fault))?;
-    let permit = service.policy.admit(caller, ask).inspect_err(|refusal| witness.refused(caller, refusal));
+    let permit = charter.policy.admit(caller, ask).inspect_err(|refusal| witness.refused(caller, refusal));
     let permit = permit.map_err(|refusal| Failed::of(caller, refusal))?;
-    let vended = service.vend.vend(&permit, request_id).await.inspect_err(|fault| witness.unpaid(&permit, fault));
+    let vended = charter.vend.vend(&permit, visit.request_id).await.inspect_err(|fault| witness.unpaid(&permit, fault));
     let unpaid = |fault| Failed { identity: Some(permit.identity().name.clone()), ..Failed::of(caller, fault) };
     let vended = vended.map_err(unpaid)?;
     witness.vended(&permit, &vended.token);

@@ -1,18 +1,16 @@
 //! An application in one tenant: its authority, its credentials, its budget.
 
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
-use super::allowance::Allowance;
+use super::allowance::{Allowance, Rate};
 use super::roster::{Held, Roster};
 use super::throttle::Throttle;
 use super::{Wish, retried, within};
 use crate::authority::Authority;
-use crate::caller::share::Share;
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credential;
 use crate::credential::calendar::Calendar;
@@ -20,7 +18,7 @@ use crate::fault::{Fault, Kind};
 use crate::flood::{Concern, Floods};
 use crate::metrics::Metrics;
 use crate::name::{ClientId, Name, Resource, Scope, TenantId};
-use crate::token::{Extension, Extras, Principal, Token, TokenKey};
+use crate::token::{Descent, Extension, Extras, Principal, Token, TokenKey};
 
 mod attempt;
 mod exchange;
@@ -30,6 +28,7 @@ use attempt::Attempt;
 /// An application and what is remembered of its credentials.
 pub struct Application {
     principal: Arc<Principal>,
+    whole: Descent,
     authority: Arc<Authority>,
     roster: Roster,
     client_capabilities: Arc<[String]>,
@@ -37,8 +36,6 @@ pub struct Application {
     extension: Extension,
     timeout: Duration,
     throttle: Throttle,
-    refresh_rate: NonZeroU32,
-    caller_share: Option<Share>,
     allowance: Allowance,
     floods: Arc<Floods<Concern>>,
     clock: Clock,
@@ -46,6 +43,10 @@ pub struct Application {
 
 /// What it is made of.
 pub struct Parts {
+    /// How its tokens are come by, which depends on all below but for the deadline, the rate and the connection.
+    pub descent: Descent,
+    /// The same with all that the connection is made of, and the deadline: only the rate may change without it.
+    pub whole: Descent,
     /// The identity that it mints for.
     pub identity: Name,
     /// The application in the tenant.
@@ -60,10 +61,8 @@ pub struct Parts {
     pub extra_body: Arc<[(String, String)]>,
     /// The deadline of a whole fetch: discovery, retry and further credentials included.
     pub timeout: Duration,
-    /// Renewals a second, and as many answers to what callers demand beyond a live token.
-    pub refresh_rate: NonZeroU32,
-    /// How many of them one caller may take, where callers are told apart.
-    pub caller_share: Option<Share>,
+    /// How often renewals, and answers to what callers demand beyond a live token.
+    pub rate: Rate,
     /// Which lines of the log have become a flood.
     pub floods: Arc<Floods<Concern>>,
     /// The time.
@@ -76,11 +75,13 @@ impl Application {
     pub fn new(parts: Parts) -> Self {
         Self {
             principal: Arc::new(Principal {
+                descent: parts.descent,
                 identity: parts.identity,
                 authority: parts.authority.place().url().as_str().into(),
                 tenant: parts.authority.place().tenant().clone(),
                 client_id: parts.client_id,
             }),
+            whole: parts.whole,
             authority: parts.authority,
             roster: Roster::new(parts.credentials),
             client_capabilities: parts.client_capabilities,
@@ -88,9 +89,7 @@ impl Application {
             extra_body: parts.extra_body,
             timeout: parts.timeout,
             throttle: Throttle::default(),
-            refresh_rate: parts.refresh_rate,
-            caller_share: parts.caller_share,
-            allowance: Allowance::new(parts.refresh_rate, parts.caller_share),
+            allowance: Allowance::new(parts.rate),
             floods: parts.floods,
             clock: parts.clock,
         }
@@ -104,6 +103,8 @@ impl Application {
 
     fn parts(&self) -> Parts {
         Parts {
+            descent: self.principal.descent,
+            whole: self.whole,
             identity: self.principal.identity.clone(),
             client_id: self.principal.client_id.clone(),
             authority: Arc::clone(&self.authority),
@@ -111,11 +112,22 @@ impl Application {
             client_capabilities: Arc::clone(&self.client_capabilities),
             extra_body: Arc::clone(&self.extra_body),
             timeout: self.timeout,
-            refresh_rate: self.refresh_rate,
-            caller_share: self.caller_share,
+            rate: self.allowance.rate(),
             floods: Arc::clone(&self.floods),
             clock: self.clock.clone(),
         }
+    }
+
+    /// How its tokens are come by; it is the same in each directory.
+    #[must_use]
+    pub fn descent(&self) -> Descent {
+        self.principal.descent
+    }
+
+    /// The same with all else that it is made of.
+    #[must_use]
+    pub const fn whole(&self) -> Descent {
+        self.whole
     }
 
     /// The directory that it mints in.

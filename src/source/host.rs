@@ -3,17 +3,15 @@
 //! Such an endpoint is never one of our own listeners. The configuration refuses one that looks like it, and
 //! what no configuration can see, a redirected address, is noticed by the mark that each request carries.
 
-use std::num::NonZeroU32;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
-use super::allowance::Allowance;
+use super::allowance::{Allowance, Rate};
 use super::throttle::Throttle;
 use super::{Wish, retried, within};
-use crate::caller::share::Share;
 use crate::clock::{Clock, Deadline, Stopwatch, Timestamp};
 use crate::dialect::headers::MARK;
 use crate::fault::{Fault, Kind};
@@ -21,7 +19,7 @@ use crate::flood::{Concern, Floods};
 use crate::metrics::Metrics;
 use crate::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
 use crate::secret::Secret;
-use crate::token::{Extension, Extras, Principal, Token, TokenKey};
+use crate::token::{Descent, Extension, Extras, Principal, Token, TokenKey};
 use crate::trace;
 use crate::wire::{Outgoing, Wire, answer};
 
@@ -36,6 +34,10 @@ pub struct Host {
 /// What it is made of.
 #[derive(Clone)]
 pub struct Parts {
+    /// How its tokens are come by, which depends on its selector and the endpoint.
+    pub descent: Descent,
+    /// The same with all that the connection is made of, and the deadline: only the rate may change without it.
+    pub whole: Descent,
     /// The identity that it mints for.
     pub identity: Name,
     /// Which of the host's identities; the system-assigned one without.
@@ -44,10 +46,8 @@ pub struct Parts {
     pub endpoint: Arc<Endpoint>,
     /// The deadline of a whole fetch.
     pub timeout: Duration,
-    /// Renewals a second, and as many answers to what callers demand beyond a live token.
-    pub refresh_rate: NonZeroU32,
-    /// How many of them one caller may take, where callers are told apart.
-    pub caller_share: Option<Share>,
+    /// How often renewals, and answers to what callers demand beyond a live token.
+    pub rate: Rate,
     /// Which lines of the log have become a flood.
     pub floods: Arc<Floods<Concern>>,
     /// The time.
@@ -148,8 +148,9 @@ impl Host {
     /// A source of these parts, with nothing remembered.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let allowance = Allowance::new(parts.refresh_rate, parts.caller_share);
+        let allowance = Allowance::new(parts.rate);
         let principal = Arc::new(Principal {
+            descent: parts.descent,
             identity: parts.identity.clone(),
             authority: parts.endpoint.address.url.as_str().into(),
             tenant: tenant(),
@@ -168,6 +169,18 @@ impl Host {
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.parts.endpoint.address.url
+    }
+
+    /// How its tokens are come by.
+    #[must_use]
+    pub const fn descent(&self) -> Descent {
+        self.parts.descent
+    }
+
+    /// The same with all else that it is made of.
+    #[must_use]
+    pub const fn whole(&self) -> Descent {
+        self.parts.whole
     }
 
     /// The identity that it mints for.

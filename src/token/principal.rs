@@ -3,12 +3,15 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use super::Descent;
 use crate::name::{ClientId, Name, TenantId};
 
 /// An application in a directory, as its authority knows it (Entra's service principal), and the identity that it is here.
 /// A source has one, which all its keys share.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Principal {
+    /// How its tokens are come by. Under another configuration that is another one, and so is the principal.
+    pub descent: Descent,
     /// The configured identity.
     pub identity: Name,
     /// The base URL of the authority.
@@ -19,11 +22,10 @@ pub struct Principal {
     pub client_id: ClientId,
 }
 
-/// Of what tells principals apart nearly always, since each request pays for it.
+/// What a descent was made of is not hashed once more, since each request pays for it.
 impl Hash for Principal {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.identity.hash(state);
-        self.tenant.hash(state);
+        (self.descent, &self.tenant).hash(state);
     }
 }
 
@@ -32,6 +34,7 @@ impl Principal {
     /// That of the application `app`, in any directory.
     pub(crate) fn of(identity: &str, tenant: &str) -> Self {
         Self {
+            descent: Descent::of([identity.as_bytes()]),
             identity: Name::parse(identity).unwrap(),
             authority: "https://login/".into(),
             tenant: TenantId::parse(tenant).unwrap(),

@@ -12,7 +12,7 @@ use crate::source::Source;
 
 /// The sources of one identity in tenants of callers' choice. The least used are let go, and a caller that names
 /// more than its share lets go of its own.
-pub(super) struct AnyTenant {
+pub struct AnyTenant {
     pub(super) pattern: Source,
     pub(super) made: Cache<TenantId, Arc<Source>>,
     /// What each caller had made, by its place, the oldest first.
@@ -22,10 +22,18 @@ pub(super) struct AnyTenant {
 type Made = (TenantId, Weak<Source>);
 
 impl AnyTenant {
-    pub(super) fn new(pattern: Source) -> Self {
+    /// None yet; each will be like `pattern`.
+    #[must_use]
+    pub fn new(pattern: Source) -> Self {
         // moka's usual policy turns new keys away once it is full of ones that were found more often.
         let made = Cache::builder().max_capacity(u64::from(TENANTS)).eviction_policy(EvictionPolicy::lru()).build();
         Self { pattern, made, makers: Mutex::default() }
+    }
+
+    /// What each is like.
+    #[must_use]
+    pub const fn pattern(&self) -> &Source {
+        &self.pattern
     }
 
     /// The source in this tenant, made for whoever has this stake if there is none.

@@ -103,6 +103,17 @@ impl Cache {
         kept
     }
 
+    /// Lets go of those that are held ready no more.
+    pub fn release(&self, is_kept: impl Fn(&TokenKey) -> bool) {
+        lock(&self.warm).retain(|key, slot| {
+            let stays = is_kept(key);
+            if !stays {
+                slot.release();
+            }
+            stays
+        });
+    }
+
     /// Shows each slot.
     pub fn each(&self, mut look: impl FnMut(&Arc<Slot>)) {
         self.slots.iter().for_each(|(_, slot)| look(&slot));
@@ -148,12 +159,12 @@ impl Cache {
         stock
     }
 
-    /// Drops the slots that hold nothing worth keeping.
-    pub fn sweep(&self, now: Timestamp) {
-        for (key, _) in self.slots.iter().filter(|(_, slot)| slot.sweep(now)) {
+    /// Drops the slots that hold nothing worth keeping, and those whose key nobody can ask for any more.
+    pub fn sweep(&self, now: Timestamp, is_asked: impl Fn(&TokenKey) -> bool) {
+        for (key, _) in self.slots.iter().filter(|(key, slot)| slot.sweep(now) || !is_asked(key)) {
             // A flight may have landed since.
-            let remove = |entry: Option<Entry<_, Arc<Slot>>>| match entry {
-                Some(entry) if entry.value().sweep(now) => Op::Remove,
+            let remove = |entry: Option<Entry<Arc<TokenKey>, Arc<Slot>>>| match entry {
+                Some(entry) if entry.value().sweep(now) || !is_asked(entry.key()) => Op::Remove,
                 _ => Op::Nop,
             };
             self.slots.entry(Arc::clone(&key)).and_compute_with(remove);
@@ -310,9 +321,11 @@ mod tests {
             assert!(departure.land(result, moment, 0.0).is_none());
         }
         assert_eq!(cache.stock(now).tokens, 2);
-        cache.sweep(now + Duration::from_secs(60));
+        cache.sweep(now + Duration::from_secs(60), |_| true);
         assert_eq!((cache.len(), cache.stock(now).tokens), (2, 1));
-        cache.sweep(now + Duration::from_secs(1000));
+        cache.sweep(now + Duration::from_secs(60), |asked| *asked != key(1));
+        assert_eq!((cache.len(), cache.stock(now).tokens), (1, 0), "nobody can ask for a live token any more");
+        cache.sweep(now + Duration::from_secs(1000), |_| true);
         assert_eq!(cache.len(), 0);
     }
 
@@ -326,7 +339,7 @@ mod tests {
         }
         cache.len();
         assert!(Arc::ptr_eq(&kept, &find(&cache, 0)) && Arc::ptr_eq(&kept, &cache.keep(&key(0))));
-        cache.sweep(Timestamp::from_secs(2000));
+        cache.sweep(Timestamp::from_secs(2000), |_| true);
         assert_eq!(cache.len(), 1, "it is kept though it is empty");
     }
 
@@ -349,7 +362,7 @@ mod tests {
         cache.evict(&key(1));
         assert!(mine(1).is_err(), "a heavy token takes more than one place");
         drop(first);
-        cache.sweep(Timestamp::from_secs(1000));
+        cache.sweep(Timestamp::from_secs(1000), |_| true);
         assert!(mine(1).is_ok() && mine(2).is_ok(), "what is swept comes back");
     }
 

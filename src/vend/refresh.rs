@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::line::Pass;
 use super::slot::Slot;
+use super::sources::Sources;
 use super::stake::Stakes;
 use crate::clock::Timestamp;
 use crate::freshness::Renewal;
@@ -91,9 +92,20 @@ impl Refresh {
         timeout(pause, self.bell.notified()).await.ok();
     }
 
-    /// Forgets the slots that were evicted.
-    pub fn sweep(&self) {
-        self.lock().retain(|appointment| appointment.slot.strong_count() > 0);
+    /// Forgets the slots that were evicted, and goes on with the others at `sources` alone.
+    pub fn sweep(&self, sources: &Sources) {
+        let mut schedule = self.lock();
+        schedule.retain(|appointment| appointment.slot.strong_count() > 0);
+        if schedule.lanes().all(|lane| sources.have(&lane.source)) {
+            return;
+        }
+        schedule.reroute(|lane, appointment| {
+            let present = lane.present(sources);
+            if present.is_none() {
+                appointment.let_go();
+            }
+            present
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, Schedule<Lane, Appointment>> {
@@ -103,6 +115,12 @@ impl Refresh {
 }
 
 impl Lane {
+    /// Where its tokens are renewed now, if they still are.
+    #[must_use]
+    pub fn present(&self, sources: &Sources) -> Option<Self> {
+        Some(Self { source: Arc::clone(sources.present(&self.source)?), owner: self.owner })
+    }
+
     /// What one more renewal takes, if there is all of it.
     fn passage(&self, stakes: &Stakes, now: Timestamp) -> Option<Passage> {
         let pass = match stakes.at(self.owner) {
@@ -114,6 +132,12 @@ impl Lane {
 }
 
 impl Appointment {
+    fn let_go(&self) {
+        if let Some(slot) = self.slot.upgrade() {
+            slot.let_go(self.ticket);
+        }
+    }
+
     fn look(&self, source: &Source, now: Timestamp) -> Renewal {
         let Some(slot) = self.slot.upgrade() else { return Renewal::LetGo };
         let resting = source.resting(&slot.key().scope, now).map(|(until, _)| until);
@@ -153,6 +177,11 @@ mod tests {
     use super::*;
 
     impl Refresh {
+        /// Where they come from.
+        pub(in crate::vend) fn sources(&self) -> Vec<Arc<Source>> {
+            self.lock().lanes().map(|lane| Arc::clone(&lane.source)).collect()
+        }
+
         /// How many are taken up, evicted ones included.
         pub(in crate::vend) fn len(&self) -> usize {
             self.lock().len()

@@ -184,6 +184,14 @@ impl Slot {
         renewal
     }
 
+    /// Nobody renews it ahead any more by this ticket; whoever asks while it ages has it taken up again.
+    pub fn let_go(&self, ticket: u32) {
+        let mut state = self.lock();
+        if state.ahead.is_valid(ticket) {
+            state.ahead.note(Renewal::LetGo);
+        }
+    }
+
     /// A departure that nobody waits for, unless there is a flight.
     pub fn renew(self: &Arc<Self>, claim: impl FnOnce() -> bool) -> Option<Departure> {
         let mut state = self.lock();

@@ -4,7 +4,7 @@
 //! when it is asked for, and the least used are let go: what they knew, an endpoint and a rejection, is
 //! learned again in one round trip.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -15,28 +15,48 @@ use crate::fault::{Fault, Kind};
 use crate::name::Name;
 use crate::policy::Tenant;
 use crate::source::Source;
+use crate::source::allowance::Rate;
+use crate::token::{Descent, TokenKey};
 
 /// The sources of every identity. Whoever asks adds nothing to these tables, so that their hashes need not be strong.
 #[derive(Default)]
-pub struct Sources(HashMap<Name, Places, RandomState>);
+pub struct Sources {
+    places: HashMap<Name, Places, RandomState>,
+    descents: HashSet<Descent, RandomState>,
+    wholes: HashSet<Descent, RandomState>,
+}
 
 /// The sources of one identity.
 pub struct Places {
     listed: HashMap<Name, Arc<Source>, RandomState>,
     /// The names as they are listed.
     order: Vec<Name>,
-    any: Option<AnyTenant>,
+    any: Option<Arc<AnyTenant>>,
 }
 
 impl Places {
     /// The sources for configured tenants, the default one first, and the pattern for any other.
     #[must_use]
-    pub fn new(listed: Vec<(Name, Source)>, any: Option<Source>) -> Self {
-        Self {
-            order: listed.iter().map(|(name, _)| name.clone()).collect(),
-            listed: listed.into_iter().map(|(name, source)| (name, Arc::new(source))).collect(),
-            any: any.map(AnyTenant::new),
-        }
+    pub fn new(listed: Vec<(Name, Arc<Source>)>, any: Option<Arc<AnyTenant>>) -> Self {
+        let order = listed.iter().map(|(name, _)| name.clone()).collect();
+        Self { order, listed: listed.into_iter().collect(), any }
+    }
+
+    /// The one in the configured tenant of this name.
+    #[must_use]
+    pub fn listed(&self, tenant: &Name) -> Option<&Arc<Source>> {
+        self.listed.get(tenant)
+    }
+
+    /// Those in tenants of callers' choice.
+    #[must_use]
+    pub const fn any(&self) -> Option<&Arc<AnyTenant>> {
+        self.any.as_ref()
+    }
+
+    /// Each there is, and the pattern of those to come.
+    fn each(&self) -> impl Iterator<Item = &Source> {
+        self.listed.values().map(Arc::as_ref).chain(self.any.iter().map(|any| &any.pattern))
     }
 
     /// Those of configured tenants under their names, the default one first.
@@ -100,7 +120,44 @@ impl Sources {
     /// Sources by the names of their identities.
     #[must_use]
     pub fn new(identities: impl IntoIterator<Item = (Name, Places)>) -> Self {
-        Self(identities.into_iter().collect())
+        let places: HashMap<Name, Places, RandomState> = identities.into_iter().collect();
+        let each = || places.values().flat_map(Places::each);
+        Self { descents: each().map(Source::descent).collect(), wholes: each().map(Source::whole).collect(), places }
+    }
+
+    /// The sources of one identity.
+    #[must_use]
+    pub fn of(&self, identity: &Name) -> Option<&Places> {
+        self.places.get(identity)
+    }
+
+    /// Whether some source would come by the token of this key as it was come by.
+    #[must_use]
+    pub fn mint(&self, key: &TokenKey) -> bool {
+        self.descents.contains(&key.principal.descent)
+    }
+
+    /// Whether `source` is one of these, or just like one.
+    #[must_use]
+    pub fn have(&self, source: &Source) -> bool {
+        self.wholes.contains(&source.whole())
+    }
+
+    /// The one that comes by the same tokens as `old` now: this one, unless there is another in its place.
+    #[must_use]
+    pub fn present<'a>(&'a self, old: &'a Arc<Source>) -> Option<&'a Arc<Source>> {
+        if self.have(old) {
+            return Some(old);
+        }
+        let is_it = |source: &&Arc<Source>| source.descent() == old.descent() && source.tenant() == old.tenant();
+        self.places.get(old.identity())?.listed.values().find(is_it)
+    }
+
+    /// Sets how often all of them may renew and answer; what is so already goes on.
+    pub fn set_rate(&self, rate: Rate) {
+        self.all().for_each(|source| source.allowance().set(rate));
+        let patterns = self.places.values().filter_map(|places| places.any.as_ref());
+        patterns.for_each(|any| any.pattern.allowance().set(rate));
     }
 
     /// The source of `identity` in a tenant that policy permitted. Whoever has `stake` names the tenant, if the
@@ -109,7 +166,7 @@ impl Sources {
     /// # Errors
     /// Only a bug of ours: the configuration makes a source for every pair that policy can permit.
     pub fn find(&self, identity: &Name, tenant: &Tenant, stake: Option<&Stake>) -> Result<Arc<Source>, Fault> {
-        let places = self.0.get(identity).ok_or_else(missing)?;
+        let places = self.places.get(identity).ok_or_else(missing)?;
         places.find(tenant, stake).ok_or_else(missing)
     }
 
@@ -118,31 +175,31 @@ impl Sources {
     /// # Errors
     /// Only a bug of ours: the configuration has seen to it that there is one.
     pub fn vouching(&self, identity: &Name, other: &Source, stake: Option<&Stake>) -> Result<Arc<Source>, Fault> {
-        let places = self.0.get(identity).ok_or_else(missing)?;
+        let places = self.places.get(identity).ok_or_else(missing)?;
         places.vouching(other, stake).ok_or_else(missing)
     }
 
     /// The source of an identity in its default tenant.
     #[must_use]
     pub fn first_of(&self, identity: &Name) -> Option<&Arc<Source>> {
-        self.0.get(identity)?.in_order().next()
+        self.places.get(identity)?.in_order().next()
     }
 
     /// Whether the configuration names the tenant of a source, and no caller did.
     #[must_use]
     pub fn lists(&self, source: &Source) -> bool {
-        let places = self.0.get(source.identity());
+        let places = self.places.get(source.identity());
         places.is_some_and(|places| places.listed.values().any(|listed| std::ptr::eq(Arc::as_ptr(listed), source)))
     }
 
     /// Each identity and its sources.
     pub fn each(&self) -> impl Iterator<Item = (&Name, &Places)> {
-        self.0.iter()
+        self.places.iter()
     }
 
     /// All that there are now.
     pub fn all(&self) -> impl Iterator<Item = Arc<Source>> {
-        self.0.values().flat_map(|places| {
+        self.places.values().flat_map(|places| {
             let made = places.any.iter().flat_map(|any| any.made.iter().map(|(_, source)| source));
             places.listed.values().cloned().chain(made)
         })
@@ -150,7 +207,7 @@ impl Sources {
 
     /// One of each identity: what is true of its credentials is true of those of the others.
     pub fn each_identity(&self) -> impl Iterator<Item = &Source> {
-        self.0.values().filter_map(Places::one)
+        self.places.values().filter_map(Places::one)
     }
 
     /// The files in which new credentials would appear.
@@ -193,6 +250,8 @@ pub(super) mod tests {
         let site = Arc::new(Site::new(InstanceDiscovery::Off, Choice::Central));
         let authority = Authority::new(place, site, Wire::new(trust).unwrap(), Clock::System);
         let parts = Parts {
+            descent: Descent::default(),
+            whole: Descent::default(),
             identity: Name::parse("app").unwrap(),
             client_id: ClientId::parse("app").unwrap(),
             authority: Arc::new(authority),
@@ -200,8 +259,7 @@ pub(super) mod tests {
             client_capabilities: Arc::new([]),
             extra_body: Arc::new([]),
             timeout: Duration::from_secs(1),
-            refresh_rate: NonZeroU32::MIN,
-            caller_share: None,
+            rate: Rate { of_all: NonZeroU32::MIN, share: None },
             floods: Arc::default(),
             clock: Clock::System,
         };
@@ -225,7 +283,7 @@ pub(super) mod tests {
         ];
         // More than once, since the order of a map is another one each time.
         for _ in 0..20 {
-            let listed = listed.iter().enumerate().map(|(n, (at, id))| (name(n), source(at, id))).collect();
+            let listed = listed.iter().enumerate().map(|(n, (at, id))| (name(n), Arc::new(source(at, id)))).collect();
             let places = Places::new(listed, None);
             for (authority, tenant, expected) in [
                 (PUBLIC, "b.example", 2),
@@ -241,13 +299,13 @@ pub(super) mod tests {
 
     #[test]
     fn a_pattern_vouches_on_its_own_authority() {
-        let first = || vec![(Name::parse("first").unwrap(), source("https://login.corp", "a.example"))];
+        let first = || vec![(Name::parse("first").unwrap(), Arc::new(source("https://login.corp", "a.example")))];
         for (listed, authority, expected) in [
             (first(), PUBLIC, "c.example"),
             (first(), "https://login.partner", "a.example"),
             (Vec::new(), "https://login.partner", "c.example"),
         ] {
-            let places = Places::new(listed, Some(pattern()));
+            let places = Places::new(listed, Some(Arc::new(AnyTenant::new(pattern()))));
             let found = places.vouching(&source(authority, "c.example"), None).unwrap();
             assert_eq!(found.tenant().unwrap().as_str(), expected, "{authority}");
         }
@@ -256,9 +314,9 @@ pub(super) mod tests {
     #[test]
     fn more_tenants_than_the_bound_leave_no_more_behind() {
         let app = Name::parse("app").unwrap();
-        let sources = Sources::new([(app.clone(), Places::new(Vec::new(), Some(pattern())))]);
+        let sources = Sources::new([(app.clone(), Places::new(Vec::new(), Some(Arc::new(AnyTenant::new(pattern())))))]);
         let tenant = |n: u32| Tenant { name: None, id: TenantId::parse(&format!("t{n}.example")).unwrap() };
-        let made = || &sources.0[&app].any.as_ref().unwrap().made;
+        let made = || &sources.places[&app].any.as_ref().unwrap().made;
         // The first are found more often than any that come after.
         for n in (0..10_000).chain(0..10_000).chain(0..12_500) {
             let source = sources.find(&app, &tenant(n), None).unwrap();
@@ -276,7 +334,7 @@ pub(super) mod tests {
     #[test]
     fn a_caller_that_names_ever_new_tenants_displaces_its_own_alone() {
         let app = Name::parse("app").unwrap();
-        let sources = Sources::new([(app.clone(), Places::new(Vec::new(), Some(pattern())))]);
+        let sources = Sources::new([(app.clone(), Places::new(Vec::new(), Some(Arc::new(AnyTenant::new(pattern())))))]);
         let share = Share::parse(0.01).unwrap();
         let stakes: Vec<Stake> = (0..2).map(|place| Stake::new(place, share, Bounds::default())).collect();
         let find = |n: u32, place: usize| {
@@ -288,7 +346,7 @@ pub(super) mod tests {
             find(n, 0);
         }
         assert!(Arc::ptr_eq(&own, &find(1, 1)));
-        let made = &sources.0[&app].any.as_ref().unwrap().made;
+        let made = &sources.places[&app].any.as_ref().unwrap().made;
         made.run_pending_tasks();
         assert_eq!(sources.all().count(), 101);
     }

@@ -10,6 +10,7 @@ use super::cache::Bounds;
 use super::holding::{Holding, Lease};
 use super::line::{Limits, Line};
 use crate::caller::Caller;
+use crate::caller::roll::Placed;
 use crate::caller::share::{Share, over_share};
 use crate::fault::Fault;
 use crate::source::Source;
@@ -25,31 +26,35 @@ pub struct Stake {
     requests: Semaphore,
     /// None where all are one: the cache gives up what was used least, whoever had it fetched.
     holding: Option<Arc<Holding>>,
-    /// What an empty slot weighs.
-    least: u64,
+    share: Share,
+    bounds: Bounds,
 }
 
 /// The stakes of all callers.
 #[derive(Default)]
 pub struct Stakes {
-    /// In their places.
-    named: Vec<Arc<Stake>>,
+    named: Placed<Arc<Stake>>,
     /// Everybody's, where callers are not told apart.
     common: Option<Arc<Stake>>,
 }
 
 impl Stakes {
-    /// An equal share for each of so many callers.
+    /// An equal share for each of the callers in these places. Who had the same before goes on with what it has used.
     #[must_use]
-    pub fn of_each(callers: usize, share: Share, bounds: Bounds) -> Self {
-        let named = (0..callers).map(|place| Arc::new(Stake::new(place, share, bounds))).collect();
-        Self { named, common: None }
+    pub fn of_each(places: impl Iterator<Item = usize>, share: Share, bounds: Bounds, before: &Self) -> Self {
+        let same = |stake: &&Arc<Stake>| stake.share == share && stake.bounds == bounds;
+        let stake = |place: usize| {
+            let before = before.at(Some(place)).filter(same).cloned();
+            (place, before.unwrap_or_else(|| Arc::new(Stake::new(place, share, bounds))))
+        };
+        Self { named: places.map(stake).collect(), common: None }
     }
 
-    /// The whole share for all of them together.
+    /// The whole share for all of them together, who go on with what they have used before.
     #[must_use]
-    pub fn of_all() -> Self {
-        Self { named: Vec::new(), common: Some(Arc::new(Stake::common())) }
+    pub fn of_all(before: &Self) -> Self {
+        let common = before.common.clone().unwrap_or_else(|| Arc::new(Stake::common()));
+        Self { named: Placed::default(), common: Some(common) }
     }
 
     /// The stake of `caller`; the operator needs none.
@@ -76,7 +81,8 @@ impl Stake {
             requests: Semaphore::new(usize::try_from(share.of(REQUESTS)).unwrap_or(1)),
             // Of what so many of the lightest weigh, which may be a little more than all bytes.
             holding: Some(Arc::new(Holding::new(share.of_bytes(bounds.least().saturating_mul(bounds.entries))))),
-            least: bounds.least(),
+            share,
+            bounds,
         }
     }
 
@@ -102,13 +108,13 @@ impl Stake {
     pub fn lease(&self, source: &Arc<Source>) -> Result<Option<Lease>, Fault> {
         // A slot that nobody may fly for would only take up room.
         self.line.check(source)?;
-        self.holding.as_ref().map(|holding| holding.lease(self.least)).transpose()
+        self.holding.as_ref().map(|holding| holding.lease(self.bounds.least())).transpose()
     }
 
     /// Room for a slot that an exchange of the caller's needs beside its own.
     #[must_use]
     pub fn charge(&self) -> Option<Lease> {
-        self.holding.as_ref().map(|holding| holding.charge(self.least))
+        self.holding.as_ref().map(|holding| holding.charge(self.bounds.least()))
     }
 }
 
@@ -128,7 +134,7 @@ mod tests {
 
     #[test]
     fn where_nobody_is_told_apart_all_are_one_with_the_whole_share_and_no_more() {
-        let stakes = Stakes::of_all();
+        let stakes = Stakes::of_all(&Stakes::default());
         assert!(stakes.of(Callers::operator()).is_none() && stakes.at(Some(0)).is_none());
         let common = stakes.common.as_ref().unwrap();
         let here = Arc::new(source("https://login.corp", "a.example"));

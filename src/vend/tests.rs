@@ -6,12 +6,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
+use super::sources::Places;
 use super::*;
 use crate::clock::{ManualClock, Timestamp};
 use crate::name::{Name, Resource};
+use crate::source::allowance::Rate;
 use crate::source::host::{Address, Contract, Endpoint, Parts as HostParts};
 use crate::source::{Host, Source};
-use crate::token::{Extras, TokenKey};
+use crate::token::{Descent, Extras, TokenKey};
 use crate::wire::{Reach, Trust, Wire, install_crypto_provider};
 
 struct Stage {
@@ -29,12 +31,11 @@ impl Stage {
         let clock = Clock::Manual(hand.clone());
         let asked = Arc::new(AtomicUsize::new(0));
         let source = Arc::new(Source::Host(Box::new(Host::new(parts(host(&asked).await, clock.clone())))));
+        let places = Places::new(vec![(crate::source::host::place(), Arc::clone(&source))], None);
+        let sources = Sources::new([(source.identity().clone(), places)]);
         let vend = Vend::new(Settings {
-            sources: Sources::default(),
-            warm: Vec::new(),
-            stakes: Stakes::default(),
+            terms: Terms { sources, ..Terms::default() },
             bounds,
-            windows: Windows::default(),
             clock,
             metrics: Arc::new(Metrics::new().unwrap()),
             sampling: None,
@@ -72,12 +73,13 @@ fn parts(url: Url, clock: Clock) -> HostParts {
     };
     let address = Address { url, contract: Contract::Imds };
     HostParts {
+        descent: Descent::default(),
+        whole: Descent::default(),
         identity: Name::parse("host").unwrap(),
         selector: None,
         endpoint: Arc::new(Endpoint { address, wire: Wire::new(trust).unwrap(), mark: "mark".into() }),
         timeout: Duration::from_secs(5),
-        refresh_rate: std::num::NonZeroU32::MIN,
-        caller_share: None,
+        rate: Rate { of_all: std::num::NonZeroU32::MIN, share: None },
         floods: Arc::default(),
         clock,
     }
@@ -141,4 +143,36 @@ async fn a_flood_leaves_no_more_behind_than_the_bounds_and_what_died_nothing() {
     stage.hand.advance(Duration::from_mins(61));
     stage.vend.sweep().await;
     assert_eq!(stage.kept().await, (0, 0));
+}
+
+/// A core whose source is another one, as `change` says.
+fn under(stage: &Stage, change: impl FnOnce(HostParts) -> HostParts) -> (Vend, Arc<Source>) {
+    let Source::Host(before) = &*stage.source else { unreachable!("it is a host's") };
+    let parts = change(parts(before.url().clone(), stage.vend.0.clock.clone()));
+    let source = Arc::new(Source::Host(Box::new(Host::new(parts))));
+    let places = Places::new(vec![(crate::source::host::place(), Arc::clone(&source))], None);
+    let sources = Sources::new([(source.identity().clone(), places)]);
+    (stage.vend.under(Terms { sources, ..Terms::default() }), source)
+}
+
+#[tokio::test]
+async fn a_token_goes_on_at_the_source_that_comes_by_it_too_and_nothing_is_left_of_the_one_before() {
+    let other = Descent::of([&b"other"[..]]);
+    let stage = Stage::with(Bounds::default()).await;
+    stage.ask(stage.slot("r").await).await.unwrap();
+    let (second, source) = under(&stage, |parts| HostParts { whole: other, ..parts });
+    second.sweep().await;
+    assert_eq!(stage.kept().await, (1, 1), "the token is the same");
+    assert!(second.0.refresh.sources().iter().all(|renewed| Arc::ptr_eq(renewed, &source)));
+    let old = (Arc::downgrade(&stage.source), Arc::downgrade(&stage.vend.0));
+    let Stage { vend, source: before, hand, asked } = stage;
+    drop((vend, before));
+    let stage = Stage { vend: second, source, hand, asked };
+    assert!(old.0.upgrade().is_none() && old.1.upgrade().is_none());
+    stage.ask(stage.slot("r").await).await.unwrap();
+    assert_eq!(stage.asked.load(Ordering::SeqCst), 1);
+
+    let (third, _) = under(&stage, |parts| HostParts { descent: other, whole: other, ..parts });
+    third.sweep().await;
+    assert_eq!(stage.kept().await, (0, 0), "nobody can ask for it any more");
 }

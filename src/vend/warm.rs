@@ -47,19 +47,21 @@ impl Warmup {
     /// These resources of these identities. Slots are made, and nothing is fetched.
     #[must_use]
     pub fn new(wanted: &[(Name, Resource)], sources: &Sources, cache: &Cache, now: Timestamp) -> Self {
-        let mut tokens: HashMap<Name, Vec<Warm>> = HashMap::new();
-        for (identity, resource) in wanted {
-            let Some(source) = sources.first_of(identity) else { continue };
-            let slot = cache.keep(&source.key(resource, &Extras::default()));
-            let warm = Warm { resource: resource.clone(), source: Arc::clone(source), slot };
-            tokens.entry(identity.clone()).or_default().push(warm);
-        }
+        let tokens = tokens(wanted, sources, cache);
         Self { tokens, patience: Span::new(now, PATIENCE), has_ended: AtomicBool::new(false) }
     }
 
+    /// These in its place. Nobody waits for longer than for those before.
+    #[must_use]
+    pub fn under(&self, wanted: &[(Name, Resource)], sources: &Sources, cache: &Cache) -> Self {
+        let has_ended = AtomicBool::new(self.has_ended.load(Ordering::Acquire));
+        Self { tokens: tokens(wanted, sources, cache), patience: self.patience, has_ended }
+    }
+
     /// Has all of them looked at when their times come, in nobody's share: at once where there is no token. Those that
-    /// are seen to are left alone.
+    /// are seen to are left alone, and nothing else is held ready.
     pub fn see_to_all(&self, cache: &Cache, refresh: &Refresh, now: Timestamp) {
+        cache.release(|key| self.tokens.values().flatten().any(|warm| **warm.slot.key() == *key));
         for warm in self.tokens.values().flatten() {
             drop(cache.keep(warm.slot.key()));
             if let Some((at, ticket)) = warm.slot.keep_warm(now) {
@@ -83,6 +85,17 @@ impl Warmup {
         let own = self.tokens.get(identity).into_iter().flatten();
         own.map(move |warm| (&warm.resource, warm.warmth(now)))
     }
+}
+
+fn tokens(wanted: &[(Name, Resource)], sources: &Sources, cache: &Cache) -> HashMap<Name, Vec<Warm>> {
+    let mut tokens: HashMap<Name, Vec<Warm>> = HashMap::new();
+    for (identity, resource) in wanted {
+        let Some(source) = sources.first_of(identity) else { continue };
+        let slot = cache.keep(&source.key(resource, &Extras::default()));
+        let warm = Warm { resource: resource.clone(), source: Arc::clone(source), slot };
+        tokens.entry(identity.clone()).or_default().push(warm);
+    }
+    tokens
 }
 
 impl Warm {

@@ -10,8 +10,8 @@ use bursar::fault::Fault;
 use bursar::freshness::schedule::Schedule;
 use bursar::freshness::{Patience, Windows};
 use bursar::name::{ClientId, Name, Resource, Scope, ScopeForm, TenantId};
-use bursar::source::allowance::{Allowance, Renewing};
-use bursar::token::{Extension, Extras, Principal, Token, TokenKey};
+use bursar::source::allowance::{Allowance, Rate, Renewing};
+use bursar::token::{Descent, Extension, Extras, Principal, Token, TokenKey};
 use bursar::vend::slot::{Departure, Moment, Slot, Step as SlotStep};
 use fastrand::Rng;
 
@@ -80,7 +80,7 @@ impl<'a> World<'a> {
             slots: Vec::new(),
             ends: Vec::new(),
             schedule: Schedule::default(),
-            allowances: (0..scenario.clients).map(|_| Allowance::new(rate, None)).collect(),
+            allowances: (0..scenario.clients).map(|_| Allowance::new(Rate { of_all: rate, share: None })).collect(),
             seconds: (0..scenario.clients).map(|_| Second::default()).collect(),
             events: BTreeMap::new(),
             number: 0,
@@ -169,6 +169,7 @@ impl<'a> World<'a> {
     fn restart(&mut self) {
         let key = Arc::new(TokenKey {
             principal: Arc::new(Principal {
+                descent: Descent::default(),
                 identity: Name::parse("app").unwrap(),
                 authority: "https://login/".into(),
                 tenant: TenantId::parse("contoso.com").unwrap(),

@@ -190,6 +190,26 @@ impl World {
         page.body.as_str().unwrap().lines().find_map(value)
     }
 
+    /// Writes the configuration anew, and waits until it was read.
+    pub async fn rewrite(&self, config: &str) {
+        let before = self.reloads().await;
+        // Only another file is read again.
+        let config = format!("{config}\n# {}\n", uuid::Uuid::new_v4());
+        write_config(self.directory.path(), &config, self.sts.url());
+        until("the configuration is read again", async || self.reloads().await > before).await;
+    }
+
+    /// How often the configuration was read again, with success or without.
+    pub async fn reloads(&self) -> f64 {
+        self.reloaded("ok").await + self.reloaded("failed").await
+    }
+
+    /// How often that ended so.
+    pub async fn reloaded(&self, outcome: &str) -> f64 {
+        let series = format!("bursar_reloads_total{{outcome=\"{outcome}\",what=\"configuration\"}}");
+        self.metric(&series).await.unwrap_or_default()
+    }
+
     pub async fn mend_sts(&self) {
         self.http.delete(format!("{}/_sts/faults", self.sts.url())).send().await.unwrap();
     }
@@ -271,11 +291,13 @@ pub fn with_callers(callers: &str) -> String {
 }
 
 pub fn write_config(directory: &Path, config: &str, authority: &str) -> PathBuf {
-    let path = directory.join("bursar.toml");
+    // Whoever reads it again while it is written sees the old one, or the new one whole.
+    let path = directory.join("bursar.toml.new");
     let localhost = authority.replace("127.0.0.1", "localhost");
     let config = config.replace("@authority@", authority).replace("@authority-of-127.0.0.1@", authority);
     std::fs::write(&path, config.replace("@authority-of-localhost@", &localhost)).unwrap();
-    path
+    std::fs::rename(&path, directory.join("bursar.toml")).unwrap();
+    directory.join("bursar.toml")
 }
 
 /// A child process whose stderr is kept in a file; it is killed when dropped.
@@ -347,8 +369,16 @@ impl Process {
     }
 
     pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    pub fn hang_up(&self) {
+        self.signal(rustix::process::Signal::HUP);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// The exit code, within a bound, and what was left on stdout.

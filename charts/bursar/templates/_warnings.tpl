@@ -10,7 +10,7 @@
 {{- $w = append $w "image.digest is not set: a tag can come to mean another image." -}}
 {{- end -}}
 {{- if $v.existingConfigMap -}}
-{{- $w = append $w (printf "existingConfigMap %s is not looked into: run 'bursar check' on it, let it listen where ports say, and restart the pods when it changes." $v.existingConfigMap) -}}
+{{- $w = append $w (printf "existingConfigMap %s is not looked into: run 'bursar check' on it, let it listen where ports say, and look into the log when it changes: some keys wait for a restart." $v.existingConfigMap) -}}
 {{- end -}}
 {{- if $server.allow_unauthenticated -}}
 {{- $w = append $w "config.server.allow_unauthenticated: whoever reaches the Service gets tokens." -}}
@@ -20,9 +20,6 @@
 {{- end -}}
 {{- if and $isShared $config (not $v.tls.secretName) -}}
 {{- $w = append $w "tls.secretName is not set: proofs and tokens cross the network in the clear, unless a mesh encrypts it." -}}
-{{- end -}}
-{{- if $v.tls.secretName -}}
-{{- $w = append $w "tls.secretName is read at the start: roll the pods out when the certificate is renewed." -}}
 {{- end -}}
 {{- if and $isShared (not $v.networkPolicy.enabled) -}}
 {{- $w = append $w "networkPolicy.enabled is false: everything that has a route reaches the listeners." -}}

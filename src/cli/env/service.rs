@@ -118,6 +118,7 @@ pub(super) mod tests {
             listen: listens.iter().map(|text| listen(text).unwrap()).collect(),
             unix_mode: 0o660,
             tls: None,
+            tls_files: None,
             admin_listen: ([127, 0, 0, 1], 2).into(),
             status_page: false,
             hosts: Vec::new(),

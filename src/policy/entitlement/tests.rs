@@ -286,7 +286,7 @@ fn who_is_none_of_the_callers_is_admitted_to_nothing() {
     }
     // A caller of another configuration, whose place means nobody here, and one of a configuration without callers.
     let secret = |text: &str| Proof::HeaderSecret(vec![Imprint::of(text.as_bytes())]);
-    let two = Callers::named(vec![secret("a"), secret("b")], &Means::ALL);
+    let two = Callers::named([secret("a"), secret("b")].into_iter().enumerate(), &Means::ALL);
     let recognised = |callers: &Callers, shown: Option<&[u8]>| {
         let peer = Peer { secret: shown, ..Peer::default() };
         let Ok(Recognition::Known(caller)) = callers.recognise(Guard::Metadata, &peer) else { panic!("it is known") };
@@ -314,7 +314,7 @@ fn where_callers_are_not_told_apart_the_identity_alone_decides() {
 
 #[test]
 fn a_caller_is_told_of_no_directory_but_its_own() {
-    let callers = Callers::named(vec![Proof::Loopback], &[]);
+    let callers = Callers::named([(0, Proof::Loopback)], &[]);
     let peer = Peer { is_loopback: true, ..Peer::default() };
     let Ok(Recognition::Known(caller)) = callers.recognise(Guard::Metadata, &peer) else { panic!("a caller") };
     let told = |entitlement: Entitlement| {

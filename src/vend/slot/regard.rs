@@ -52,6 +52,11 @@ impl Slot {
         self.lock().is_warm
     }
 
+    /// Has it renewed for those who ask alone, as any other.
+    pub fn release(&self) {
+        self.lock().is_warm = false;
+    }
+
     /// Has it held ready from now on, whether anybody asks or not. Says when it is to be looked at and by which ticket;
     /// none if that is seen to, or a flight is under way, which sees to it when it ends.
     pub fn keep_warm(&self, now: Timestamp) -> Option<(Timestamp, u32)> {

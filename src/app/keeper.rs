@@ -1,0 +1,317 @@
+//! Looks after what changes outside of the process: the configuration, the files that it names, and the signal to read
+//! all of it again. One task does, so that one thing changes at a time.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::charter::{self, Register};
+use super::ground::Ground;
+use crate::config::provenance::{Provenance, Reread};
+use crate::credential::calendar::Calendar;
+use crate::credential::sight::Sight;
+use crate::credential::watch::Watch;
+use crate::fault::Fault;
+use crate::metrics::Reloaded;
+use crate::server::charter::Charter;
+use crate::server::reload::{Outcome, Reload};
+use crate::server::tls::renewal::Renewal;
+use crate::telemetry::Dial;
+use crate::token::Descent;
+
+/// What is looked after, and how it looked the last time.
+pub(super) struct Keeper {
+    pub(super) ground: Ground,
+    pub(super) register: Register,
+    pub(super) provenance: Option<Provenance>,
+    pub(super) tls: Option<Renewal>,
+    pub(super) dial: Option<Dial>,
+    /// What became of the last reload.
+    pub(super) reload: Arc<ArcSwapOption<Reload>>,
+    /// What the configuration that holds says of who may have what.
+    rules: Descent,
+    calendar: Calendar,
+    sight: Option<Sight>,
+}
+
+/// What a look has come to.
+struct Looked {
+    keeper: Keeper,
+    /// Whether another charter holds.
+    is_news: bool,
+    /// What has to be watched from now on.
+    files: Vec<PathBuf>,
+}
+
+impl Keeper {
+    /// Of what was just read.
+    pub(super) fn new(
+        ground: Ground,
+        register: Register,
+        rules: Descent,
+        provenance: Option<Provenance>,
+        tls: Option<Renewal>,
+    ) -> Self {
+        let sight = provenance.as_ref().and_then(Provenance::sight);
+        let (calendar, dial, reload) = (Calendar::default(), None, Arc::default());
+        Self { ground, register, provenance, tls, dial, reload, rules, calendar, sight }
+    }
+
+    /// Looks whenever something may have changed, for as long as there is a charter.
+    pub(super) fn keep(self, charter: &Arc<ArcSwap<Charter>>) {
+        let now = self.ground.clock.now();
+        if self.provenance.is_some() {
+            self.ground.metrics.loaded(Reloaded::Configuration, now);
+        }
+        if self.tls.is_some() {
+            self.ground.metrics.loaded(Reloaded::Certificate, now);
+        }
+        let (hangups, watch) = (self.hangups(), Watch::over(self.files(&charter.load()).iter().map(PathBuf::as_path)));
+        tokio::spawn(self.run(Arc::downgrade(charter), watch, hangups));
+    }
+
+    /// The signal to read all of it again. Where that cannot be done it keeps its usual meaning.
+    fn hangups(&self) -> Option<Signal> {
+        self.provenance.as_ref()?;
+        let unheard = |error| tracing::warn!(%error, "SIGHUP cannot be received; the files are watched all the same");
+        signal(SignalKind::hangup()).map_err(unheard).ok()
+    }
+
+    async fn run(mut self, held: Weak<ArcSwap<Charter>>, mut watch: Watch, mut hangups: Option<Signal>) {
+        let mut is_told = false;
+        // The first look finds what changed between the reading of the configuration and the watch.
+        while let Some(charter) = held.upgrade() {
+            // Reading may block; flights must not wait for it.
+            let looked = tokio::task::spawn_blocking(move || self.look(&charter, is_told)).await;
+            let Ok(Looked { keeper, is_news, files }) = looked else {
+                tracing::error!("nothing is read again until a restart: report this");
+                return;
+            };
+            self = keeper;
+            if is_news && let Some(charter) = held.upgrade() {
+                let vend = charter.load().vend.clone();
+                drop(charter);
+                vend.sweep().await;
+            }
+            is_told = false;
+            // What changed before it was watched is found by another look.
+            if !watch.aim(files.iter().map(PathBuf::as_path)) {
+                is_told = waited(&mut watch, hangups.as_mut()).await;
+            }
+        }
+    }
+
+    fn look(mut self, charter: &ArcSwap<Charter>, is_told: bool) -> Looked {
+        let is_news = self.reload(charter, is_told);
+        self.renew_callers(charter);
+        self.renew_certificate();
+        let present = charter.load();
+        present.vend.look_at_credentials(&mut self.calendar);
+        let files = self.files(&present);
+        drop(present);
+        Looked { keeper: self, is_news, files }
+    }
+
+    /// Reads the configuration again if it was told to, if the file is another, or if it was of no use the last time:
+    /// a file that it names may be there by now. Says whether another charter holds.
+    fn reload(&mut self, charter: &ArcSwap<Charter>, is_told: bool) -> bool {
+        let Some(provenance) = &self.provenance else { return false };
+        let seen = provenance.look();
+        let was_refused = self.reload.load().as_ref().is_some_and(|last| last.is_refused());
+        if !is_told && seen == self.sight && !was_refused {
+            return false;
+        }
+        let is_new = is_told || seen != self.sight;
+        self.sight = seen;
+        let reread = provenance.reread(self.ground.clock.now());
+        let reread = reread.map_err(|mistakes| mistakes.mistakes.iter().map(ToString::to_string).collect());
+        match reread.and_then(|reread| self.take(charter, reread)) {
+            Ok(waiting) => self.tell_taken(waiting),
+            Err(mistakes) => self.tell_refused(mistakes, is_new),
+        }
+        !self.reload.load().as_ref().is_some_and(|last| last.is_refused())
+    }
+
+    /// Has requests served under it from now on, and gives the keys that wait for a restart.
+    fn take(&mut self, charter: &ArcSwap<Charter>, reread: Reread) -> Result<Vec<String>, Vec<String>> {
+        if let Some(obstacle) = reread.obstacle(self.rules) {
+            return Err(vec![obstacle.to_string()]);
+        }
+        let Reread { config, waiting } = reread;
+        let rules = config.rules;
+        let (level, warnings) = (config.log.level, config.warnings.clone());
+        let before = charter.load_full();
+        let drawn = charter::draw(config, &self.ground, Some((&before, &self.register)));
+        let told = |fault: Fault| vec![format!("{fault} {}", fault.inward().unwrap_or_default())];
+        let (new, register) = drawn.map_err(told)?;
+        charter.store(Arc::new(new));
+        (self.register, self.rules) = (register, rules);
+        if let Some(dial) = &self.dial {
+            dial.set(level);
+        }
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(waiting)
+    }
+
+    fn tell_taken(&self, waiting: Vec<String>) {
+        match self.provenance.as_ref().and_then(Provenance::path) {
+            Some(path) => tracing::info!(file = %path.display(), "the configuration was read again, and holds"),
+            None => {
+                tracing::info!("there is no configuration file: what the variables of the start name was read again");
+            }
+        }
+        if !waiting.is_empty() {
+            tracing::warn!(keys = waiting.join(", "), "these keys have changed and wait for a restart");
+        }
+        self.note(Outcome::Taken { waiting });
+    }
+
+    /// What is just as wrong as it was is told when somebody asks or changes it.
+    fn tell_refused(&self, mistakes: Vec<String>, is_new: bool) {
+        let outcome = Outcome::Refused { mistakes };
+        if !is_new && self.reload.load().as_ref().is_some_and(|last| last.outcome == outcome) {
+            return;
+        }
+        if let Outcome::Refused { mistakes } = &outcome {
+            let count = mistakes.len();
+            tracing::error!(mistakes = count, "the configuration was read again and has mistakes; nothing has changed");
+            for mistake in mistakes {
+                tracing::error!("{mistake}");
+            }
+        }
+        self.note(outcome);
+    }
+
+    fn note(&self, outcome: Outcome) {
+        let reload = Reload { at: self.ground.clock.now(), outcome };
+        self.ground.metrics.reloaded(Reloaded::Configuration, !reload.is_refused(), reload.at);
+        self.reload.store(Some(Arc::new(reload)));
+    }
+
+    /// Recognises callers by the secrets that they have now.
+    fn renew_callers(&self, charter: &ArcSwap<Charter>) {
+        let present = charter.load_full();
+        if let Some(callers) = self.register.secrets.renew(&present.callers) {
+            charter.store(Arc::new(Charter { callers, ..Charter::clone(&present) }));
+        }
+    }
+
+    fn renew_certificate(&mut self) {
+        let Some(tls) = &mut self.tls else { return };
+        let (looked, now) = (tls.look(), self.ground.clock.now());
+        match looked {
+            Ok(false) => return,
+            Ok(true) => tracing::info!("https listeners show a new certificate"),
+            Err(ref fault) => {
+                tracing::error!(%fault, inward = fault.inward(), "https listeners show the old certificate");
+            }
+        }
+        self.ground.metrics.reloaded(Reloaded::Certificate, looked.is_ok(), now);
+    }
+
+    /// Everything that may change.
+    fn files(&self, charter: &Charter) -> Vec<PathBuf> {
+        let own = self.provenance.as_ref().and_then(Provenance::path).into_iter();
+        let tls = self.tls.iter().flat_map(Renewal::files);
+        let all = own.chain(tls).chain(self.register.secrets.files()).chain(charter.vend.sources().files());
+        all.map(Path::to_owned).collect()
+    }
+}
+
+/// Waits until something may have changed; says whether somebody has told so.
+async fn waited(watch: &mut Watch, hangups: Option<&mut Signal>) -> bool {
+    let Some(hangups) = hangups else {
+        watch.change().await;
+        return false;
+    };
+    tokio::select! {
+        () = watch.change() => false,
+        told = hangups.recv() => told.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use tokio::runtime::Handle;
+
+    use super::*;
+    use crate::app::App;
+    use crate::clock::{Clock, Timestamp};
+    use crate::config::Config;
+    use crate::name::Name;
+
+    const CONFIG: &str = r#"
+[tenants.one]
+id = "b0b00000-0000-4000-8000-000000000001"
+[tenants."*"]
+[identities.first]
+tenants = ["one", "*"]
+client_id = "b0b00000-0000-4000-8000-000000000002"
+resources = ["*"]
+credentials = [{ kind = "secret", file = "secret" }]
+[kubernetes]
+issuer = "https://cluster"
+audience = ["api://bursar"]
+[callers.billing]
+proof = { kind = "header-secret", file = "billing" }
+identities = ["first"]
+resources = ["*"]
+rate = 5
+[callers.shop]
+proof = { kind = "service-account", namespace = "shop" }
+identities = ["first"]
+resources = ["*"]
+"#;
+
+    #[tokio::test]
+    async fn what_is_as_it_was_is_the_very_same_and_nothing_else_is_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+        write("secret", "s");
+        write("billing", "b");
+        write("bursar.toml", CONFIG);
+        let path = directory.path().join("bursar.toml");
+        let config = Config::read(Some(&path), HashMap::new(), Timestamp::from_secs(1_800_000_000)).unwrap();
+        let App { charter, mut keeper, .. } = App::build(config, Clock::System, Handle::current()).unwrap();
+        let charter = ArcSwap::from_pointee(charter);
+        let (name, tenant) = (Name::parse("first").unwrap(), Name::parse("one").unwrap());
+        let source = |charter: &Charter| Arc::clone(charter.vend.sources().of(&name).unwrap().listed(&tenant).unwrap());
+        let any = |charter: &Charter| Arc::clone(charter.vend.sources().of(&name).unwrap().any().unwrap());
+
+        assert!(!keeper.reload(&charter, false), "nothing has changed");
+        let before = charter.load_full();
+        assert!(keeper.reload(&charter, true));
+        let after = charter.load_full();
+        assert!(Arc::ptr_eq(&source(&before), &source(&after)) && Arc::ptr_eq(&any(&before), &any(&after)));
+        assert!(Arc::ptr_eq(before.cluster.as_ref().unwrap(), after.cluster.as_ref().unwrap()));
+        let stake = |charter: &Charter| Arc::clone(charter.vend.stakes().at(Some(0)).unwrap());
+        assert!(Arc::ptr_eq(&stake(&before), &stake(&after)));
+
+        write(
+            "bursar.toml",
+            &CONFIG.replace("[tenants.\"*\"]", "timeout = \"9s\"\n[tenants.\"*\"]").replace("api://bursar", "api://b"),
+        );
+        let weak = (
+            Arc::downgrade(&before),
+            Arc::downgrade(&source(&before)),
+            Arc::downgrade(before.cluster.as_ref().unwrap()),
+        );
+        drop((before, after));
+        assert!(keeper.reload(&charter, false));
+        let present = charter.load_full();
+        present.vend.sweep().await;
+        assert!(weak.0.upgrade().is_none() && weak.1.upgrade().is_none() && weak.2.upgrade().is_none());
+        let kept = any(&present);
+        let imprint = keeper.register.secrets.renew(&present.callers);
+        assert!(imprint.is_none());
+        write("billing", "c");
+        keeper.renew_callers(&charter);
+        assert!(!Arc::ptr_eq(&present, &charter.load_full()) && Arc::ptr_eq(&kept, &any(&charter.load())));
+    }
+}

@@ -1,0 +1,116 @@
+//! The files of what https listeners show, which are read again when they change.
+
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::client::ClientCa;
+use super::{Shown, Tls};
+use crate::credential::file;
+use crate::credential::sight::{Lookout, Sight};
+use crate::fault::{Fault, Kind};
+
+/// Where the certificate lies, its key, and who vouches for clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The certificate with its chain.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The CA of clients, where they are asked for a certificate.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Looks for a new certificate, and shows it.
+#[derive(Debug)]
+pub struct Renewal {
+    files: Files,
+    shown: Shown,
+    present: Sight,
+    lookout: Lookout,
+}
+
+/// What the files hold, as it was read.
+struct Contents {
+    certificate: Zeroizing<Vec<u8>>,
+    key: Zeroizing<Vec<u8>>,
+    client_ca: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Renewal {
+    /// Looks at `files`, of which what they held at `sight` is `shown`.
+    #[must_use]
+    pub fn new(files: Files, sight: Sight, shown: Shown) -> Self {
+        Self { files, shown, present: sight, lookout: Lookout::default() }
+    }
+
+    /// Where a new one would appear.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let files = [Some(&self.files.certificate), Some(&self.files.key), self.files.client_ca.as_ref()];
+        files.into_iter().flatten().map(PathBuf::as_path)
+    }
+
+    /// Reads the files, and shows what is new in them from the next connection on; says whether there was something.
+    /// They are replaced one after the other, so what does not fit together yet is looked at again each time.
+    ///
+    /// # Errors
+    /// They hold nothing that can be shown; the old certificate stays. Each state of them is told about once.
+    pub fn look(&mut self) -> Result<bool, Fault> {
+        let Self { files, shown, present, lookout } = self;
+        lookout.look(|| match files.contents() {
+            Ok(contents) => {
+                let sight = contents.sight();
+                if sight == *present {
+                    return (sight, Ok(false));
+                }
+                let taken = contents.tls().map(|tls| {
+                    shown.replace(tls);
+                    *present = sight;
+                    true
+                });
+                (sight, taken.map_err(|why| files.broken(&why)))
+            }
+            Err(why) => (Sight::of(&[Some(why.as_bytes())]), Err(files.broken(&why))),
+        })
+    }
+}
+
+impl Files {
+    /// Reads every file, or says which one cannot be read.
+    fn contents(&self) -> Result<Contents, String> {
+        Ok(Contents {
+            certificate: read(&self.certificate)?,
+            key: read(&self.key)?,
+            client_ca: self.client_ca.as_deref().map(read).transpose()?,
+        })
+    }
+
+    fn broken(&self, why: &str) -> Fault {
+        let problem =
+            "the files of the listeners' certificate changed and cannot be used; the old certificate stays in use";
+        let remedy = "mend the files of 'server.tls'";
+        Fault::new(Kind::Misconfigured, problem, remedy).with_inward(format!("{}: {why}", self.certificate.display()))
+    }
+}
+
+impl Contents {
+    fn sight(&self) -> Sight {
+        sight(&self.certificate, &self.key, self.client_ca.as_ref().map(|ca| &ca[..]))
+    }
+
+    fn tls(&self) -> Result<Tls, String> {
+        let clients = self.client_ca.as_ref().map(|ca| ClientCa::from_pem(ca)).transpose();
+        let clients = clients.map_err(|malformed| format!("client_ca: {malformed}"))?;
+        Tls::from_pem(&self.certificate, &self.key, clients.as_ref()).map_err(|unfit| unfit.to_string())
+    }
+}
+
+/// What the three look like.
+#[must_use]
+pub fn sight(certificate: &[u8], key: &[u8], client_ca: Option<&[u8]>) -> Sight {
+    Sight::of(&[Some(certificate), Some(key), client_ca])
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    file::read(path, file::MOST).map_err(|error| format!("{}: {error}", path.display()))
+}
