@@ -133,6 +133,11 @@ async fn a_bad_one_changes_nothing_and_is_told_once_until_it_is_another() {
         assert_eq!((world.metric(successful).await, world.metric(good_at).await), (Some(0.0), Some(1_800_000_000.0)));
         let ready = world.send(world.http.get(format!("{}/readyz", world.admin()))).await;
         assert_eq!(ready.status, 200, "a bad reload takes nobody out of service");
+        let told = &ready.body["reload"];
+        assert_eq!((&told["outcome"], &told["at"]), (&"refused".into(), &"2027-01-15T08:00:10Z".into()), "{told}");
+        assert!(told["mistakes"].as_array().is_some_and(|mistakes| !mistakes.is_empty()), "{told}");
+        let page = world.send(world.http.get(format!("{}/status", world.admin()))).await;
+        assert!(page.body.as_str().is_some_and(|page| page.contains(">refused</span>")), "{page:?}");
     }
     // The same is looked at whenever a file changes, and is not told again; what it lacked may have come.
     std::fs::write(world.directory.path().join("another"), "").unwrap();
@@ -142,6 +147,33 @@ async fn a_bad_one_changes_nothing_and_is_told_once_until_it_is_another() {
     until("it is good by itself", async || world.reloaded("ok").await > 0.0).await;
     assert_eq!((world.metric(successful).await, world.metric(good_at).await), (Some(1.0), Some(1_800_000_010.0)));
     assert_eq!(world.ask(NATIVE).await.token(), token);
+    let ready = world.send(world.http.get(format!("{}/readyz", world.admin()))).await;
+    assert_eq!(ready.body["reload"]["outcome"], "taken", "{ready:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_ready_is_another_and_nobody_is_kept_waiting_for_it() {
+    let warm = |resource: &str| changed("default = true", &format!("default = true\nwarm = [\"{resource}\"]"));
+    let world = World::with(&warm("https://one.example")).await;
+    let held = async || {
+        let ready = world.send(world.http.get(format!("{}/readyz", world.admin()))).await;
+        let first = ready.body["identities"].as_array().unwrap().iter().find(|one| one["name"] == "first").cloned();
+        (ready.status, first.unwrap()["warm"].clone())
+    };
+    let is_held = async |resource: &str| {
+        let (status, warm) = held().await;
+        assert!(status == 200 || resource == "https://one.example", "{warm}");
+        warm.as_array().is_some_and(|warm| warm.len() == 1)
+            && warm[0]["resource"] == resource
+            && warm[0]["state"] == "held"
+    };
+    until("it is held ready from the start", async || is_held("https://one.example").await).await;
+    world.hand.advance(Duration::from_secs(1));
+    world.rewrite(&warm("https://two.example")).await;
+    until("another is", async || is_held("https://two.example").await).await;
+    world.rewrite(&changed("default = true", "default = true\nclient_capabilities = [\"cp1\"]")).await;
+    assert_eq!(held().await, (200, Value::Null));
+    assert_eq!(world.exchanges().await, 2, "nothing was fetched twice");
 }
 
 fn caller(name: &str, identities: &str, resources: &str) -> String {

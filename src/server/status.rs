@@ -1,7 +1,10 @@
 //! What the admin listener tells of the process at one moment: as JSON for probes, and as a page for people.
 
+use std::sync::Arc;
+
 use super::Service;
 use super::phase::Phase;
+use super::reload::Reload;
 use crate::vend::inventory::Inventory;
 
 mod body;
@@ -21,6 +24,8 @@ pub struct Status {
     pub readiness: Readiness,
     /// What the core holds.
     pub inventory: Inventory,
+    /// What became of the last reload of the configuration, if there was one.
+    pub reload: Option<Arc<Reload>>,
 }
 
 /// Whether requests should be sent here, and why not.
@@ -41,7 +46,7 @@ impl Status {
     pub async fn of(service: &Service) -> Self {
         let vend = service.charter.load().vend.clone();
         let readiness = Readiness::of(&service.phase, vend.is_warmed_up());
-        Self { readiness, inventory: vend.inventory().await }
+        Self { readiness, inventory: vend.inventory().await, reload: service.reload.load_full() }
     }
 }
 

@@ -6,6 +6,7 @@ use super::Status;
 use crate::clock::Timestamp;
 use crate::fault::outline::Outline;
 use crate::name::Resource;
+use crate::server::reload::{Outcome, Reload};
 use crate::vend::inventory::{Identity, Inventory};
 use crate::vend::warm::Warmth;
 use crate::visible::Visible;
@@ -23,9 +24,27 @@ pub fn body(status: &Status) -> Value {
     if let Some(cover) = census.as_ref().and_then(|census| census.cover) {
         body.insert("cover_seconds".to_owned(), cover.as_secs().into());
     }
+    if let Some(last) = &status.reload {
+        body.insert("reload".to_owned(), reload(last));
+    }
     note_left_out(&mut body, left_out + identities.len().saturating_sub(MOST));
     body.insert("identities".to_owned(), listed.into());
     body.into()
+}
+
+fn reload(last: &Reload) -> Value {
+    let mut told = Map::new();
+    told.insert("at".to_owned(), last.at.to_string().into());
+    let (outcome, name, texts) = match &last.outcome {
+        Outcome::Taken { waiting } => ("taken", "waiting_for_restart", waiting),
+        Outcome::Refused { mistakes } => ("refused", "mistakes", mistakes),
+    };
+    told.insert("outcome".to_owned(), outcome.into());
+    if !texts.is_empty() {
+        told.insert(name.to_owned(), texts.iter().take(MOST_TEXTS).map(|text| Visible(text).to_string()).collect());
+        note_left_out(&mut told, texts.len().saturating_sub(MOST_TEXTS));
+    }
+    told.into()
 }
 
 fn identity(identity: &Identity, now: Timestamp) -> Value {
@@ -83,3 +102,5 @@ fn note_left_out(told: &mut Map<String, Value>, left_out: usize) {
 const MOST: usize = 50;
 /// So much of what each of them has ready.
 const MOST_WARM: usize = 8;
+/// So many mistakes of a configuration.
+const MOST_TEXTS: usize = 20;

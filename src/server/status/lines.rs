@@ -8,6 +8,7 @@ use crate::fault::Turn;
 use crate::fault::outline::Outline;
 use crate::fault::recent::Entry;
 use crate::name::{Name, Resource, TenantId};
+use crate::server::reload::{Outcome, Reload};
 use crate::vend::census::Key;
 use crate::vend::inventory::{Credential, Identity, Tenant};
 use crate::vend::warm::Warmth;
@@ -72,6 +73,36 @@ fn and_more(html: &mut Html, left_out: usize) {
     if left_out > 0 {
         html.raw("<div class=\"quiet\">and ").number(left_out).raw(" more</div>");
     }
+}
+
+/// A reload of the configuration: what became of it.
+pub(super) fn reload(row: &mut Row<'_>, last: &Reload, now: Timestamp) {
+    row.head(|html| {
+        html.text(distance(last.at, now)).raw("<div class=\"quiet whole\">").time(last.at).raw("</div>");
+    });
+    let texts = match &last.outcome {
+        Outcome::Taken { waiting } => {
+            row.cell(|html| {
+                html.badge(Mood::Good, "holds");
+            });
+            waiting
+        }
+        Outcome::Refused { mistakes } => {
+            row.cell(|html| {
+                html.badge(Mood::Bad, "refused").raw(" the one before holds");
+            });
+            mistakes
+        }
+    };
+    row.cell(|html| {
+        if !last.is_refused() && !texts.is_empty() {
+            html.raw("<div>these keys wait for a restart:</div>");
+        }
+        for text in texts.iter().take(MOST_TEXTS) {
+            html.raw("<div class=\"long\">").text(text).raw("</div>");
+        }
+        and_more(html, texts.len().saturating_sub(MOST_TEXTS));
+    });
 }
 
 /// A credential: when it ends, and how it stands with the authority.
@@ -214,4 +245,5 @@ const fn turn(turn: Turn) -> &'static str {
 }
 
 /// So much of what an identity has ready is shown.
+const MOST_TEXTS: usize = 20;
 const MOST_WARM: usize = 8;

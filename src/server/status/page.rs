@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Status;
 use super::html::{Html, Mood};
-use super::lines::{counted, credential, fault, identity, key};
+use super::lines::{counted, credential, fault, identity, key, reload};
 use super::table::Table;
 use super::words::{length, of_readiness};
 use crate::vend::inventory::{Inventory, State};
@@ -35,6 +35,7 @@ pub fn page(status: &Status) -> String {
     let (first, keys) = census.as_ref().map_or((&[][..], 0), |census| (&census.first[..], census.keys));
     let more = (keys.saturating_sub(first.len()), "more keys are not shown: these end first.");
     KEYS.write(&mut html, first.iter(), |row, one| key(row, one, identities, *now), more);
+    RELOAD.write(&mut html, status.reload.iter(), |row, last| reload(row, last, *now), (0, ""));
     FAULTS.write(&mut html, faults.iter(), |row, entry| fault(row, entry, identities, *now), (0, ""));
     html.raw(END);
     html.end()
@@ -99,6 +100,13 @@ const KEYS: Table = Table {
     caption: "What is cached, a hundred keys at most: those that end first stand first",
     columns: &["Asked for", "Identity", "State", "Age", "Remaining", "Next refresh"],
     empty: "Nobody has asked for a token yet.",
+};
+const RELOAD: Table = Table {
+    id: "configuration",
+    title: "Configuration",
+    caption: "What became of the last time that the configuration was read again",
+    columns: &["When", "Outcome", "What was told"],
+    empty: "It was read at the start, and not again.",
 };
 const FAULTS: Table = Table {
     id: "faults",
