@@ -30,15 +30,19 @@ impl Hash for Principal {
 }
 
 #[cfg(test)]
-impl Principal {
-    /// That of the application `app`, in any directory.
-    pub(crate) fn of(identity: &str, tenant: &str) -> Self {
-        Self {
-            descent: Descent::of([identity.as_bytes()]),
-            identity: Name::parse(identity).unwrap(),
-            authority: "https://login/".into(),
-            tenant: TenantId::parse(tenant).unwrap(),
-            client_id: ClientId::parse("app").unwrap(),
+mod tests {
+    use super::*;
+
+    impl Principal {
+        /// That of the application `app`, in any directory.
+        pub(crate) fn of(identity: &str, tenant: &str) -> Self {
+            Self {
+                descent: Descent::of([identity.as_bytes()]),
+                identity: Name::parse(identity).unwrap(),
+                authority: "https://login/".into(),
+                tenant: TenantId::parse(tenant).unwrap(),
+                client_id: ClientId::parse("app").unwrap(),
+            }
         }
     }
 }
