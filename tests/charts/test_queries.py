@@ -91,7 +91,7 @@ def round_of_traffic(sts, ports):
     assert many(40, ports, "payroll", "https://graph.microsoft.com") == {403}
     assert ask(ports, "down") == 503
     # Where nobody has a token yet several wait for one exchange.
-    trouble(sts, of_app("payroll", delay_ms=3000, times=1))
+    trouble(sts, of_app("payroll", delay_ms=3500, times=1))
     with ThreadPoolExecutor(3) as crew:
         demands = [crew.submit(ask, ports, "payroll&bypass_cache=true") for _ in range(3)]
         assert {one.result() for one in demands} == {200}
