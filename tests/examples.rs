@@ -1,5 +1,5 @@
-//! Every example in `config/`, and those of the README and of the first steps, are configurations without mistakes; those of the page
-//! about the STS do what they say.
+//! Every example in `config/`, and those of the README and of the first steps, are configurations without mistakes;
+//! those of the page about the STS do what they say.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
