@@ -182,9 +182,12 @@ impl Metrics {
         self.token_remaining.with_label_values(&[identity.as_str()]).observe(remaining.as_secs_f64());
     }
 
-    /// A credential ends at that time, or nobody knows when it does.
+    /// A credential is there, and ends at that time or nobody knows when. What is counted of it stands at zero from then
+    /// on, since Prometheus sees no increase in a series that is new.
     pub fn credential_ends(&self, identity: &Name, credential: &str, at: Option<Timestamp>) {
         let labels = [identity.as_str(), credential];
+        self.credentials.rejections.with_label_values(&labels);
+        self.credentials.preferences.with_label_values(&labels);
         match at {
             Some(at) => {
                 self.credentials.expiry.with_label_values(&labels).set(i64::try_from(at.as_secs()).unwrap_or(i64::MAX));
@@ -332,8 +335,11 @@ mod tests {
         metrics.reloaded(Reloaded::Configuration, true, Timestamp::from_secs(1_800_000_001));
         metrics.reloaded(Reloaded::Configuration, false, Timestamp::from_secs(1_800_000_002));
         let page = String::from_utf8(metrics.page(3, Some(Duration::from_secs(70)))).unwrap();
-        assert!(!page.contains("credential=\"assertion\""), "what is not known is not there");
+        let unknown = r#"bursar_credential_expiry_timestamp_seconds{credential="assertion""#;
+        assert!(!page.contains(unknown), "what is not known is not there");
         for line in [
+            r#"bursar_credential_rejections_total{credential="assertion",identity="payroll"} 0"#,
+            r#"bursar_credential_preferences_total{credential="assertion",identity="payroll"} 0"#,
             r#"bursar_requests_total{dialect="imds",outcome="ok"} 1"#,
             r#"bursar_exchanges_total{identity="payroll",outcome="too_many_requests"} 1"#,
             r#"bursar_refreshes_total{identity="payroll",outcome="ok"} 1"#,

@@ -1,5 +1,5 @@
-//! Every example in `config/`, and the one in the README, is a configuration without mistakes; those of the page
-//! about the STS do what they say.
+//! Every example in `config/`, and those of the README and of the first steps, are configurations without mistakes;
+//! those of the page about the STS do what they say.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
@@ -26,10 +26,11 @@ fn every_example_loads() {
     }
     let variables = HashMap::from([("LAB_CLIENT_SECRET".to_owned(), "a-secret".to_owned())]);
     let mut examples: Vec<(String, String)> = fs::read_dir("config").unwrap().map(named_text).collect();
-    let readme = fs::read_to_string("README.md").unwrap();
-    let block = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    examples.push(("README.toml".to_owned(), block.replace("/run/secrets/", "secrets/")));
-    assert!(examples.len() >= 8);
+    for page in ["README", "docs/getting-started"] {
+        let block = blocks(&format!("{page}.md"), "toml bursar.toml").remove(0);
+        examples.push((format!("{}.toml", page.replace('/', "-")), block.replace("/run/secrets/", "secrets/")));
+    }
+    assert!(examples.len() >= 9);
     let named = examples.iter().flat_map(|(_, text)| text.split("\"secrets/").skip(1));
     for name in named.filter_map(|rest| rest.split('"').next()) {
         let path = secrets.join(name);

@@ -31,9 +31,9 @@ def running(*arguments, output=None, **variables):
 
 
 @contextmanager
-def authority():
+def authority(*arguments):
     """The STS, and what it says of itself."""
-    with running("sts", "--listen", "127.0.0.1:0", output=subprocess.PIPE) as process:
+    with running("sts", "--listen", "127.0.0.1:0", *arguments, output=subprocess.PIPE) as process:
         yield json.loads(process.stdout.readline())
 
 
