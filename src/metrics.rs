@@ -210,12 +210,15 @@ impl Metrics {
     /// Something was read again at that time, and taken or not.
     pub fn reloaded(&self, what: Reloaded, is_good: bool, at: Timestamp) {
         let what = what.as_str();
-        self.reloads.count.with_label_values(&[what, if is_good { "ok" } else { "failed" }]).inc();
+        self.reloads.count.with_label_values(&[what, RELOADS[usize::from(!is_good)]]).inc();
         self.reads(what, is_good, at);
     }
 
     /// Something was read for the first time, which is no reload.
     pub fn loaded(&self, what: Reloaded, at: Timestamp) {
+        for outcome in RELOADS {
+            self.reloads.count.with_label_values(&[what.as_str(), outcome]);
+        }
         self.reads(what.as_str(), true, at);
     }
 
@@ -302,6 +305,8 @@ fn outcome<T>(result: &Result<T, Fault>) -> &'static str {
 }
 
 const OK: &str = "ok";
+/// Of a good reload and of a bad one.
+const RELOADS: [&str; 2] = [OK, "failed"];
 const NONE: &[&str] = &[];
 const CREDENTIAL: &[&str] = &["identity", "credential"];
 const VERSION: &str = env!("CARGO_PKG_VERSION");
