@@ -23,6 +23,7 @@ pub struct Memory {
     /// Apart, so that whoever makes up tokens drives no good one out.
     refused: Cache<Digest, Refused>,
     lives: Lives,
+    mark: Arc<()>,
 }
 
 /// How long what was found is believed.
@@ -37,6 +38,8 @@ pub struct Lives {
 /// A token that was verified, and for how long that is believed.
 #[derive(Clone, Debug)]
 pub struct Verified {
+    /// That of the memory that noted it: another cluster has other rules.
+    mark: Arc<()>,
     key: Digest,
     account: Arc<ServiceAccount>,
     holds: Span,
@@ -47,10 +50,6 @@ impl Verified {
     #[must_use]
     pub fn account(&self) -> &ServiceAccount {
         &self.account
-    }
-
-    fn is_of(&self, key: &Digest, now: Timestamp) -> bool {
-        self.key == *key && self.holds.holds(now)
     }
 }
 
@@ -68,14 +67,16 @@ impl Memory {
         // moka's usual policy turns new keys away once it is full of ones that were found more often.
         let verified = Cache::builder().max_capacity(MOST).eviction_policy(EvictionPolicy::lru()).build();
         let refused = Cache::builder().max_capacity(MOST).eviction_policy(EvictionPolicy::lru()).build();
-        Self { verified, refused, lives }
+        Self { verified, refused, lives, mark: Arc::default() }
     }
 
     /// Whose `token` is, if that was found lately. A connection nearly always shows the same one again, so what was found
     /// of its `latest` is compared first: the table is one that all threads share.
     pub async fn find(&self, token: &[u8], latest: Option<Verified>, now: Timestamp) -> Option<Verified> {
         let key = Digest::of(token);
-        match latest.filter(|latest| latest.is_of(&key, now)) {
+        let is_known =
+            |latest: &Verified| Arc::ptr_eq(&latest.mark, &self.mark) && latest.key == key && latest.holds.holds(now);
+        match latest.filter(is_known) {
             Some(latest) => Some(latest),
             None => self.look(&key, now).await,
         }
@@ -130,7 +131,12 @@ impl Memory {
 
     fn verified(&self, key: Digest, told: Told, now: Timestamp) -> Verified {
         let left = told.expires.map_or(Duration::MAX, |end| end.since(now));
-        Verified { key, account: Arc::new(told.account), holds: Span::new(now, left.min(self.lives.verified)) }
+        Verified {
+            mark: Arc::clone(&self.mark),
+            key,
+            account: Arc::new(told.account),
+            holds: Span::new(now, left.min(self.lives.verified)),
+        }
     }
 }
 
@@ -180,6 +186,7 @@ mod tests {
                 "{token} {secs}"
             );
         }
+        assert!(Memory::new(FORGIVING).find(b"two", Some(shown), NOW).await.is_none(), "another cluster's word");
     }
 
     #[tokio::test]
