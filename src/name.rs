@@ -9,12 +9,28 @@ mod scope;
 
 pub use scope::{Scope, ScopeForm};
 
-/// Whether a character steers whoever shows a text, a log or a terminal, instead of being shown: control characters, line
-/// and paragraph separators, and what turns the direction of text.
+/// Whether a character steers whoever shows a text, a log or a terminal, or hides, instead of being shown: control
+/// characters, separators of lines and paragraphs, what turns the direction of text, and what is ignored by default
+/// (Unicode's `Default_Ignorable_Code_Point`, variation selectors aside).
 #[must_use]
 pub fn steers(c: char) -> bool {
-    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || turns
+    let hides = matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{e0000}'..='\u{e0fff}'
+    );
+    c.is_control() || hides
 }
 
 /// What a caller asks for: an App ID URI or a GUID, kept byte for byte.
@@ -36,7 +52,7 @@ impl Resource {
             return Err(Malformed("a resource must not be longer than 1024 bytes"));
         }
         if text.chars().any(|c| c.is_whitespace() || steers(c)) {
-            return Err(Malformed("a resource must not contain blanks, control characters or marks of direction"));
+            return Err(Malformed("a resource must not contain blanks, control characters or others that nobody sees"));
         }
         Ok(Self(text.into()))
     }
@@ -273,9 +289,22 @@ mod tests {
 
     #[test]
     fn blanks_controls_and_floods_are_no_resource() {
-        for text in
-            ["", "https://a b", "a\nb", "a\u{a0}b", "a\0", "a\u{202e}b", "\u{200f}a", "a\u{2067}", &"x".repeat(1025)]
-        {
+        for text in [
+            "",
+            "https://a b",
+            "a\nb",
+            "a\u{a0}b",
+            "a\0",
+            "a\u{202e}b",
+            "\u{200f}a",
+            "a\u{2067}",
+            "a\u{200b}b",
+            "a\u{ad}b",
+            "\u{feff}a",
+            "a\u{e0041}",
+            "a\u{3164}",
+            &"x".repeat(1025),
+        ] {
             assert!(Resource::parse(text).is_err(), "{text:?}");
         }
     }

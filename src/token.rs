@@ -52,10 +52,11 @@ impl Token {
         self.is_plain
     }
 
-    /// Whether it is handed to the caller of this number for the first time; it is not after this.
+    /// Whether it is handed to the caller of this number for the first time, or for the first time against the caller's
+    /// rules; it is not after this.
     #[must_use]
-    pub fn is_first_for(&self, caller: usize) -> bool {
-        self.showing.insert(caller)
+    pub fn is_first_for(&self, caller: usize, is_overruled: bool) -> bool {
+        self.showing.insert(2 * caller + usize::from(is_overruled))
     }
 
     /// How long it lives from issue to expiry.

@@ -236,6 +236,23 @@ async fn callers_come_and_go_and_nobody_is_taken_for_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_let_in_against_its_rules_from_now_on_is_told_of_though_it_has_the_token() {
+    let log = "[log]\naudit = \"audit.jsonl\"\n";
+    let billing = |resources: &str| with_callers(&(caller("billing", "first", resources))) + log;
+    let world = World::within(directory_of(&["billing"]), &billing("*")).await;
+    ask_as(&world, "billing", VAULT).await.token();
+    let audited = billing("https://other.example").replace("[callers.billing]", "[callers.billing]\nmode = \"audit\"");
+    world.rewrite(&audited).await;
+    for _ in 0..3 {
+        ask_as(&world, "billing", VAULT).await.token();
+    }
+    let path = world.directory.path().join("audit.jsonl");
+    let told = || std::fs::read_to_string(&path).unwrap().matches("\"verdict\":\"audited\"").count();
+    until("it is told", async || told() > 0).await;
+    assert_eq!((told(), world.exchanges().await), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_has_used_its_rate_does_not_get_it_again_by_a_reload() {
     let directory = directory_of(&["billing", "shop"]);
     let limited = |rate: u32| caller("billing", "first", "*") + &format!("rate = {rate}\n");

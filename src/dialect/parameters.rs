@@ -90,7 +90,7 @@ pub(super) fn shown<'a>(name: &str, value: &'a str) -> Result<&'a str, Fault> {
     if value.len() <= MAX_SHOWN && !value.chars().any(steers) {
         return Ok(value);
     }
-    let problem = format!("the parameter '{name}' is too long or has control characters");
+    let problem = format!("the parameter '{name}' is too long or has characters that nobody sees");
     Err(Fault::new(Kind::InvalidRequest, problem, "correct it"))
 }
 

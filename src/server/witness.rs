@@ -30,7 +30,7 @@ impl Witness<'_> {
             self.trace(permit);
         }
         let is_told = self.visit.service.audit.is_some() || permit.overruled().is_some();
-        if !is_told || !token.is_first_for(permit.caller().number()) {
+        if !is_told || !token.is_first_for(permit.caller().number(), permit.overruled().is_some()) {
             return;
         }
         if let Some(refusal) = permit.overruled() {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// A set of callers by their number, of whom the first 64 are found without a lock.
+/// A set of numbers, of which the first 64 are found without a lock: two for each caller.
 #[derive(Debug, Default)]
 pub(super) struct Showing {
     first: AtomicU64,

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 TENANT = "b0b00000-0000-4000-8000-000000000001"
 VAULT = "https://vault.azure.net"
 # Closes whatever it stands in, wants a style and an image, and turns the direction of what follows.
-HOSTILE = "\"'></th><script>document.title='owned'</script><img/src=x><b/style=color:red>\u200btxt.exe\ufeff"
+HOSTILE = "\"'></th><script>document.title='owned'</script><img/src=x><b/style=color:red>\u0301txt.exe\ue001"
 MINUTE = 60
 # What the authority knows: two applications.
 KNOWN = """
