@@ -95,11 +95,9 @@ impl App {
         let Self { settings, status_page, hosts, dialects, charter, keeper, keys, audit } = self;
         let ground = keeper.ground.clone();
         let charter = Arc::new(ArcSwap::from_pointee(charter));
-        let first = charter.load_full();
-        first.vend.warm_up();
-        first.vend.sweep_forever(present(&charter));
-        first.vend.refresh_forever(present(&charter));
-        drop(first);
+        let first = charter.load().vend.clone();
+        first.sweep_forever(present(&charter));
+        first.refresh_forever(present(&charter));
         let audit = audit.map(|destination| Audit::open(&destination)).transpose()?.map(Arc::new);
         if let Some(audit) = &audit {
             audit.settle_forever(ground.clock.clone());
@@ -110,7 +108,7 @@ impl App {
         }
         let reload = Arc::clone(&keeper.reload);
         keeper.keep(&charter);
-        Server::start(&settings, |tokens: &[SocketAddr], admin: &[SocketAddr]| Service {
+        let server = Server::start(&settings, |tokens: &[SocketAddr], admin: &[SocketAddr]| Service {
             dialects,
             hosts: Hosts::new(tokens, &hosts),
             admin_hosts: Hosts::new(admin, &hosts),
@@ -125,7 +123,10 @@ impl App {
             keys,
             phase: Arc::new(Phase::default()),
             shows_status: status_page || admin.iter().all(|address| address.ip().is_loopback()),
-        })
+        })?;
+        // Whoever cannot listen asks no authority, however often it is started anew.
+        first.warm_up();
+        Ok(server)
     }
 
     /// One token without a listener, for whoever holds the configuration and with it the credentials.

@@ -294,8 +294,11 @@ async fn a_new_certificate_is_shown_on_new_connections_and_a_broken_one_on_none(
     until("a broken one is told", async || reloaded(&world, "failed").await > 1.0).await;
     assert_eq!(shown(&connect_to(&world, &config, "app").await), der(&first));
 
+    volume.swap(&[("tls.crt", &first), ("tls.key", &first_key)]);
+    until("what is put back is told", async || world.metric(successful).await == Some(1.0)).await;
+
     volume.swap(&[("tls.crt", &second), ("tls.key", &second_key)]);
-    until("the new one is taken", async || reloaded(&world, "ok").await > 0.0).await;
+    until("the new one is taken", async || reloaded(&world, "ok").await > 1.0).await;
     assert_eq!(shown(&connect_to(&world, &config, "app").await), der(&second));
     assert!(ask_on(&mut old).await.starts_with("HTTP/1.1 200"), "a connection goes on with what it was opened with");
     assert_eq!((world.metric(successful).await, world.reloads().await), (Some(1.0), 0.0));

@@ -253,6 +253,28 @@ async fn who_is_let_in_against_its_rules_from_now_on_is_told_of_though_it_has_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn half_a_file_lets_nobody_in() {
+    let world = World::within(directory_of(&["billing"]), &with_callers(&caller("billing", "first", "*"))).await;
+    let path = world.directory.path().join("bursar.toml");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let half = &whole[..whole.find("[callers").unwrap()];
+    assert_eq!(world.ask(NATIVE).await.status, 401);
+    std::fs::write(&path, half).unwrap();
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(world.ask(NATIVE).await.status, 401, "it may not be whole yet");
+    std::fs::write(&path, format!("{whole}# whole\n")).unwrap();
+    until("it is taken", async || world.reloaded("ok").await > 0.0).await;
+    assert_eq!((world.reloaded("failed").await, world.ask(NATIVE).await.status), (0.0, 401));
+    std::fs::write(&path, half).unwrap();
+    until("what stays half is refused", async || world.reloaded("failed").await > 0.0).await;
+    assert_eq!(world.ask(NATIVE).await.status, 401);
+    let ready = world.send(world.http.get(format!("{}/readyz", world.admin()))).await;
+    let told = ready.body["reload"]["mistakes"][0].as_str().unwrap().to_owned();
+    assert!(told.contains("callers") && told.contains("let in"), "{told}");
+    ask_as(&world, "billing", VAULT).await.token();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_has_used_its_rate_does_not_get_it_again_by_a_reload() {
     let directory = directory_of(&["billing", "shop"]);
     let limited = |rate: u32| caller("billing", "first", "*") + &format!("rate = {rate}\n");

@@ -3,9 +3,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 
 use super::charter::{self, Register};
 use super::ground::Ground;
@@ -17,7 +19,7 @@ use crate::fault::Fault;
 use crate::metrics::Reloaded;
 use crate::server::charter::Charter;
 use crate::server::reload::{Outcome, Reload};
-use crate::server::tls::renewal::Renewal;
+use crate::server::tls::renewal::{Change, Renewal};
 use crate::telemetry::Dial;
 use crate::token::Descent;
 
@@ -34,6 +36,8 @@ pub(super) struct Keeper {
     rules: Descent,
     calendar: Calendar,
     sight: Option<Sight>,
+    /// What the file looked like when it was last seen to be another: it may be half written.
+    glimpse: Option<Sight>,
 }
 
 /// What a look has come to.
@@ -41,6 +45,8 @@ struct Looked {
     keeper: Keeper,
     /// Whether another charter holds.
     is_news: bool,
+    /// Whether the file is another, and may not be whole yet.
+    is_unsettled: bool,
     /// What has to be watched from now on.
     files: Vec<PathBuf>,
 }
@@ -56,7 +62,7 @@ impl Keeper {
     ) -> Self {
         let sight = provenance.as_ref().and_then(Provenance::sight);
         let (calendar, dial, reload) = (Calendar::default(), None, Arc::default());
-        Self { ground, register, provenance, tls, dial, reload, rules, calendar, sight }
+        Self { ground, register, provenance, tls, dial, reload, rules, calendar, sight, glimpse: sight }
     }
 
     /// Looks whenever something may have changed, for as long as there is a charter.
@@ -85,7 +91,7 @@ impl Keeper {
         while let Some(charter) = held.upgrade() {
             // Reading may block; flights must not wait for it.
             let looked = tokio::task::spawn_blocking(move || self.look(&charter, is_told)).await;
-            let Ok(Looked { keeper, is_news, files }) = looked else {
+            let Ok(Looked { keeper, is_news, is_unsettled, files }) = looked else {
                 tracing::error!("nothing is read again until a restart: report this");
                 return;
             };
@@ -98,7 +104,11 @@ impl Keeper {
             is_told = false;
             // What changed before it was watched is found by another look.
             if !watch.aim(files.iter().map(PathBuf::as_path)) {
-                is_told = waited(&mut watch, hangups.as_mut()).await;
+                let waited = waited(&mut watch, hangups.as_mut());
+                is_told = match is_unsettled {
+                    true => timeout(SETTLING, waited).await.unwrap_or_default(),
+                    false => waited.await,
+                };
             }
         }
     }
@@ -111,11 +121,12 @@ impl Keeper {
         present.vend.look_at_credentials(&mut self.calendar);
         let files = self.files(&present);
         drop(present);
-        Looked { keeper: self, is_news, files }
+        let is_unsettled = self.glimpse != self.sight;
+        Looked { keeper: self, is_news, is_unsettled, files }
     }
 
-    /// Reads the configuration again if it was told to, if the file is another, or if it was of no use the last time:
-    /// a file that it names may be there by now. Says whether another charter holds.
+    /// Reads the configuration again if it was told to, if the file is another and looked just so before, or if it was of
+    /// no use the last time: a file that it names may be there by now. Says whether another charter holds.
     fn reload(&mut self, charter: &ArcSwap<Charter>, is_told: bool) -> bool {
         let Some(provenance) = &self.provenance else { return false };
         let seen = provenance.look();
@@ -124,7 +135,11 @@ impl Keeper {
             return false;
         }
         let is_new = is_told || seen != self.sight;
-        self.sight = seen;
+        // Whoever writes it in place may stop halfway, and half of it may be well-formed.
+        if !is_told && std::mem::replace(&mut self.glimpse, seen) != seen {
+            return false;
+        }
+        (self.sight, self.glimpse) = (seen, seen);
         let reread = provenance.reread(self.ground.clock.now());
         let reread = reread.map_err(|mistakes| mistakes.mistakes.iter().map(ToString::to_string).collect());
         match reread.and_then(|reread| self.take(charter, reread)) {
@@ -136,7 +151,7 @@ impl Keeper {
 
     /// Has requests served under it from now on, and gives the keys that wait for a restart.
     fn take(&mut self, charter: &ArcSwap<Charter>, reread: Reread) -> Result<Vec<String>, Vec<String>> {
-        if let Some(obstacle) = reread.obstacle(self.rules) {
+        if let Some(obstacle) = reread.obstacle(self.rules, charter.load().policy.tells_apart()) {
             return Err(vec![obstacle.to_string()]);
         }
         let Reread { config, waiting } = reread;
@@ -204,8 +219,9 @@ impl Keeper {
         let Some(tls) = &mut self.tls else { return };
         let (looked, now) = (tls.look(), self.ground.clock.now());
         match looked {
-            Ok(false) => return,
-            Ok(true) => tracing::info!("https listeners show a new certificate"),
+            Ok(Change::None) => return,
+            Ok(Change::New) => tracing::info!("https listeners show a new certificate"),
+            Ok(Change::Back) => tracing::info!("the listeners' certificate on disk is the one that they show again"),
             Err(ref fault) => {
                 tracing::error!(%fault, inward = fault.inward(), "https listeners show the old certificate");
             }
@@ -221,6 +237,9 @@ impl Keeper {
         all.map(Path::to_owned).collect()
     }
 }
+
+/// A file that is another is looked at once more after this.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// Waits until something may have changed; says whether somebody has told so.
 async fn waited(watch: &mut Watch, hangups: Option<&mut Signal>) -> bool {

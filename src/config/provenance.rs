@@ -40,16 +40,25 @@ pub struct Reread {
 
 impl Reread {
     /// Why it cannot be taken in place of what has the rules `held`, if so. Under what holds until the restart, new
-    /// rules would let somebody have what neither configuration gives.
+    /// rules would let somebody have what neither configuration gives. And where callers were told apart, a file that
+    /// ends too early would let everybody in.
     #[must_use]
-    pub fn obstacle(&self, held: Descent) -> Option<Mistake> {
+    pub fn obstacle(&self, held: Descent, told_apart: bool) -> Option<Mistake> {
+        if told_apart && self.config.callers.is_empty() {
+            return Some(Mistake {
+                path: "callers".to_owned(),
+                problem: "the section is gone, and without it everybody who reaches a listener would be let in"
+                    .to_owned(),
+                remedy: "put it back; or, if that is meant, restart the service".to_owned(),
+            });
+        }
         let decides = |key: &&String| !HARMLESS.iter().any(|harmless| key.starts_with(harmless));
         let deciding: Vec<&str> = self.waiting.iter().filter(decides).map(String::as_str).collect();
         (self.config.rules != held && !deciding.is_empty()).then(|| Mistake {
             path: deciding.join(", "),
             problem: "what decides who is let in waits for a restart, and so does what is written of who may have what"
                 .to_owned(),
-            remedy: "restart the service, or change the one after the other".to_owned(),
+            remedy: "restart the service, or take back what waits: until then no other rules are taken".to_owned(),
         })
     }
 }

@@ -3,7 +3,8 @@
 //! Directories are watched and not files, because Kubernetes swaps a symbolic link beside the file. Where
 //! nothing can be watched, a look each minute is enough to notice.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::sync::Notify;
 /// A watch over the directories of some files.
 pub struct Watch {
     watcher: Option<RecommendedWatcher>,
-    watched: HashSet<PathBuf>,
+    watched: HashMap<PathBuf, Inode>,
     /// Those that cannot be watched yet, perhaps because they are not there.
     missing: HashSet<PathBuf>,
     changed: Arc<Notify>,
@@ -28,7 +29,7 @@ impl Watch {
         let watcher = watcher(&changed).inspect_err(|error| {
             tracing::warn!(%error, "files cannot be watched; they are looked at each minute");
         });
-        let mut watch = Self { watcher: watcher.ok(), watched: HashSet::new(), missing: HashSet::new(), changed };
+        let mut watch = Self { watcher: watcher.ok(), watched: HashMap::new(), missing: HashSet::new(), changed };
         watch.aim(files);
         watch
     }
@@ -36,13 +37,17 @@ impl Watch {
     /// Watches the directories of `files` from now on, and no others; says whether there is one that was not watched.
     pub fn aim<'a>(&mut self, files: impl IntoIterator<Item = &'a Path>) -> bool {
         let wanted: HashSet<PathBuf> = files.into_iter().filter_map(Path::parent).map(named).collect();
-        for gone in self.watched.extract_if(|directory| !wanted.contains(directory)) {
+        // One that was replaced by another of its name is still watched where it went.
+        let is_gone = |directory: &PathBuf, inode: &mut Inode| {
+            !wanted.contains(directory) || Inode::of(directory).as_ref() != Some(inode)
+        };
+        for (gone, _) in self.watched.extract_if(is_gone) {
             // It may be no longer there.
             self.watcher.as_mut().map(|watcher| watcher.unwatch(&gone).ok());
         }
         let before = std::mem::take(&mut self.missing);
         let watched = &self.watched;
-        self.missing = wanted.into_iter().filter(|directory| !watched.contains(directory)).collect();
+        self.missing = wanted.into_iter().filter(|directory| !watched.contains_key(directory)).collect();
         let more = self.watched.len();
         self.extend();
         for directory in self.missing.difference(&before) {
@@ -62,7 +67,21 @@ impl Watch {
     fn extend(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
         let found = self.missing.extract_if(|directory| watcher.watch(directory, RecursiveMode::NonRecursive).is_ok());
-        self.watched.extend(found);
+        self.watched.extend(found.filter_map(|directory| Inode::of(&directory).map(|inode| (directory, inode))));
+    }
+}
+
+/// Which directory it is, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Inode {
+    device: u64,
+    number: u64,
+}
+
+impl Inode {
+    fn of(directory: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(directory).ok()?;
+        Some(Self { device: metadata.dev(), number: metadata.ino() })
     }
 }
 
@@ -115,6 +134,25 @@ mod tests {
         std::fs::write(path("new"), "").unwrap();
         assert!(tokio::time::timeout(Duration::from_secs(1), watch.change()).await.is_err(), "nobody looks there");
         std::fs::write(other.path().join("file"), "").unwrap();
+        tokio::time::timeout(Duration::from_secs(2), watch.change()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_takes_anothers_place_is_watched_in_its_stead() {
+        let base = tempfile::tempdir().unwrap();
+        let (place, file) = (base.path().join("conf"), base.path().join("conf/file"));
+        std::fs::create_dir(&place).unwrap();
+        std::fs::write(&file, "one").unwrap();
+        let mut watch = Watch::over([file.as_path()]);
+        std::fs::rename(&place, base.path().join("old")).unwrap();
+        std::fs::create_dir(&place).unwrap();
+        assert!(watch.aim([file.as_path()]), "it is another");
+        assert!(!watch.aim([file.as_path()]), "and then no more");
+        // What came before has rung, perhaps twice.
+        for _ in 0..2 {
+            tokio::time::timeout(Duration::from_millis(400), watch.change()).await.ok();
+        }
+        std::fs::write(&file, "two").unwrap();
         tokio::time::timeout(Duration::from_secs(2), watch.change()).await.unwrap();
     }
 }

@@ -27,7 +27,20 @@ pub struct Renewal {
     files: Files,
     shown: Shown,
     present: Sight,
+    /// Whether the files were of no use the last time.
+    is_broken: bool,
     lookout: Lookout,
+}
+
+/// What became of the files since the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// They were of no use, and hold what is shown again.
+    Back,
+    /// They hold something else, which is shown from now on.
+    New,
+    /// Nothing.
+    None,
 }
 
 /// What the files hold, as it was read.
@@ -41,7 +54,7 @@ impl Renewal {
     /// Looks at `files`, of which what they held at `sight` is `shown`.
     #[must_use]
     pub fn new(files: Files, sight: Sight, shown: Shown) -> Self {
-        Self { files, shown, present: sight, lookout: Lookout::default() }
+        Self { files, shown, present: sight, is_broken: false, lookout: Lookout::default() }
     }
 
     /// Where a new one would appear.
@@ -55,12 +68,14 @@ impl Renewal {
     ///
     /// # Errors
     /// They hold nothing that can be shown; the old certificate stays. Each state of them is told about once.
-    pub fn look(&mut self) -> Result<bool, Fault> {
-        let Self { files, shown, present, lookout } = self;
-        lookout.look(|| match files.contents() {
+    pub fn look(&mut self) -> Result<Change, Fault> {
+        let Self { files, shown, present, is_broken, lookout } = self;
+        let mut is_shown = false;
+        let looked = lookout.look(|| match files.contents() {
             Ok(contents) => {
                 let sight = contents.sight();
-                if sight == *present {
+                is_shown = sight == *present;
+                if is_shown {
                     return (sight, Ok(false));
                 }
                 let taken = contents.tls().map(|tls| {
@@ -71,7 +86,19 @@ impl Renewal {
                 (sight, taken.map_err(|why| files.broken(&why)))
             }
             Err(why) => (Sight::of(&[Some(why.as_bytes())]), Err(files.broken(&why))),
-        })
+        });
+        match looked {
+            Err(fault) => {
+                *is_broken = true;
+                Err(fault)
+            }
+            Ok(true) => {
+                *is_broken = false;
+                Ok(Change::New)
+            }
+            Ok(false) if is_shown && std::mem::take(is_broken) => Ok(Change::Back),
+            Ok(false) => Ok(Change::None),
+        }
     }
 }
 
