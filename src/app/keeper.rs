@@ -322,6 +322,7 @@ resources = ["*"]
             Arc::downgrade(before.cluster.as_ref().unwrap()),
         );
         drop((before, after));
+        assert!(!keeper.reload(&charter, false), "it may not be whole yet");
         assert!(keeper.reload(&charter, false));
         let present = charter.load_full();
         present.vend.sweep().await;
