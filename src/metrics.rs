@@ -210,13 +210,13 @@ impl Metrics {
     /// Something was read again at that time, and taken or not.
     pub fn reloaded(&self, what: Reloaded, is_good: bool, at: Timestamp) {
         let what = what.as_str();
-        self.reloads.count.with_label_values(&[what, RELOADS[usize::from(!is_good)]]).inc();
+        self.reloads.count.with_label_values(&[what, if is_good { OK } else { FAILED }]).inc();
         self.reads(what, is_good, at);
     }
 
     /// Something was read for the first time, which is no reload.
     pub fn loaded(&self, what: Reloaded, at: Timestamp) {
-        for outcome in RELOADS {
+        for outcome in [OK, FAILED] {
             self.reloads.count.with_label_values(&[what.as_str(), outcome]);
         }
         self.reads(what.as_str(), true, at);
@@ -305,8 +305,7 @@ fn outcome<T>(result: &Result<T, Fault>) -> &'static str {
 }
 
 const OK: &str = "ok";
-/// Of a good reload and of a bad one.
-const RELOADS: [&str; 2] = [OK, "failed"];
+const FAILED: &str = "failed";
 const NONE: &[&str] = &[];
 const CREDENTIAL: &[&str] = &["identity", "credential"];
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -132,6 +132,7 @@ impl Keeper {
         let seen = provenance.look();
         let was_refused = self.reload.load().as_ref().is_some_and(|last| last.is_refused());
         if !is_told && seen == self.sight && !was_refused {
+            self.glimpse = seen;
             return false;
         }
         let is_new = is_told || seen != self.sight;
@@ -316,6 +317,14 @@ resources = ["*"]
             "bursar.toml",
             &CONFIG.replace("[tenants.\"*\"]", "timeout = \"9s\"\n[tenants.\"*\"]").replace("api://bursar", "api://b"),
         );
+        let changed = std::fs::read_to_string(&path).unwrap();
+        assert!(!keeper.reload(&charter, false) && keeper.glimpse != keeper.sight);
+        write("bursar.toml", CONFIG);
+        assert!(
+            !keeper.reload(&charter, false) && keeper.glimpse == keeper.sight,
+            "it is as it was, and nothing is awaited"
+        );
+        write("bursar.toml", &changed);
         let weak = (
             Arc::downgrade(&before),
             Arc::downgrade(&source(&before)),
