@@ -100,9 +100,13 @@ fn written(rows: &[Cell]) -> String {
 /// What the words in the table mean, as far as they are there; and the reason, if there is one to tell.
 fn legend(rows: &[Cell], other: &str, reason: &str) -> String {
     let has = |word: &str| rows.iter().any(|row| COLUMNS.iter().any(|column| (column.of)(row) == word));
+    // No configuration admits a path that it does not list.
+    let has_all_paths =
+        rows.iter().any(|row| row.fmi_path == ALL && matches!(row.verdict, Verdict::Admitted | Verdict::Audited));
     let is_audited = rows.iter().any(|row| row.verdict == Verdict::Audited);
     let lines = [
         (has(ALL), format!("{ALL}: whatever is asked for there")),
+        (has_all_paths, format!("{ALL} as FMI_PATH: every one that is written, and none; any other is refused")),
         (has(OTHER), format!("{OTHER}: {other}")),
         (has(DEFAULT), format!("{DEFAULT}: what is meant when the caller says nothing")),
         (has(ANYONE), format!("{ANYONE}: callers are not told apart; whoever passes a dialect's guard may ask")),
