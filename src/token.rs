@@ -82,26 +82,51 @@ pub struct TokenKey {
     pub principal: Arc<Principal>,
     /// What was asked for.
     pub scope: Scope,
-    /// What else the token is to be.
-    pub extras: Extras,
-    /// All that goes into the request beside the scope, as one short text.
-    pub extension: Extension,
+    /// Apart, since few keys have any.
+    rest: Option<Box<Rest>>,
+}
+
+/// What else tells keys apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rest {
+    extras: Extras,
+    extension: Extension,
 }
 
 /// What follows from the extras is not hashed once more.
 impl Hash for TokenKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.principal, &self.scope, &self.extras).hash(state);
+        (&self.principal, &self.scope).hash(state);
+        if let Some(rest) = &self.rest {
+            rest.extras.hash(state);
+        }
     }
 }
 
 impl TokenKey {
+    /// The key of a token for `scope`. `extras` is what else it is to be; `extension` all that goes into the request
+    /// beside the scope, as one short text.
+    #[must_use]
+    pub fn new(principal: Arc<Principal>, scope: Scope, extras: &Extras, extension: Extension) -> Self {
+        let is_plain = *extras == Extras::default() && extension == Extension::default();
+        let rest = (!is_plain).then(|| Box::new(Rest { extras: extras.clone(), extension }));
+        Self { principal, scope, rest }
+    }
+
+    /// What else the token is to be.
+    #[must_use]
+    pub fn extras(&self) -> &Extras {
+        self.rest.as_ref().map_or(&Extras::NONE, |rest| &rest.extras)
+    }
+
     /// How many bytes of text are this key's alone. Its principal is shared with all keys of its source.
     #[must_use]
     pub fn own_text(&self) -> usize {
-        let extras = self.extras.parameters().map(|(_, value)| value.len()).sum::<usize>();
-        let extension = self.extension.0.as_ref().map_or(0, |hash| hash.len());
-        self.scope.held() + extras + extension
+        let of_rest = |rest: &Rest| {
+            let extras = rest.extras.parameters().map(|(_, value)| value.len()).sum::<usize>();
+            extras + rest.extension.0.as_ref().map_or(0, |hash| hash.len())
+        };
+        self.scope.held() + self.rest.as_deref().map_or(0, of_rest)
     }
 }
 
@@ -115,6 +140,9 @@ pub struct Extras {
 }
 
 impl Extras {
+    /// Nothing but the resource.
+    pub const NONE: Self = Self { fmi_path: None, client_claims: None };
+
     /// The parameters that tell tokens apart, by MSAL's names.
     fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
         let path = self.fmi_path.as_ref().map(|path| ("fmi_path", path.as_str()));
@@ -171,7 +199,7 @@ mod tests {
         let text = |extras: Extras| {
             let extension = Extension::with([], &extras);
             let scope = Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default);
-            TokenKey { principal: Arc::new(Principal::of("app", "contoso.com")), scope, extras, extension }.own_text()
+            TokenKey::new(Arc::new(Principal::of("app", "contoso.com")), scope, &extras, extension).own_text()
         };
         let scope = "r".len();
         assert_eq!(text(Extras::default()), scope);

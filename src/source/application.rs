@@ -151,13 +151,10 @@ impl Application {
     /// The key under which a token for `resource` from this source is kept.
     #[must_use]
     pub fn key(&self, resource: &Resource, extras: &Extras) -> TokenKey {
-        let plain = *extras == Extras::default();
-        TokenKey {
-            principal: Arc::clone(&self.principal),
-            scope: Scope::of(resource, self.authority.place().scope_form()),
-            extras: extras.clone(),
-            extension: if plain { self.extension.clone() } else { Extension::with(pairs(&self.extra_body), extras) },
-        }
+        let plain = *extras == Extras::NONE;
+        let scope = Scope::of(resource, self.authority.place().scope_form());
+        let extension = if plain { self.extension.clone() } else { Extension::with(pairs(&self.extra_body), extras) };
+        TokenKey::new(Arc::clone(&self.principal), scope, extras, extension)
     }
 
     /// Its credentials, and what is remembered of them.

@@ -193,12 +193,8 @@ impl Host {
     #[must_use]
     pub fn key(&self, resource: &Resource, extras: &Extras) -> TokenKey {
         let own = self.parts.selector.iter().map(|selector| (selector.parameter, selector.id.as_str()));
-        TokenKey {
-            principal: Arc::clone(&self.principal),
-            scope: Scope::of(resource, ScopeForm::Resource),
-            extras: extras.clone(),
-            extension: Extension::with(own, extras),
-        }
+        let scope = Scope::of(resource, ScopeForm::Resource);
+        TokenKey::new(Arc::clone(&self.principal), scope, extras, Extension::with(own, extras))
     }
 
     /// What may be asked of the host that nobody waits for, or that anybody can demand.

@@ -144,8 +144,8 @@ impl Key {
             identity: key.principal.identity.clone(),
             tenant: key.principal.tenant.clone(),
             scope: key.scope.text().into(),
-            fmi_path: key.extras.fmi_path.as_ref().map(|path| path.as_str().into()),
-            has_claims: key.extras.client_claims.is_some(),
+            fmi_path: key.extras().fmi_path.as_ref().map(|path| path.as_str().into()),
+            has_claims: key.extras().client_claims.is_some(),
             times: regard.live(now),
             failure: regard.failure.map(|(outline, _)| outline),
             is_flying: regard.is_flying,
@@ -202,12 +202,9 @@ mod tests {
 
     /// A slot of an identity, with a token that lives for so long if it is to have one.
     fn fill(cache: &Cache, identity: &str, n: usize, life: Option<u64>) {
-        let key = TokenKey {
-            principal: Arc::new(Principal::of(identity, "contoso.com")),
-            scope: Scope::of(&Resource::parse(&format!("r{n}")).unwrap(), ScopeForm::Resource),
-            extras: Extras::default(),
-            extension: Extension::default(),
-        };
+        let principal = Arc::new(Principal::of(identity, "contoso.com"));
+        let scope = Scope::of(&Resource::parse(&format!("r{n}")).unwrap(), ScopeForm::Resource);
+        let key = TokenKey::new(principal, scope, &Extras::NONE, Extension::default());
         let slot = cache.slot(&key, || Ok(None)).unwrap();
         let moment = Moment { now: NOW, windows: &Windows::default() };
         let Some(life) = life else { return };

@@ -100,7 +100,7 @@ impl Vend {
     ) -> Result<Token, Fault> {
         let wish = Wish {
             scope: &departure.slot().key().scope,
-            extras: &departure.slot().key().extras,
+            extras: departure.slot().key().extras(),
             challenge: departure.challenge(),
             is_forced: departure.is_forced(),
             request_id: mission.request_id,

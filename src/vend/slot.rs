@@ -26,7 +26,7 @@ pub use regard::Regard;
 /// The cell of one key.
 #[derive(Debug)]
 pub struct Slot {
-    key: Arc<TokenKey>,
+    key: TokenKey,
     /// The room of the caller that had it made.
     lease: Option<Lease>,
     state: Mutex<State>,
@@ -47,10 +47,29 @@ struct State {
     ahead: Ahead,
 }
 
+/// A token with those of its times that it does not have itself.
 #[derive(Debug)]
 struct Held {
     token: Arc<Token>,
-    times: Times,
+    refresh_at: Timestamp,
+    late_at: Timestamp,
+    last_at: Timestamp,
+}
+
+impl Held {
+    fn new(token: Arc<Token>, times: Times) -> Self {
+        Self { token, refresh_at: times.refresh_at, late_at: times.late_at, last_at: times.last_at }
+    }
+
+    fn times(&self) -> Times {
+        Times {
+            issued_at: self.token.issued_at,
+            refresh_at: self.refresh_at,
+            late_at: self.late_at,
+            last_at: self.last_at,
+            expires_at: self.token.expires_at,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -94,13 +113,13 @@ pub struct Moment<'a> {
 impl Slot {
     /// An empty cell, in the room of whoever had it made.
     #[must_use]
-    pub fn new(key: Arc<TokenKey>, lease: Option<Lease>) -> Self {
+    pub fn new(key: TokenKey, lease: Option<Lease>) -> Self {
         Self { key, lease, state: Mutex::default() }
     }
 
     /// What it guards.
     #[must_use]
-    pub const fn key(&self) -> &Arc<TokenKey> {
+    pub const fn key(&self) -> &TokenKey {
         &self.key
     }
 
@@ -211,7 +230,7 @@ impl Slot {
     pub fn covers_until(&self, now: Timestamp) -> Option<Timestamp> {
         let state = self.lock();
         let held = state.held.as_ref()?;
-        (now.since(state.asked_at) <= held.token.life() * LIVES).then_some(held.times.expires_at)
+        (now.since(state.asked_at) <= held.token.life() * LIVES).then_some(held.token.expires_at)
     }
 
     /// The token, while it lives.
@@ -226,7 +245,7 @@ impl Slot {
         let mut state = self.lock();
         state.cooling = state.cooling.take().filter(|cooling| !cooling.span.lies_ahead(now));
         state.asked_at = state.asked_at.min(now);
-        let live = state.held.as_ref().is_some_and(|held| now < held.times.expires_at);
+        let live = state.held.as_ref().is_some_and(|held| now < held.token.expires_at);
         let cooling = state.cooling.as_ref().is_some_and(|cooling| cooling.span.holds(now));
         !live && !cooling && !state.is_warm && state.flying().is_none()
     }
@@ -257,7 +276,7 @@ impl State {
 
     /// Since when the held token should be another one.
     fn refresh_at(&self) -> Option<Timestamp> {
-        self.held.as_ref().map(|held| held.times.refresh_at)
+        self.held.as_ref().map(|held| held.refresh_at)
     }
 
     /// For whom it is looked after.
@@ -273,7 +292,7 @@ impl State {
     /// What the rules have to know.
     fn entry(&self, now: Timestamp, resting: Option<Timestamp>) -> Entry {
         let cooling_until = self.cooling.as_ref().and_then(|cooling| cooling.end(now)).max(resting);
-        Entry { times: self.held.as_ref().map(|held| held.times), cooling_until }
+        Entry { times: self.held.as_ref().map(Held::times), cooling_until }
     }
 
     /// The step of a caller that gets an ageing token.

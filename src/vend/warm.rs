@@ -61,7 +61,7 @@ impl Warmup {
     /// Has all of them looked at when their times come, in nobody's share: at once where there is no token. Those that
     /// are seen to are left alone, and nothing else is held ready.
     pub fn see_to_all(&self, cache: &Cache, refresh: &Refresh, now: Timestamp) {
-        cache.release(|key| self.tokens.values().flatten().any(|warm| **warm.slot.key() == *key));
+        cache.release(|key| self.tokens.values().flatten().any(|warm| warm.slot.key() == key));
         for warm in self.tokens.values().flatten() {
             drop(cache.keep(warm.slot.key()));
             if let Some((at, ticket)) = warm.slot.keep_warm(now) {

@@ -167,19 +167,16 @@ impl<'a> World<'a> {
 
     /// A process with nothing: those who waited are cut off, and ask again when they do.
     fn restart(&mut self) {
-        let key = Arc::new(TokenKey {
-            principal: Arc::new(Principal {
-                descent: Descent::default(),
-                identity: Name::parse("app").unwrap(),
-                authority: "https://login/".into(),
-                tenant: TenantId::parse("contoso.com").unwrap(),
-                client_id: ClientId::parse("app").unwrap(),
-            }),
-            scope: Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default),
-            extras: Extras::default(),
-            extension: Extension::default(),
+        let principal = Arc::new(Principal {
+            descent: Descent::default(),
+            identity: Name::parse("app").unwrap(),
+            authority: "https://login/".into(),
+            tenant: TenantId::parse("contoso.com").unwrap(),
+            client_id: ClientId::parse("app").unwrap(),
         });
-        self.slots = (0..self.scenario.keys).map(|_| Arc::new(Slot::new(Arc::clone(&key), None))).collect();
+        let scope = Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default);
+        let key = TokenKey::new(principal, scope, &Extras::NONE, Extension::default());
+        self.slots = (0..self.scenario.keys).map(|_| Arc::new(Slot::new(key.clone(), None))).collect();
         self.ends = vec![Timestamp::default(); self.scenario.keys];
         self.schedule = Schedule::default();
         self.flights.clear();

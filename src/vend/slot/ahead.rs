@@ -7,6 +7,8 @@ use crate::freshness::Renewal;
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
     place: Place,
+    /// When it is looked at, while it waits.
+    at: Timestamp,
     ticket: u32,
 }
 
@@ -14,8 +16,8 @@ pub(super) struct Ahead {
 enum Place {
     #[default]
     Nowhere,
-    /// It is looked at when this time has come.
-    At(Timestamp),
+    /// It waits for its time.
+    Waiting,
     /// It waits for the budget.
     InLine,
 }
@@ -24,18 +26,18 @@ impl Ahead {
     /// A ticket for being looked at then, if nothing sooner is seen to.
     pub(super) fn take_up(&mut self, at: Timestamp) -> Option<u32> {
         match self.place {
-            Place::At(sooner) if sooner <= at => return None,
+            Place::Waiting if self.at <= at => return None,
             Place::InLine => return None,
-            Place::At(_) | Place::Nowhere => {}
+            Place::Waiting | Place::Nowhere => {}
         }
-        self.place = Place::At(at);
+        (self.place, self.at) = (Place::Waiting, at);
         self.ticket = self.ticket.wrapping_add(1);
         Some(self.ticket)
     }
 
     /// Whether it is looked at in the next round, if there is one by then.
     pub(super) fn is_overdue(&self, now: Timestamp) -> bool {
-        matches!(self.place, Place::At(at) if at <= now)
+        self.place == Place::Waiting && self.at <= now
     }
 
     /// Whether a ticket is the last one.
@@ -45,11 +47,11 @@ impl Ahead {
 
     /// Notes what is to become of it.
     pub(super) fn note(&mut self, renewal: Renewal) {
-        self.place = match renewal {
-            Renewal::Due(_) => Place::InLine,
-            Renewal::Later(at) => Place::At(at),
-            Renewal::LetGo => Place::Nowhere,
-        };
+        match renewal {
+            Renewal::Due(_) => self.place = Place::InLine,
+            Renewal::Later(at) => (self.place, self.at) = (Place::Waiting, at),
+            Renewal::LetGo => self.place = Place::Nowhere,
+        }
     }
 }
 

@@ -89,7 +89,7 @@ impl Departure {
         match &landing {
             Ok(token) => {
                 let times = Times::of(token, moment.windows, jitter);
-                state.held = Some(Held { token: Arc::clone(token), times });
+                state.held = Some(Held::new(Arc::clone(token), times));
                 state.cooling = None;
             }
             // The source remembers these, for all keys at once and until the credential is replaced.

@@ -33,7 +33,7 @@ impl Slot {
         let state = self.lock();
         let failure = |cooling: &super::Cooling| (Outline::from(&cooling.fault), cooling.span.until());
         Regard {
-            times: state.held.as_ref().map(|held| held.times),
+            times: state.held.as_ref().map(super::Held::times),
             failure: state.cooling.as_deref().map(failure),
             is_flying: state.flying().is_some(),
             is_warm: state.is_warm,
@@ -43,7 +43,7 @@ impl Slot {
     /// When the held token ends, or has ended.
     #[must_use]
     pub fn ends_at(&self) -> Option<Timestamp> {
-        self.lock().held.as_ref().map(|held| held.times.expires_at)
+        self.lock().held.as_ref().map(|held| held.token.expires_at)
     }
 
     /// Whether it is held ready.

@@ -12,13 +12,9 @@ use crate::token::{Extension, Extras, Principal};
 const START: Timestamp = Timestamp::from_secs(1_000_000);
 
 fn slot() -> Arc<Slot> {
-    let key = TokenKey {
-        principal: Arc::new(Principal::of("app", "contoso.com")),
-        scope: Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default),
-        extras: Extras::default(),
-        extension: Extension::default(),
-    };
-    Arc::new(Slot::new(Arc::new(key), None))
+    let scope = Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default);
+    let principal = Arc::new(Principal::of("app", "contoso.com"));
+    Arc::new(Slot::new(TokenKey::new(principal, scope, &Extras::NONE, Extension::default()), None))
 }
 
 fn at(secs: u64) -> Moment<'static> {
@@ -287,4 +283,11 @@ async fn a_flight_that_nobody_waits_for_any_more_is_boarded_by_nobody_and_cools_
     drop(first);
     assert!(second.land(Ok(token(0)), at(0), 0.0).is_none(), "nobody waits for another one's challenge");
     assert!(flight.landed(Deadline::after(Duration::ZERO)).await.is_ok());
+}
+
+#[test]
+fn a_slot_and_a_token_with_their_counts_fill_a_block_of_the_allocator_each() {
+    let counts = size_of::<[usize; 2]>();
+    assert!(size_of::<Slot>() + counts <= 160, "{}", size_of::<Slot>());
+    assert!(size_of::<Token>() + counts <= 96, "{}", size_of::<Token>());
 }

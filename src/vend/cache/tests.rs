@@ -1,0 +1,161 @@
+use super::*;
+use crate::fault::{Fault, Kind};
+use crate::freshness::Windows;
+use crate::name::{Resource, Scope, ScopeForm};
+use crate::secret::Secret;
+use crate::token::{Extension, Extras, Principal, Token};
+use crate::vend::holding::Holding;
+use crate::vend::slot::{Moment, Step};
+
+fn key(n: usize) -> TokenKey {
+    key_of(&format!("r{n}"))
+}
+
+fn key_of(resource: &str) -> TokenKey {
+    let scope = Scope::of(&Resource::parse(resource).unwrap(), ScopeForm::Default);
+    TokenKey::new(Arc::new(Principal::of("app", "contoso.com")), scope, &Extras::NONE, Extension::default())
+}
+
+impl Cache {
+    pub(in crate::vend) fn evict(&self, key: &TokenKey) {
+        self.slots.remove(key);
+    }
+
+    /// How many keys there are.
+    pub(in crate::vend) fn len(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+fn find(cache: &Cache, n: usize) -> Arc<Slot> {
+    cache.slot(&key(n), || Ok(None)).unwrap()
+}
+
+fn filled(bounds: Bounds, keys: usize) -> Cache {
+    let cache = Cache::new(bounds);
+    for n in 0..keys {
+        find(&cache, n);
+    }
+    cache
+}
+
+#[test]
+fn both_bounds_hold() {
+    assert_eq!(filled(Bounds { entries: 10, bytes: 1 << 20 }, 100).len(), 9);
+    let each = OVERHEAD + "r99".len() as u64;
+    assert_eq!(filled(Bounds { entries: 1000, bytes: 10 * each }, 100).len(), 10);
+}
+
+#[test]
+fn a_long_key_weighs_more() {
+    let cache = Cache::new(Bounds { entries: 1000, bytes: 10 * (OVERHEAD + 1000) });
+    for n in 0..100 {
+        cache.slot(&key_of(&format!("{n:0>1000}")), || Ok(None)).unwrap();
+    }
+    assert_eq!(cache.len(), 10);
+}
+
+#[test]
+fn a_new_key_finds_room_in_a_full_cache() {
+    let cache = filled(Bounds { entries: 10, bytes: 1 << 20 }, 100);
+    let slot = find(&cache, 7);
+    assert!(Arc::ptr_eq(&slot, &find(&cache, 7)));
+}
+
+#[test]
+fn an_eviction_does_not_lose_a_flight() {
+    let cache = Cache::new(Bounds { entries: 2, bytes: 1 << 20 });
+    let slot = find(&cache, 0);
+    let hold = cache.hold(&slot).unwrap();
+    cache.evict(&key(0));
+    assert!(Arc::ptr_eq(&slot, &find(&cache, 0)));
+    cache.evict(&key(0));
+    let next = cache.hold(&slot).unwrap();
+    drop(hold);
+    assert!(Arc::ptr_eq(&slot, &find(&cache, 0)), "the next flight holds it still");
+    cache.evict(&key(0));
+    drop(next);
+    assert!(!Arc::ptr_eq(&slot, &find(&cache, 0)), "and lets it go");
+}
+
+#[test]
+fn a_sweep_drops_what_is_dead_and_keeps_what_cools() {
+    let cache = Cache::new(Bounds::default());
+    let (now, windows) = (Timestamp::from_secs(1000), Windows::default());
+    for n in 0..3 {
+        let slot = find(&cache, n);
+        let moment = Moment { now, windows: &windows };
+        let Step::Wait(_, _, Some(departure)) = slot.step(moment, None, || true, |_| Ok(())) else {
+            panic!("a departure")
+        };
+        let secret = Secret::from("t".to_owned());
+        let token = |life| Token::new(secret, now, now + Duration::from_secs(life), None);
+        let cooling = Fault::new(Kind::Throttled, "p", "r").with_retry_after(Some(Duration::from_secs(100)));
+        let result = match n {
+            0 => Ok(token(50)),
+            1 => Ok(token(500)),
+            _ => Err(cooling),
+        };
+        assert!(departure.land(result, moment, 0.0).is_none());
+    }
+    assert_eq!(cache.stock(now).tokens, 2);
+    cache.sweep(now + Duration::from_secs(60), |_| true);
+    assert_eq!((cache.len(), cache.stock(now).tokens), (2, 1));
+    cache.sweep(now + Duration::from_secs(60), |asked| *asked != key(1));
+    assert_eq!((cache.len(), cache.stock(now).tokens), (1, 0), "nobody can ask for a live token any more");
+    cache.sweep(now + Duration::from_secs(1000), |_| true);
+    assert_eq!(cache.len(), 0);
+}
+
+#[test]
+fn an_eviction_does_not_lose_what_is_held_ready() {
+    let cache = Cache::new(Bounds { entries: 10, bytes: 1 << 20 });
+    let kept = cache.keep(&key(0));
+    assert_eq!(kept.keep_warm(Timestamp::from_secs(1000)), Some((Timestamp::from_secs(1000), 1)));
+    for n in 1..100 {
+        find(&cache, n);
+    }
+    cache.len();
+    assert!(Arc::ptr_eq(&kept, &find(&cache, 0)) && Arc::ptr_eq(&kept, &cache.keep(&key(0))));
+    cache.sweep(Timestamp::from_secs(2000), |_| true);
+    assert_eq!(cache.len(), 1, "it is kept though it is empty");
+}
+
+#[test]
+fn a_caller_has_no_more_than_its_share_and_leaves_the_others_theirs() {
+    let cache = Cache::new(Bounds { entries: 8, bytes: 8000 });
+    let holding = Arc::new(Holding::new(2000));
+    let mine = |n: usize| cache.slot(&key(n), || holding.lease(1000).map(Some));
+    for n in [10, 11, 12] {
+        find(&cache, n);
+    }
+    let first = mine(0).unwrap();
+    mine(1).unwrap();
+    for n in 20..1000 {
+        assert_eq!(mine(n).unwrap_err().status(), 429);
+    }
+    assert!(mine(0).is_ok() && mine(10).is_ok(), "what is there is found, whoever had it made");
+    assert_eq!(cache.len(), 5);
+    first.charge(2000);
+    cache.evict(&key(1));
+    assert!(mine(1).is_err(), "a heavy token takes more than one place");
+    drop(first);
+    cache.sweep(Timestamp::from_secs(1000), |_| true);
+    assert!(mine(1).is_ok() && mine(2).is_ok(), "what is swept comes back");
+}
+
+#[test]
+fn a_token_weighs_on_whoever_had_its_slot_made() {
+    let cache = Cache::new(Bounds { entries: 8, bytes: 8000 });
+    let holding = Arc::new(Holding::new(2000));
+    let slot = cache.slot(&key(0), || holding.lease(1000).map(Some)).unwrap();
+    let (now, windows) = (Timestamp::from_secs(1000), Windows::default());
+    let moment = Moment { now, windows: &windows };
+    let step = slot.step(moment, None, || true, |_| Ok(()));
+    let Step::Wait(_, _, Some(departure)) = step else { panic!("a departure") };
+    let heavy = Token::new(Secret::from("t".repeat(600)), now, now + Duration::from_secs(50), None);
+    assert!(departure.land(Ok(heavy), moment, 0.0).is_none());
+    cache.weigh(&slot);
+    assert!(holding.lease(1000).is_err());
+    assert!(holding.lease(880).is_ok());
+}
