@@ -64,7 +64,7 @@ fn callers(text: &str) -> (Vec<Option<Caller>>, Vec<String>) {
     let base = directory.path().to_owned();
     let written = file::parse("t", text, FileFormat::Toml, base.clone(), HashMap::new(), &report).unwrap();
     let surroundings = Surroundings { base: &base, variables: &variables, now: NOW };
-    let mut root = Section::new(String::new(), written.tree.clone(), &report);
+    let mut root = Section::new(String::new(), written.tree.clone(), KEYS, &report);
     let sections = root.sections("callers").into_iter();
     let read = sections.map(|(name, section)| caller::read(&name, section.unwrap(), surroundings)?.1).collect();
     (read, report.into_mistakes().iter().map(ToString::to_string).collect())
