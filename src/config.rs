@@ -32,6 +32,7 @@ pub mod delegate;
 pub mod file;
 pub mod host;
 pub mod identity;
+pub mod key;
 pub mod kubernetes;
 pub mod metadata;
 pub mod mistake;
@@ -48,6 +49,7 @@ pub mod traces;
 use caller::Caller;
 use file::Written;
 use identity::Identity;
+use key::Key;
 use kubernetes::{Kubernetes, POD};
 use mistake::{Mistake, Mistakes, Report};
 use provenance::Provenance;
@@ -156,7 +158,7 @@ impl Config {
     /// Reads everything there is, noting what is wrong and going on with defaults.
     fn believe(written: &Written, report: &Report, now: Timestamp) -> Self {
         let surroundings = Surroundings { base: &written.base, variables: &written.variables, now };
-        let mut root = Section::new(String::new(), written.tree.clone(), report);
+        let mut root = Section::new(String::new(), written.tree.clone(), KEYS, report);
         let (shown, callers) = callers(&mut root, surroundings);
         let server = server::read(root.section("server"), surroundings, &shown);
         let serves_arc = server.dialects.iter().any(|dialect| dialect.guard == Guard::KeyFile);
@@ -249,36 +251,31 @@ fn tenants(
 }
 
 fn freshness(mut section: Section<'_>) -> (Windows, NonZeroU32) {
-    let default = Windows::default();
     let least = Duration::from_millis(1);
     let windows = Windows {
-        late: section.or("late", default.late, duration(least)),
-        last: section.or("last", default.last, duration(least)),
-        join: section.or("join", default.join, duration(least)),
+        late: section.or("late", duration(least)),
+        last: section.or("last", duration(least)),
+        join: section.or("join", duration(least)),
     };
     if windows.last > windows.late {
         section.note("last", "it is longer than 'late', inside which it lies", "make it shorter");
     }
-    let rate = section.or("refresh_rate", 20, count(1..=10_000));
+    let rate = section.or("refresh_rate", count(1..=10_000));
     section.end();
     (windows, NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN))
 }
 
 fn cache(mut section: Section<'_>) -> (Bounds, Share) {
-    let default = Bounds::default();
-    let bounds = Bounds {
-        entries: section.optional("entries", count(1..=100_000_000)).map_or(default.entries, u64::from),
-        bytes: section.or("bytes", default.bytes, size),
-    };
-    let share = section.or("caller_share", Share::default(), share);
+    let bounds =
+        Bounds { entries: section.or("entries", count(1..=100_000_000)).into(), bytes: section.or("bytes", size) };
+    let share = section.or("caller_share", share);
     section.end();
     (bounds, share)
 }
 
 fn log(mut section: Section<'_>, surroundings: Surroundings<'_>) -> (Log, Option<Destination>) {
-    let default = Log::default();
-    let format = section.or("format", default.format, parsed(format));
-    let level = section.or("level", default.level, parsed(level));
+    let format = section.or("format", parsed(format));
+    let level = section.or("level", parsed(level));
     let audit = section.optional("audit", text).map(|written| match &*written {
         "stdout" => Destination::Stdout,
         path => Destination::File(surroundings.path(path)),
@@ -298,6 +295,78 @@ fn format(text: &str) -> Result<Format, Malformed> {
 fn level(text: &str) -> Result<tracing::Level, Malformed> {
     text.parse().map_err(|_| Malformed("a log level is error, warn, info, debug or trace"))
 }
+
+/// What a configuration has.
+pub const KEYS: &[Key] = &[
+    Key::section("server", server::KEYS).settled(),
+    Key::section("dialects", &[Key::section("arc", arc::KEYS)]).settled(),
+    Key::section("tenants", tenant::KEYS),
+    Key::section("identities", identity::KEYS),
+    Key::section("callers", caller::KEYS),
+    Key::section("kubernetes", kubernetes::KEYS),
+    Key::section("metadata", metadata::KEYS),
+    Key::section("freshness", FRESHNESS),
+    Key::section("cache", CACHE),
+    Key::section("log", LOG),
+];
+/// What `[freshness]` has.
+const FRESHNESS: &[Key] = &[
+    Key::text(
+        "late",
+        "5m",
+        "from this long before expiry (at most a quarter of the token's life) callers wait briefly for a fresh token",
+    ),
+    Key::text(
+        "last",
+        "30s",
+        "from this long before expiry (at most a twentieth) they wait for the whole exchange; a live token is served \
+         if it fails",
+    ),
+    Key::text("join", "1s", "how long they wait briefly"),
+    Key::value(
+        "refresh_rate",
+        "20",
+        "renewals ahead of expiry a second, for each identity in each tenant, [evenly](#what-is-renewed-ahead); and as \
+         many answers a second to what callers demand beyond a live token (`claims`, `bypass_cache`, \
+         `token_sha256_to_refresh`), of which all may come at once. Neither takes from the other",
+    ),
+];
+/// What `[cache]` has.
+const CACHE: &[Key] = &[
+    Key::value("entries", "100000", "the most keys; beyond that those go first that nobody asked for the longest")
+        .settled(),
+    Key::text(
+        "bytes",
+        "256MiB",
+        "the most bytes of tokens, of what they are kept under, and 500 for what surrounds each. Both bounds hold once \
+         maintenance has run, which a busy cache does all the time and an idle one each minute; what is dead goes then \
+         too, whether somebody asks or not",
+    )
+    .settled(),
+    Key::value(
+        "caller_share",
+        "0.25",
+        "how much of the cache and of exchanges one caller may have, more than 0 and at most 1; only where `callers` \
+         tells them apart",
+    ),
+];
+/// What `[log]` has.
+const LOG: &[Key] = &[
+    Key::text("format", "text", "or `\"json\"`; to stderr").settled(),
+    Key::text(
+        "level",
+        "info",
+        "of Bursar's own words; libraries never log below `info`. Of lines about the same refusal or failed exchange \
+         (one kind of failure, one caller, one identity) 30 a minute are written and the others counted: the next one, \
+         or a line of its own within two minutes, says how many were `suppressed`. The metrics count all",
+    ),
+    Key::optional(
+        "audit",
+        "where it is written [who got what](#the-audit-log): `\"stdout\"`, or the path of a file, to whose end lines \
+         are added",
+    )
+    .settled(),
+];
 
 #[cfg(test)]
 mod tests;

@@ -67,7 +67,7 @@ pub fn read(
     tenants: &HashMap<String, Option<Arc<Tenant>>>,
     surroundings: Surroundings<'_>,
 ) -> Application {
-    let client_capabilities = section.items("client_capabilities", "correct the word", capability).unwrap_or_default();
+    let client_capabilities = section.items("client_capabilities", "correct the word", capability);
     let (listed, tenants, any_tenant) = read_tenants(section, tenants);
     let mut application = Application {
         tenants,

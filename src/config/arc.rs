@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use rustix::fs::Access;
 
+use super::key::Key;
 use super::secret::Surroundings;
 use super::section::{Section, text};
 
 /// The directory of the key files. It is looked at only where Arc `is_served`.
 pub fn key_dir(mut section: Section<'_>, is_served: bool, surroundings: Surroundings<'_>) -> PathBuf {
-    let written = section.or("key_dir", KEY_DIR.to_owned(), text);
+    let written = section.or("key_dir", text);
     let directory = surroundings.path(&written);
     if is_served && !directory.is_dir() {
         let problem = "the directory of the key files is not there";
@@ -27,3 +28,12 @@ pub fn key_dir(mut section: Section<'_>, is_served: bool, surroundings: Surround
 
 /// Where clients insist that the files lie.
 pub const KEY_DIR: &str = "/var/opt/azcmagent/tokens";
+
+/// What `[dialects.arc]` has.
+pub const KEYS: &[Key] = &[Key::text(
+    "key_dir",
+    KEY_DIR,
+    "where the key files of Azure Arc lie; clients accept no other. The directory must be there, writable for \
+         Bursar, and is best owned by a group of those who may have tokens: the files are readable for the directory's \
+         group if it has the set-group-ID bit",
+)];

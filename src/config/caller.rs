@@ -3,8 +3,9 @@
 use std::num::NonZeroU32;
 
 use super::identity;
+use super::key::Key;
 use super::mistake::Report;
-use super::secret::Surroundings;
+use super::secret::{self, Surroundings};
 use super::section::{Section, count, parsed, text};
 use super::server::{Origin, header_secrets};
 use super::tenant::ANY;
@@ -44,9 +45,9 @@ pub fn read(name: &str, mut section: Section<'_>, surroundings: Surroundings<'_>
     let identities = identities(&mut section);
     let resources = identity::read_resources(&mut section);
     let tenants = tenants(&mut section);
-    let fmi_paths = section.items("fmi_paths", "write each path by itself", fmi_path).unwrap_or_default();
+    let fmi_paths = section.items("fmi_paths", "write each path by itself", fmi_path);
     let default_identity = section.optional("default_identity", parsed(Name::parse));
-    let mode = section.or("mode", Mode::Enforce, parsed(mode));
+    let mode = section.or("mode", parsed(mode));
     let rate = section.optional("rate", count(1..=1_000_000)).and_then(NonZeroU32::new);
     section.end();
     let (means, proven) = proven?;
@@ -269,3 +270,47 @@ pub fn means(text: &str) -> Result<Means, Malformed> {
 }
 
 const KINDS: &str = "write proof = { kind = \"...\" } with header-secret, service-account, unix, mtls or loopback";
+
+/// What `[callers.NAME]` has.
+pub const KEYS: &[Key] = &[
+    Key::required("proof", "what shows that it is this caller; see below").of(PROOF),
+    Key::required(
+        "identities",
+        "whose tokens it may have, by their names; `[\"*\"]` means every one, also those that are added later",
+    ),
+    Key::said("default_identity", "see below", "whose token is meant when it selects none"),
+    Key::said(
+        "tenants",
+        "all",
+        "in which tenants it may ask, by their names or ids; without the key, in all in which the identity works",
+    ),
+    Key::required(
+        "resources",
+        "what its tokens may be for, one trailing slash aside; `[\"*\"]` leaves that to the identity. It gets what \
+         both lists have",
+    ),
+    Key::value("fmi_paths", "[]", "which `fmi_path=` it may name; the identity has to list it too"),
+    Key::text(
+        "mode",
+        "enforce",
+        "`\"audit\"` admits what these lists would refuse, and logs which of them: for finding out what a workload \
+         needs. What the identity itself is limited to holds all the same",
+    ),
+    Key::optional("rate", "how many requests a second it may make; beyond that 429"),
+];
+/// What a proof has, of whichever kind.
+const PROOF: &[Key] = &[
+    Key::shown("kind"),
+    Key::shown("file"),
+    Key::shown("env"),
+    Key::shown("secrets").of(secret::KEYS),
+    Key::shown("namespace"),
+    Key::shown("service_account"),
+    Key::shown("pod"),
+    Key::shown("node"),
+    Key::shown("uid"),
+    Key::shown("gid"),
+    Key::shown("spiffe_id"),
+    Key::shown("dns_name"),
+    Key::shown("subject"),
+];

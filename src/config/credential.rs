@@ -3,7 +3,8 @@
 use config::{Value, ValueKind};
 use url::Url;
 
-use super::secret::Surroundings;
+use super::key::Key;
+use super::secret::{self, Surroundings};
 use super::section::{Section, flag, parsed, text};
 use crate::clock::Timestamp;
 use crate::credential::certificate::client::{Origin, Passphrase};
@@ -20,7 +21,7 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>) -> Option<
         if is_inline(&section, inline) {
             let (problem, remedy) = inline_mistake(&section);
             section.note(inline, problem, remedy);
-            section.optional(inline, |_| Ok(()));
+            section.leave_out(inline);
         }
     }
     let kind = section.required("kind", KINDS, text);
@@ -90,10 +91,10 @@ fn certificate(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Opt
 
 fn signing(section: &mut Section<'_>) -> Signing {
     Signing {
-        send_x5c: section.or("send_x5c", false, flag),
+        send_x5c: section.optional("send_x5c", flag).unwrap_or_default(),
         algorithm: section.optional("algorithm", parsed(Algorithm::parse)),
         kid: section.optional("kid", parsed(kid)),
-        claims: section.or("claims", Claims::default(), claims),
+        claims: section.optional("claims", claims).unwrap_or_default(),
     }
 }
 
@@ -197,6 +198,27 @@ fn inline_mistake(section: &Section<'_>) -> (&'static str, &'static str) {
     )
 }
 
+/// What a credential has, of whichever kind.
+pub const KEYS: &[Key] = &[
+    Key::shown("kind"),
+    Key::shown("file"),
+    Key::shown("env"),
+    Key::shown("expires"),
+    Key::shown("key"),
+    Key::shown("passphrase").of(secret::KEYS),
+    Key::shown("send_x5c"),
+    Key::shown("algorithm"),
+    Key::shown("kid"),
+    Key::shown("claims"),
+    Key::shown("url"),
+    Key::shown("bearer").of(secret::KEYS),
+    Key::shown("name"),
+    Key::shown("fmi_path"),
+    Key::shown("resource"),
+    Key::shown("client_id"),
+    Key::shown("object_id"),
+    Key::shown("resource_id"),
+];
 const MAX_KID: usize = 256;
 const KINDS: &str = "say secret, certificate, assertion, identity or managed-identity";
 const NAME_KEY: &str = "name the file with the private key";

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::application::{self, Application};
+use super::credential;
+use super::key::Key;
 use super::mistake::Report;
 use super::secret::Surroundings;
 use super::section::{Section, flag, parsed};
@@ -63,13 +65,13 @@ pub fn read(
     let client_id = read_client_id(&mut section, from_host);
     let object_id = section.optional("object_id", parsed(guid));
     let resource_id = section.optional("resource_id", parsed(arm_id));
-    let default = section.or("default", false, flag);
+    let default = section.or("default", flag);
     let resources = read_resources(&mut section);
     let (origin, tenants, fmi_paths) = if from_host {
         let ids = [client_id.as_ref().map(ClientId::as_str), object_id.as_deref(), resource_id.as_deref()];
         (Origin::Host(HostId::of(ids)), host_alone(), Vec::new())
     } else {
-        let fmi_paths = section.items("fmi_paths", "correct the path", FmiPath::parse).unwrap_or_default();
+        let fmi_paths = section.items("fmi_paths", "correct the path", FmiPath::parse);
         let application = application::read(name.as_ref(), &mut section, tenants, surroundings);
         warn_of_name(&section, client_id.as_ref(), &application);
         let tenants = application.rules();
@@ -171,7 +173,6 @@ fn read_warm(section: &mut Section<'_>, resources: Option<&Resources>, tenants: 
         Ok(resource)
     };
     let warm = section.items("warm", "name each of 'resources' that is wanted at the start, once", read);
-    let warm = warm.unwrap_or_default();
     let is_known = !tenants.listed().is_empty() || tenants.takes_any();
     if !warm.is_empty() && is_known && tenants.has_none_by_default() {
         let remedy = "put one first in 'tenants', or leave it out";
@@ -198,3 +199,40 @@ fn arm_id(text: &str) -> Result<String, Malformed> {
     }
     Err(Malformed("a resource id begins with /subscriptions/"))
 }
+
+/// What `[identities.NAME]` has.
+pub const KEYS: &[Key] = &[
+    Key::required(
+        "tenants",
+        "names of tenants; the first is meant when a caller names none. `\"*\"` means every configured tenant and, \
+         with a section for it, any other; if it stands first, callers must say which",
+    ),
+    Key::optional(
+        "source",
+        "`\"managed-identity\"`: [the host](#the-hosts-own-identity) mints its tokens, and there are no `tenants` and \
+         `credentials`",
+    ),
+    Key::required("client_id", "the application (client) id"),
+    Key::optional("object_id", "a further way to select it, as `object_id=`"),
+    Key::optional("resource_id", "a further way to select it, as `msi_res_id=`"),
+    Key::value("default", "false", "meant when a caller selects none; an identity that is alone is the default anyway"),
+    Key::required(
+        "resources",
+        "what its tokens may be for, one trailing slash aside and without `/.default`; `[\"*\"]` allows anything",
+    ),
+    Key::value(
+        "client_capabilities",
+        "[]",
+        "what the programs behind it can do, such as `[\"cp1\"]`: continuous access evaluation. Goes along with every \
+         exchange",
+    ),
+    Key::value("fmi_paths", "[]", "which `fmi_path=` callers may name"),
+    Key::value(
+        "warm",
+        "[]",
+        "[held ready](#what-is-held-ready) from the start, such as `[\"https://vault.azure.net\"]`: some of \
+         `resources`, in the default tenant",
+    ),
+    Key::required("credentials", "in the order of preference: see [When one does not work](#when-one-does-not-work)")
+        .of(credential::KEYS),
+];

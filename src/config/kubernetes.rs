@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::Certificate;
 use url::{Host, Url};
 
+use super::key::Key;
 use super::secret::Surroundings;
 use super::section::{Section, flag, parsed, text};
 use super::spelling;
@@ -46,17 +47,17 @@ fn rules(section: &mut Section<'_>) -> Option<Rules> {
         section.required("issuer", "write the cluster's issuer, as 'iss' of its tokens has it", parsed(issuer));
     let missing = "list the audiences that projected tokens for this service have, such as [\"api://bursar\"]";
     let audiences = section.some_items("audience", Some(missing), "correct the audience", word);
-    let legacy = section.or("legacy_tokens", false, flag);
+    let legacy = section.or("legacy_tokens", flag);
     Some(Rules { issuer: issuer?, audiences: audiences?, legacy })
 }
 
 fn warrant(section: &mut Section<'_>, surroundings: Surroundings<'_>, pod: &Path) -> Option<Warrant> {
-    let review = section.or("token_review", false, flag);
+    let review = section.or("token_review", flag);
     check_use(section, review);
     let file = key_file(section, surroundings);
-    let keys = section.or("jwks_url", Url::parse(JWKS).ok(), |value| parsed(place)(value).map(Some));
-    let server = section.or("api_server", Url::parse(API_SERVER).ok(), |value| parsed(place)(value).map(Some));
-    let (service, url) = if review { (Service::Review, server.map(reviews)) } else { (Service::Keys, keys) };
+    let keys = section.or("jwks_url", parsed(place));
+    let server = section.or("api_server", parsed(place));
+    let (service, url) = if review { (Service::Review, reviews(server)) } else { (Service::Keys, keys) };
     let endpoint = endpoint(section, service, url, surroundings, pod);
     match file {
         _ if review => endpoint.map(Warrant::Review),
@@ -100,15 +101,14 @@ fn key_file(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option
 fn endpoint(
     section: &mut Section<'_>,
     service: Service,
-    url: Option<Url>,
+    url: Url,
     surroundings: Surroundings<'_>,
     pod: &Path,
 ) -> Option<Endpoint> {
     // The pod's own token opens its own cluster, and is shown to nobody else.
-    let pod = url.as_ref().filter(|url| is_own_cluster(url)).map(|_| pod);
+    let pod = is_own_cluster(&url).then_some(pod);
     let token_file = token_file(section, surroundings, pod);
     let roots = authorities(section, surroundings, pod);
-    let url = url?;
     let (loopback, reach) = (is_loopback(&url), Reach::Authority);
     let unusable = |fault: Fault| {
         let why = fault.inward().unwrap_or("no TLS client can be made").to_owned();
@@ -177,7 +177,41 @@ fn place(text: &str) -> Result<Url, Malformed> {
 
 /// Where a pod finds its own token and its cluster's certificates.
 pub const POD: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
-const JWKS: &str = "https://kubernetes.default.svc/openid/v1/jwks";
-const API_SERVER: &str = "https://kubernetes.default.svc";
+/// What `[kubernetes]` has.
+pub const KEYS: &[Key] = &[
+    Key::required(
+        "issuer",
+        "the cluster's issuer, as `iss` of its tokens has it: `kubectl get --raw /.well-known/openid-configuration` \
+         tells",
+    ),
+    Key::required(
+        "audience",
+        "a list; a token that is meant for any of these is for this service. Choose one of your own, such as \
+         `[\"api://bursar\"]`: with the API server's, every pod's default token would do",
+    ),
+    Key::text(
+        "jwks_url",
+        "https://kubernetes.default.svc/openid/v1/jwks",
+        "where the cluster publishes its keys; https, or http on this machine",
+    ),
+    Key::optional("jwks_file", "a file with the same JSON Web Key Set, instead of a URL"),
+    Key::said("ca_file", "the pod's, else the system's", "PEM certificates to trust at the URL"),
+    Key::said(
+        "token_file",
+        "the pod's, else none",
+        "the file with Bursar's own token for the URL, read for each request since it rotates",
+    ),
+    Key::value(
+        "token_review",
+        "false",
+        "have the API server review each token instead of verifying it with the cluster's keys",
+    ),
+    Key::text("api_server", "https://kubernetes.default.svc", "where reviews are asked for"),
+    Key::value(
+        "legacy_tokens",
+        "false",
+        "accept the tokens in Secrets as well, which are for no audience and never end",
+    ),
+];
 const OWN_NAMES: [&str; 3] = ["kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

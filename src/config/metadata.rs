@@ -1,5 +1,6 @@
 //! Reads `[metadata]`: what instance metadata tells of this machine.
 
+use super::key::Key;
 use super::secret::Surroundings;
 use super::section::Section;
 use crate::authority::region::Region;
@@ -37,3 +38,14 @@ fn location(surroundings: Surroundings<'_>) -> String {
     let name = surroundings.variables.get("REGION_NAME").map(|name| name.replace(' ', "").to_ascii_lowercase());
     name.filter(|name| Region::parse(name).is_ok()).unwrap_or_default()
 }
+
+/// What `[metadata]` has.
+pub const KEYS: &[Key] = &[Key::said(
+    "file",
+    "a machine called `bursar`",
+    "a JSON file with what `/metadata/instance` tells of this machine, where `imds` is served: an object with an \
+         object `compute`, usually also `network`. Fractions and numbers beyond 64 bits would not be kept as they are \
+         and are mistakes: write them as texts. It is public to whoever reaches the listener. Without it every value \
+         is a sample, and `location` is what the variable `REGION_NAME` says, else empty, so that no client takes an \
+         invented region for its own",
+)];

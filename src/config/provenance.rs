@@ -10,8 +10,9 @@ use std::sync::Arc;
 use config::{Map, Value, ValueKind};
 
 use super::file::{self, Written};
+use super::key::Key;
 use super::mistake::{Mistake, Mistakes, Report};
-use super::{Config, azure, spelling};
+use super::{Config, KEYS, azure, spelling};
 use crate::clock::Timestamp;
 use crate::credential::sight::Sight;
 use crate::token::Descent;
@@ -24,7 +25,7 @@ struct Parts {
     path: Option<PathBuf>,
     variables: HashMap<String, String>,
     /// Of the tree that the process began with.
-    settled: Vec<(&'static [&'static str], Option<Value>)>,
+    settled: Vec<(Vec<&'static str>, Option<Value>)>,
     /// What the file looked like then.
     sight: Option<Sight>,
 }
@@ -63,6 +64,16 @@ impl Reread {
     }
 }
 
+/// The paths of what holds until a restart: listeners are bound, and the cache and logs made, once.
+#[must_use]
+pub(super) fn settled(keys: &[Key]) -> Vec<Vec<&'static str>> {
+    let of = |key: &Key| {
+        let below = || settled(key.keys).into_iter().map(|rest| [&[key.name][..], &rest].concat()).collect();
+        if key.settled { vec![vec![key.name]] } else { below() }
+    };
+    keys.iter().flat_map(of).collect()
+}
+
 /// All that is written in a tree of who may have what.
 #[must_use]
 pub(super) fn rules(tree: &Map<String, Value>) -> Descent {
@@ -78,7 +89,11 @@ impl Provenance {
     /// That of what was read from the file at `path`, or from the variables alone.
     #[must_use]
     pub(super) fn of(path: Option<&Path>, written: &Written) -> Self {
-        let settled = SETTLED.iter().map(|path| (*path, at(&written.tree, path).cloned())).collect();
+        let held = |path: Vec<&'static str>| {
+            let value = at(&written.tree, &path).cloned();
+            (path, value)
+        };
+        let settled = settled(KEYS).into_iter().map(held).collect();
         let (path, variables) = (path.map(Path::to_owned), written.variables.clone());
         Self(Arc::new(Parts { path, variables, settled, sight: written.sight }))
     }
@@ -201,10 +216,7 @@ fn differences(path: &str, one: Option<&Value>, other: Option<&Value>, found: &m
     }
 }
 
-/// What holds until a restart: listeners are bound, and the cache and logs made, once.
-const SETTLED: [&[&str]; 6] =
-    [&["server"], &["dialects"], &["cache", "bytes"], &["cache", "entries"], &["log", "audit"], &["log", "format"]];
-/// What of it decides nothing of who is let in.
+/// What of all that is settled decides nothing of who is let in.
 const HARMLESS: [&str; 7] =
     ["cache.", "log.", "server.admin_listen", "server.drain", "server.tls.cert", "server.tls.key", "server.workers"];
 const RESTART: &str = "restart the service, or take that back";

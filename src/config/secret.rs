@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::key::Key;
 use super::section::{Section, text};
 use zeroize::Zeroizing;
 
@@ -31,7 +32,7 @@ impl Surroundings<'_> {
 
     /// The bytes of the file under `key`. Its path is not repeated, since it may be a secret in the wrong place:
     /// only the part of it that exists is, which no secret does.
-    pub fn bytes(&self, section: &mut Section<'_>, key: &'static str, remedy: &str) -> Option<Zeroizing<Vec<u8>>> {
+    pub fn bytes(&self, section: &mut Section<'_>, key: &str, remedy: &str) -> Option<Zeroizing<Vec<u8>>> {
         let path = self.path(&section.required(key, remedy, text)?);
         let unreadable = |error: std::io::Error| {
             let remedy = "name a file that exists and is readable by this process; relative paths start at the configuration's directory";
@@ -74,3 +75,6 @@ fn noted(section: &Section<'_>, key: &str, text: &str) -> Option<Secret> {
     let remedy = "write the secret there and nothing else: no further lines, no byte order mark";
     one_line(text).map_err(|malformed| section.note(key, malformed.to_string(), remedy)).ok()
 }
+
+/// What names a secret.
+pub const KEYS: &[Key] = &[Key::shown("file"), Key::shown("env")];

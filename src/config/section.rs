@@ -1,12 +1,12 @@
 //! Reads the keys of one section, each exactly once; what is left over was a mistake.
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use config::{Map, Value, ValueKind};
 
+use super::key::Key;
 use super::mistake::Report;
 use crate::caller::share::Share;
 use crate::name::Malformed;
@@ -17,15 +17,16 @@ mod inline;
 pub struct Section<'a> {
     path: String,
     keys: Map<String, Value>,
-    known: RefCell<Vec<&'static str>>,
+    declared: &'static [Key],
+    known: Vec<&'static str>,
     report: &'a Report,
 }
 
 impl<'a> Section<'a> {
-    /// The section at `path`; the root has an empty one.
+    /// The section at `path`, of which those keys may be read that are `declared`; the root has an empty path.
     #[must_use]
-    pub const fn new(path: String, keys: Map<String, Value>, report: &'a Report) -> Self {
-        Self { path, keys, known: RefCell::new(Vec::new()), report }
+    pub const fn new(path: String, keys: Map<String, Value>, declared: &'static [Key], report: &'a Report) -> Self {
+        Self { path, keys, declared, known: Vec::new(), report }
     }
 
     /// The whole path of `key`; an empty one means the section itself.
@@ -85,61 +86,56 @@ impl<'a> Section<'a> {
         text(self.keys.get(key)?.clone()).ok()
     }
 
-    /// The value of `key`, if it is written and well-formed.
-    pub fn optional<T>(&mut self, key: &'static str, read: impl FnOnce(Value) -> Result<T, Malformed>) -> Option<T> {
-        self.known.get_mut().push(key);
-        let value = self.keys.remove(key)?;
-        read(value).map_err(|malformed| self.note(key, malformed.to_string(), REMEDY)).ok()
+    /// Takes `key` out, so that nothing more is told of it.
+    pub fn leave_out(&mut self, key: &str) {
+        self.keys.remove(key);
     }
 
-    /// The value of `key`, or what is meant when it is not written.
-    pub fn or<T>(&mut self, key: &'static str, default: T, read: impl FnOnce(Value) -> Result<T, Malformed>) -> T {
-        self.optional(key, read).unwrap_or(default)
+    /// The value of `key`, if it is written and well-formed, and else what is declared to be meant, if that is one.
+    pub fn optional<T>(&mut self, key: &str, read: impl Fn(Value) -> Result<T, Malformed>) -> Option<T> {
+        debug_assert!(self.declared(key).is_some(), "{key} is read, and not declared at {:?}", self.path);
+        let declared = self.declared(key)?;
+        self.known.push(declared.name);
+        let written = self.keys.remove(key).map(&read).transpose();
+        let written = written.map_err(|malformed| self.note(key, malformed.to_string(), REMEDY)).ok().flatten();
+        written.or_else(|| read(declared.default.value()?).ok())
+    }
+
+    /// The same of a key of which it is declared what is meant when it is not written.
+    #[expect(clippy::expect_used, reason = "what is declared is fixed, and read whenever nothing else is written")]
+    pub fn or<T>(&mut self, key: &str, read: impl Fn(Value) -> Result<T, Malformed>) -> T {
+        self.optional(key, read).expect("a value is declared, and is well-formed")
     }
 
     /// The value of `key`, which must be written; `remedy` says with what.
-    pub fn required<T>(
-        &mut self,
-        key: &'static str,
-        remedy: &str,
-        read: impl FnOnce(Value) -> Result<T, Malformed>,
-    ) -> Option<T> {
+    pub fn required<T>(&mut self, key: &str, remedy: &str, read: impl Fn(Value) -> Result<T, Malformed>) -> Option<T> {
         if !self.has(key) {
-            self.known.get_mut().push(key);
             self.note(key, "the key is missing", remedy);
-            return None;
         }
         self.optional(key, read)
     }
 
-    /// What each text in the list under `key` means, if that is written. One that means nothing is told of with
-    /// its place in the list and `remedy`, and left out.
-    pub fn items<T>(
-        &mut self,
-        key: &'static str,
-        remedy: &str,
-        mut read: impl FnMut(&str) -> Result<T, Malformed>,
-    ) -> Option<Vec<T>> {
-        let items = self.optional(key, list)?;
-        let item = |(n, value): (usize, Value)| {
-            let read = text(value).and_then(|text| read(&text));
-            read.map_err(|malformed| self.note(&format!("{key}[{n}]"), malformed.to_string(), remedy)).ok()
-        };
-        Some(items.into_iter().enumerate().filter_map(item).collect())
+    /// What each text in the list under `key` means, or in the one that is meant when it is not written. One that
+    /// means nothing is told of with its place in the list and `remedy`, and left out.
+    pub fn items<T>(&mut self, key: &str, remedy: &str, read: impl FnMut(&str) -> Result<T, Malformed>) -> Vec<T> {
+        let items = self.or(key, list);
+        self.each(key, items, remedy, read)
     }
 
-    /// The same of a list that has to have something in it, and to be there if `missing` says what to write.
+    /// The same of a list that has to have something in it, and to be there if `missing` says what to write; nothing
+    /// where none is meant.
     pub fn some_items<T>(
         &mut self,
-        key: &'static str,
+        key: &str,
         missing: Option<&str>,
         remedy: &str,
         read: impl FnMut(&str) -> Result<T, Malformed>,
     ) -> Option<Vec<T>> {
-        if let (Some(missing), false) = (missing, self.has(key)) {
-            return self.required(key, missing, |_| Ok(Vec::new()));
-        }
-        let items = self.items(key, remedy, read)?;
+        let listed = match missing {
+            Some(missing) => self.required(key, missing, list)?,
+            None => self.optional(key, list)?,
+        };
+        let items = self.each(key, listed, remedy, read);
         if items.is_empty() {
             self.note_none(key, "the list is empty", missing.unwrap_or(remedy));
         }
@@ -147,40 +143,39 @@ impl<'a> Section<'a> {
     }
 
     /// The section under `key`; an empty one when it is not written.
-    pub fn section(&mut self, key: &'static str) -> Self {
-        let keys = self.or(key, Map::new(), plain_table);
-        Self::new(self.path(key), keys, self.report)
+    pub fn section(&mut self, key: &str) -> Self {
+        let keys = self.or(key, plain_table);
+        Self::new(self.path(key), keys, self.below(key), self.report)
     }
 
     /// The section under `key`, which must be written; `remedy` says with what.
-    pub fn required_section(&mut self, key: &'static str, remedy: &str) -> Option<Self> {
+    pub fn required_section(&mut self, key: &str, remedy: &str) -> Option<Self> {
         let value = self.required(key, remedy, Ok)?;
         let keys = plain_table(value).map_err(|malformed| self.note(key, malformed.to_string(), remedy));
-        Some(Self::new(self.path(key), keys.ok()?, self.report))
+        Some(Self::new(self.path(key), keys.ok()?, self.below(key), self.report))
     }
 
     /// The values under `key` by their names, in alphabetical order.
-    pub fn table(&mut self, key: &'static str) -> Vec<(String, Value)> {
-        let mut named: Vec<(String, Value)> = self.or(key, Map::new(), plain_table).into_iter().collect();
+    pub fn table(&mut self, key: &str) -> Vec<(String, Value)> {
+        let mut named: Vec<(String, Value)> = self.or(key, plain_table).into_iter().collect();
         named.sort_by(|(a, _), (b, _)| a.cmp(b));
         named
     }
 
     /// The sections under `key` by their names, in alphabetical order; none for what is no table.
-    pub fn sections(&mut self, key: &'static str) -> Vec<(String, Option<Self>)> {
+    pub fn sections(&mut self, key: &str) -> Vec<(String, Option<Self>)> {
         let named = self.table(key);
-        let path = self.path(key);
+        let (path, below) = (self.path(key), self.below(key));
         let section = |(name, value): (String, Value)| {
             let path = format!("{path}.{name}");
             let keys = plain_table(value).map_err(|malformed| self.report.note(&path, malformed.to_string(), REMEDY));
-            (name, keys.ok().map(|keys| Self::new(path, keys, self.report)))
+            (name, keys.ok().map(|keys| Self::new(path, keys, below, self.report)))
         };
         named.into_iter().map(section).collect()
     }
 
     /// Notes every key that nobody asked for.
     pub fn end(self) {
-        let known = self.known.borrow();
         let mut left: Vec<&String> = self.keys.keys().collect();
         left.sort();
         for key in left {
@@ -188,14 +183,39 @@ impl<'a> Section<'a> {
                 self.note_inline(key);
                 continue;
             }
-            let near = known.iter().find(|known| strsim::damerau_levenshtein(known, key) <= 2);
+            let near = self.known.iter().find(|known| strsim::damerau_levenshtein(known, key) <= 2);
             let remedy = match near {
                 Some(near) => format!("did you mean '{near}'?"),
-                None if known.is_empty() => "remove it".to_owned(),
-                None => format!("remove it, or use one of {}", known.join(", ")),
+                None if self.known.is_empty() => "remove it".to_owned(),
+                None => format!("remove it, or use one of {}", self.known.join(", ")),
             };
             self.note(key, "the key is unknown", remedy.trim_end_matches('?'));
         }
+    }
+
+    /// What each text of a list means.
+    fn each<T>(
+        &self,
+        key: &str,
+        items: Vec<Value>,
+        remedy: &str,
+        mut read: impl FnMut(&str) -> Result<T, Malformed>,
+    ) -> Vec<T> {
+        let item = |(n, value): (usize, Value)| {
+            let read = text(value).and_then(|text| read(&text));
+            read.map_err(|malformed| self.note(&format!("{key}[{n}]"), malformed.to_string(), remedy)).ok()
+        };
+        items.into_iter().enumerate().filter_map(item).collect()
+    }
+
+    /// What is declared of `key`.
+    fn declared(&self, key: &str) -> Option<&'static Key> {
+        self.declared.iter().find(|declared| declared.name == key)
+    }
+
+    /// The keys of the section, or of the sections, under `key`.
+    fn below(&self, key: &str) -> &'static [Key] {
+        self.declared(key).map_or(&[], |declared| declared.keys)
     }
 }
 
@@ -215,7 +235,7 @@ pub fn text(value: Value) -> Result<String, Malformed> {
 ///
 /// # Errors
 /// No text, or what `parse` says.
-pub fn parsed<T>(parse: impl FnOnce(&str) -> Result<T, Malformed>) -> impl FnOnce(Value) -> Result<T, Malformed> {
+pub fn parsed<T>(parse: impl Fn(&str) -> Result<T, Malformed>) -> impl Fn(Value) -> Result<T, Malformed> {
     move |value| parse(&text(value)?)
 }
 
@@ -247,7 +267,7 @@ pub fn flag(value: Value) -> Result<bool, Malformed> {
 ///
 /// # Errors
 /// Anything else.
-pub fn count(range: std::ops::RangeInclusive<u32>) -> impl FnOnce(Value) -> Result<u32, Malformed> {
+pub fn count(range: std::ops::RangeInclusive<u32>) -> impl Fn(Value) -> Result<u32, Malformed> {
     move |value| {
         let number = match value.kind {
             ValueKind::I64(number) => u32::try_from(number).ok(),
@@ -265,7 +285,7 @@ pub fn count(range: std::ops::RangeInclusive<u32>) -> impl FnOnce(Value) -> Resu
 ///
 /// # Errors
 /// Anything else.
-pub fn duration(least: Duration) -> impl FnOnce(Value) -> Result<Duration, Malformed> {
+pub fn duration(least: Duration) -> impl Fn(Value) -> Result<Duration, Malformed> {
     move |value| {
         let span: Option<jiff::SignedDuration> = text(value).ok().and_then(|text| text.parse().ok());
         let span = span.and_then(|span| Duration::try_from(span).ok()).filter(|span| (least..=LONGEST).contains(span));

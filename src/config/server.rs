@@ -3,23 +3,21 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
 use super::caller::means;
-use super::secret::Surroundings;
-use super::section::{Section, address, count, duration, flag, parsed, text};
+use super::key::Key;
+use super::secret::{self, Surroundings};
+use super::section::{Section, address, count, duration, flag, parsed};
 use crate::caller::Means;
-use crate::credential::expiry::Stage;
 use crate::credential::sight::Sight;
 use crate::dialect::Dialect;
 use crate::dialect::table::{DIALECTS, names};
 use crate::name::Malformed;
 use crate::secret::Secret;
 use crate::server::Listen;
-use crate::server::tls::client::ClientCa;
-use crate::server::tls::renewal::{Files, sight};
-use crate::server::tls::{Tls, Unfit};
+use crate::server::tls::Tls;
+use crate::server::tls::renewal::Files;
 
+mod tls;
 mod unix;
 
 /// The listeners and what they serve.
@@ -86,23 +84,22 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
     let has_secret = !listed.is_empty() || shown.iter().any(in_header);
     let (header_secrets, header_secret_origins) = header_secrets(listed, surroundings);
     let place = |text: &str| unix::placed(listen(text)?, surroundings);
-    let listen = section.some_items("listen", None, PLACE, place);
-    let listen = listen.unwrap_or_else(|| vec![Listen::Http(TOKENS.into())]);
-    let (tls, tls_files) = tls(&mut section, surroundings, shown.contains(&Means::Mtls)).unzip();
+    let listen = section.some_items("listen", None, PLACE, place).unwrap_or_default();
+    let (tls, tls_files) = tls::read(&mut section, surroundings, shown.contains(&Means::Mtls)).unzip();
     let server = Server {
         unix_mode: unix::mode(&mut section, &listen),
         listen,
         tls,
         tls_files,
-        admin_listen: section.or("admin_listen", ADMIN.into(), parsed(address)),
-        status_page: section.or("status_page", false, flag),
-        hosts: section.items("hosts", "write the name alone", host_name).unwrap_or_default(),
+        admin_listen: section.or("admin_listen", parsed(address)),
+        status_page: section.or("status_page", flag),
+        hosts: section.items("hosts", "write the name alone", host_name),
         dialects: dialects(&mut section, has_secret),
         workers: section.optional("workers", count(1..=1024)).map(|workers| workers as usize),
         header_secrets,
         header_secret_origins,
-        allow_unauthenticated: section.or("allow_unauthenticated", false, flag),
-        drain: section.or("drain", Duration::from_secs(5), duration(Duration::ZERO)),
+        allow_unauthenticated: section.or("allow_unauthenticated", flag),
+        drain: section.or("drain", duration(Duration::ZERO)),
         proofs: proofs(&mut section, shown),
     };
     check_callers(&section, &server, shown);
@@ -124,8 +121,9 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
 /// In which order what callers show is looked at; every means that one of them has needs a place.
 fn proofs(section: &mut Section<'_>, shown: &[Means]) -> Vec<Means> {
     let choice = "choose from mtls, service-account, header-secret, unix, loopback";
-    let Some(order) = section.some_items("proofs", None, choice, means) else { return Means::ALL.to_vec() };
-    if shown.is_empty() {
+    let is_written = section.has("proofs");
+    let order = section.some_items("proofs", None, choice, means).unwrap_or_default();
+    if is_written && shown.is_empty() {
         let remedy = "add a section [callers.NAME], or leave it out";
         section.note_none("proofs", "there are no callers to prove themselves", remedy);
     }
@@ -207,73 +205,6 @@ fn check_tls(section: &Section<'_>, server: &Server) {
     }
 }
 
-/// Reads `[server.tls]`. Where a caller is proved by its certificate, one is asked for.
-fn tls(section: &mut Section<'_>, surroundings: Surroundings<'_>, asks: bool) -> Option<(Tls, (Files, Sight))> {
-    let is_written = section.has("tls");
-    let mut section = section.section("tls");
-    let path = |section: &Section<'_>, key| section.peek(key).map(|written| surroundings.path(&written));
-    let (certificate_file, key_file) = (path(&section, "cert"), path(&section, "key"));
-    let ca_file = path(&section, "client_ca");
-    let clients = client_ca(&mut section, surroundings, asks);
-    if !is_written {
-        return None;
-    }
-    let certificate = surroundings.bytes(&mut section, "cert", "name the PEM file with the certificate");
-    let key = surroundings.bytes(&mut section, "key", "name the PEM file with its private key");
-    let (certificate, key) = (certificate?, key?);
-    let (clients, ca) = clients.unzip();
-    let tls = Tls::from_pem(&certificate, &key, clients.as_ref()).map_err(|unfit| note_unfit(&section, unfit)).ok();
-    if let Some((expiry, stage)) =
-        tls.as_ref().and_then(Tls::expiry).and_then(|end| Some((end, end.stage(surroundings.now)?)))
-    {
-        let ends = if stage == Stage::Past { "expired" } else { "expires" };
-        section.warn("cert", format!("the certificate {ends} at {}", expiry.at), "renew it");
-    }
-    section.end();
-    let files = Files { certificate: certificate_file?, key: key_file?, client_ca: ca_file };
-    Some((tls?, (files, sight(&certificate, &key, ca.as_ref().map(|ca| &ca[..])))))
-}
-
-/// A certificate is optional in the handshake, so that a CA alone would guard nothing.
-fn client_ca(
-    section: &mut Section<'_>,
-    surroundings: Surroundings<'_>,
-    asks: bool,
-) -> Option<(ClientCa, Zeroizing<Vec<u8>>)> {
-    if !section.has("client_ca") {
-        if asks {
-            let remedy = "name the PEM file of the CA that signs them, beside 'cert' and 'key'";
-            section.note("client_ca", "a caller is proved by mtls, and no CA vouches for certificates", remedy);
-        }
-        // Asked for, so that it is a known key.
-        return section.optional("client_ca", text).and(None);
-    }
-    if !asks {
-        let remedy = "add a caller with proof = { kind = \"mtls\", ... }, or leave it out";
-        section.note(
-            "client_ca",
-            "no caller is proved by mtls, so that it lets nobody in and keeps nobody out",
-            remedy,
-        );
-    }
-    let remedy = "name the PEM file of the CA that signs client certificates";
-    let certificates = surroundings.bytes(section, "client_ca", remedy)?;
-    let unfit = |malformed: Malformed| section.note("client_ca", malformed.to_string(), remedy);
-    ClientCa::from_pem(&certificates).map_err(unfit).ok().map(|ca| (ca, certificates))
-}
-
-fn note_unfit(section: &Section<'_>, unfit: Unfit) {
-    let (key, remedy) = match unfit {
-        Unfit::EncryptedKey => {
-            ("key", "decrypt it with 'openssl pkey -in OLD -out NEW', and let this process alone read it")
-        }
-        Unfit::NoCertificate => ("cert", "name the PEM file with the certificate, leaf first"),
-        Unfit::NoKey => ("key", "name the PEM file with the private key"),
-        Unfit::OtherKey => ("key", "name the certificate and the key that was made with it"),
-    };
-    section.note(key, unfit.to_string(), remedy);
-}
-
 /// An address, behind `https://` for TLS, or the path of a unix socket behind `unix:`.
 ///
 /// # Errors
@@ -321,6 +252,68 @@ fn host_name(name: &str) -> Result<String, Malformed> {
     if plain { Ok(name.to_owned()) } else { Err(Malformed("a host is a name without scheme, port and path")) }
 }
 
+/// What `[server]` has.
+pub const KEYS: &[Key] = &[
+    Key::value(
+        "listen",
+        r#"["127.0.0.1:4141"]"#,
+        "IP addresses with ports for tokens, also `[::1]:4141`, `https://127.0.0.1:4143` for TLS, which Service \
+         Fabric's clients need, and `unix:/run/bursar/bursar.sock` for a [unix socket](#unix-sockets)",
+    ),
+    Key::section("tls", tls::KEYS),
+    Key::section("unix", unix::KEYS),
+    Key::text(
+        "admin_listen",
+        "127.0.0.1:4142",
+        "for `/healthz`, `/readyz`, `/metrics` and, on loopback, the [status page](endpoints.md#the-admin-listener); \
+         nothing secret is there",
+    ),
+    Key::value(
+        "status_page",
+        "false",
+        "serve the status page also where other machines reach the admin listener. It names identities, tenants, \
+         client-made resources and faults to whoever reaches it. On loopback it is always served",
+    ),
+    Key::value(
+        "hosts",
+        "[]",
+        "further `Host` names that are ours. `localhost`, the listeners' addresses and 169.254.169.254 are; on a \
+         wildcard listener any IP is. Everything else is refused, so that a web page cannot reach Bursar through a \
+         rebound name",
+    ),
+    Key::said(
+        "dialects",
+        "`native`, `imds`, `app-service`",
+        "what is served, of all that [endpoints.md](endpoints.md) lists; those that take a header secret need one \
+         (`app-service` is off without), `service-fabric` needs an https listener, `arc` the directory \
+         `dialects.arc.key_dir`",
+    ),
+    Key::said("workers", "number of CPUs", "threads that serve tokens"),
+    Key::value(
+        "header_secret",
+        "[]",
+        "what callers show in `X-IDENTITY-HEADER` (App Service) or `Secret` (its contract of 2017, Service Fabric); \
+         any of the list is accepted, so that one can replace another",
+    )
+    .of(secret::KEYS),
+    Key::value(
+        "allow_unauthenticated",
+        "false",
+        "serve `native`, `imds` and `cloud-shell`, which prove nobody, also where other machines reach them; every \
+         start logs a warning",
+    ),
+    Key::value(
+        "proofs",
+        r#"["mtls", "service-account", "header-secret", "unix", "loopback"]"#,
+        "where [callers](#callersname) are told apart: in which order it is looked at what they show. The first that \
+         is shown decides, every other one has to be right too, and each kind that a caller has must be in the list. \
+         What nobody is known by is wrong when it is shown",
+    ),
+    Key::text(
+        "drain",
+        "5s",
+        "how long requests are still accepted after SIGTERM; `/readyz` is 503 and each answer closes its connection \
+         meanwhile. Whoever has connected by then and asks within seconds is answered too",
+    ),
+];
 const PLACE: &str = "correct it, or make what is missing";
-const TOKENS: ([u8; 4], u16) = ([127, 0, 0, 1], 4141);
-const ADMIN: ([u8; 4], u16) = ([127, 0, 0, 1], 4142);

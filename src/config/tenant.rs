@@ -9,6 +9,7 @@ use config::{Value, ValueKind};
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::key::Key;
 use super::mistake::Report;
 use super::secret::Surroundings;
 use super::section::{Section, duration, parsed, text};
@@ -70,11 +71,11 @@ pub fn read(
     let note = |malformed: Malformed| section.note("", malformed.to_string(), "rename the tenant");
     let parsed_name = if is_any { Ok(None) } else { Name::parse(name).map(Some).map_err(note) };
     let place = read_place(&mut section, is_any);
-    let instance_discovery = section.or("instance_discovery", InstanceDiscovery::Public, instance_discovery);
+    let instance_discovery = section.or("instance_discovery", instance_discovery);
     let has_roots = section.has("ca_file");
     let (roots, pem) = has_roots.then(|| roots(&mut section, surroundings)).flatten().unzip();
-    let connect_timeout = section.or("connect_timeout", Duration::from_secs(5), duration(SHORTEST));
-    let timeout = section.or("timeout", Duration::from_secs(30), duration(SHORTEST));
+    let connect_timeout = section.or("connect_timeout", duration(SHORTEST));
+    let timeout = section.or("timeout", duration(SHORTEST));
     let proxy = section.optional("proxy", parsed(proxy_url));
     let region = region::read(&mut section, place.as_ref(), surroundings, own);
     let extra_body = extra_body(&mut section);
@@ -109,7 +110,7 @@ fn read_place(section: &mut Section<'_>, is_any: bool) -> Option<Place> {
     let id = section.optional("id", parsed(TenantId::parse));
     let kind_was_written = section.has("kind");
     let kind = section.optional("kind", parsed(Kind::parse));
-    let url = section.or("authority", Some(PUBLIC.to_owned()), |value| text(value).map(Some))?;
+    let url = section.or("authority", text);
     if (id_was_written && id.is_none()) || (kind_was_written && kind.is_none()) {
         return None;
     }
@@ -173,5 +174,39 @@ fn instance_discovery(value: Value) -> Result<InstanceDiscovery, Malformed> {
 
 /// The name of the section for tenants that only a caller names.
 pub const ANY: &str = "*";
-const PUBLIC: &str = "https://login.microsoftonline.com";
+/// What `[tenants.NAME]` has.
+pub const KEYS: &[Key] = &[
+    Key::said(
+        "id",
+        "required for Entra",
+        "the tenant's GUID or a domain name of it; other kinds have it in the authority or need none",
+    ),
+    Key::text(
+        "authority",
+        "https://login.microsoftonline.com",
+        "the URL of the authority; plain http on loopback only",
+    ),
+    Key::said("kind", "follows from the URL", "`entra`, `ciam`, `b2c`, `adfs` or `oidc`"),
+    Key::value(
+        "instance_discovery",
+        "true",
+        "`true`: a host that is neither well known nor loopback is confirmed with the public cloud before anything is \
+         sent to it, and its other names are learned. `false`: it is trusted as it stands (private clouds, the STS). A \
+         URL: it is confirmed there",
+    ),
+    Key::optional(
+        "region",
+        "ask a well-known host of Entra in this Azure region, such as `\"westeurope\"`; `\"auto\"` finds the region of \
+         this machine. Only some applications may; see below",
+    ),
+    Key::said("ca_file", "the system's", "PEM certificates to trust instead"),
+    Key::said(
+        "proxy",
+        "what the environment says",
+        "the URL of an http proxy, without user and password; `NO_PROXY` is honoured",
+    ),
+    Key::value("extra_body", "{}", "further parameters of every token request; tokens are kept apart by them"),
+    Key::text("connect_timeout", "5s", "for one connection"),
+    Key::text("timeout", "30s", "for a whole flight: discovery, the quick retry and further credentials included"),
+];
 const SHORTEST: Duration = Duration::from_millis(100);

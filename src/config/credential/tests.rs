@@ -7,13 +7,15 @@ use super::*;
 use crate::config::file::parse;
 use crate::config::mistake::Report;
 
+const ONE: &[Key] = &[Key::section("one", KEYS)];
+
 /// What is read of a credential that is written so, and the mistakes in it with their remedies.
 fn read_credential(written: &str) -> (Option<Credential>, Vec<String>) {
     let report = Report::default();
     let variables = || HashMap::from([("SECRET".to_owned(), "marked-secret".to_owned())]);
     let text = format!("one = {{ {written} }}");
     let tree = parse("test.toml", &text, FileFormat::Toml, "".into(), variables(), &report).unwrap().tree;
-    let mut root = Section::new(String::new(), tree, &report);
+    let mut root = Section::new(String::new(), tree, ONE, &report);
     let variables = variables();
     let surroundings = Surroundings {
         base: Path::new("/nonexistent"),

@@ -3,26 +3,27 @@
 use config::{Value, ValueKind};
 
 use super::Section;
+use crate::config::key::Key;
 
 impl Section<'_> {
     /// The section under `key`, if it is written: one that names a secret, which must not stand there itself.
-    pub fn naming(&mut self, key: &'static str) -> Option<Self> {
+    pub fn naming(&mut self, key: &str) -> Option<Self> {
         let value = self.unless_inline(key)?;
-        self.named(key, value)
+        self.named(key, value, self.below(key))
     }
 
-    /// The section that `value` is: what stands at `key` and names a secret.
-    fn named(&self, key: &str, value: Value) -> Option<Self> {
+    /// The section that `value` is: what stands at `key` and names a secret, by keys that are `declared`.
+    fn named(&self, key: &str, value: Value, declared: &'static [Key]) -> Option<Self> {
         if is_inline(&value) {
             self.note_inline(key);
             return None;
         }
         let keys = value.into_table().map_err(|_| self.note(key, "this must be a table", MOVE_HINT)).ok()?;
-        Some(Self::new(self.path(key), keys, self.report))
+        Some(Self::new(self.path(key), keys, declared, self.report))
     }
 
     /// The value of `key`, which is or holds tables that name secrets, unless it is a secret itself.
-    fn unless_inline(&mut self, key: &'static str) -> Option<Value> {
+    fn unless_inline(&mut self, key: &str) -> Option<Value> {
         let value = self.optional(key, Ok)?;
         let inline = matches!(value.kind, ValueKind::String(_));
         if inline {
@@ -32,13 +33,14 @@ impl Section<'_> {
     }
 
     /// The sections in the list under `key`, each of which names a secret.
-    pub fn list(&mut self, key: &'static str) -> Vec<Self> {
+    pub fn list(&mut self, key: &str) -> Vec<Self> {
         let Some(value) = self.unless_inline(key) else { return Vec::new() };
         let ValueKind::Array(items) = value.kind else {
             self.note(key, "this must be a list", format!("write {}", shape(key)));
             return Vec::new();
         };
-        items.into_iter().enumerate().filter_map(|(n, value)| self.named(&format!("{key}[{n}]"), value)).collect()
+        let named = |(n, value)| self.named(&format!("{key}[{n}]"), value, self.below(key));
+        items.into_iter().enumerate().filter_map(named).collect()
     }
 
     /// Whether `key`, which does not exist, is called like something that holds a secret, and does.

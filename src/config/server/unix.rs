@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use crate::config::key::Key;
 use crate::config::secret::Surroundings;
 use crate::config::section::{Section, parsed};
 use crate::name::Malformed;
@@ -48,7 +49,7 @@ pub(super) fn mode(section: &mut Section<'_>, listen: &[Listen]) -> u32 {
         );
     }
     let mut section = section.section("unix");
-    let mode = section.or("mode", MODE, parsed(octal));
+    let mode = section.or("mode", parsed(octal));
     section.end();
     mode
 }
@@ -63,7 +64,11 @@ fn octal(text: &str) -> Result<u32, Malformed> {
     Ok(mode)
 }
 
-/// Owner and group.
-const MODE: u32 = 0o660;
+/// What `[server.unix]` has.
+pub(super) const KEYS: &[Key] = &[Key::text(
+    "mode",
+    "0660",
+    "the permissions of the files of unix sockets, in octal digits; connecting takes permission to write",
+)];
 /// What fits into an address of the kernel, beside the zero at its end (unix(7)).
 const LONGEST: usize = 107;

@@ -15,7 +15,7 @@ fn within(directory: &Path, section: &str) -> (Option<Kubernetes>, Vec<String>, 
     let written = file::parse("t", section, FileFormat::Toml, directory.to_owned(), HashMap::new(), &report).unwrap();
     let surroundings = Surroundings { base: directory, variables: &variables, now: NOW };
     let read = kubernetes::read(
-        Section::new("kubernetes".to_owned(), written.tree.clone(), &report),
+        Section::new("kubernetes".to_owned(), written.tree.clone(), kubernetes::KEYS, &report),
         surroundings,
         &directory.join("pod"),
     );
