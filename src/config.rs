@@ -333,14 +333,14 @@ const FRESHNESS: &[Key] = &[
 ];
 /// What `[cache]` has.
 const CACHE: &[Key] = &[
-    Key::value("entries", "100000", "the most keys; beyond that those go first that nobody asked for the longest")
+    Key::value("entries", "100000", "the most keys; beyond that those go first that nobody asks for any more")
         .settled(),
     Key::text(
         "bytes",
         "256MiB",
-        "the most bytes of tokens, of what they are kept under, and 500 for what surrounds each. Both bounds hold once \
-         maintenance has run, which a busy cache does all the time and an idle one each minute; what is dead goes then \
-         too, whether somebody asks or not",
+        "the most bytes of tokens, of what they are kept under, and 500 for what surrounds each. Both bounds hold at every \
+         instant, but for what is in flight or held ready. A large cache keeps its room in parts, and may give up what was \
+         used least when it is nearly full. What is dead goes each minute, whether somebody asks or not",
     )
     .settled(),
     Key::value(
