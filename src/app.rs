@@ -147,16 +147,19 @@ fn present(charter: &Arc<ArcSwap<Charter>>) -> impl Fn() -> Option<Vend> + Send 
 }
 
 fn settings(config: &Config) -> Result<Settings, Fault> {
-    let addresses: Vec<SocketAddr> = config.server.listen.iter().filter_map(Listen::address).collect();
-    let generated = || Tls::generate(&addresses);
-    let is_https = config.server.listen.iter().any(Listen::is_tls);
+    let secure: Vec<SocketAddr> =
+        config.server.places().filter(|place| place.is_tls()).filter_map(Listen::address).collect();
+    let generated = || Tls::generate(&secure);
     let longest = config.identities.iter().map(longest_flight).max().unwrap_or_default();
     let cpus = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Ok(Settings {
         listen: config.server.listen.clone(),
         unix_mode: config.server.unix_mode,
-        tls: is_https.then(|| config.server.tls.clone().map_or_else(generated, Ok)).transpose()?.map(Shown::new),
-        admin_listen: config.server.admin_listen,
+        tls: (!secure.is_empty())
+            .then(|| config.server.tls.clone().map_or_else(generated, Ok))
+            .transpose()?
+            .map(Shown::new),
+        admin_listen: config.server.admin_listen.clone(),
         workers: config.server.workers.unwrap_or_else(cpus),
         drain: config.server.drain,
         // A flight ends by itself within its timeout; the second on top is for its answer to be written.

@@ -165,8 +165,7 @@ impl Config {
         dialects.end();
         let has_pages = server.dialects.iter().any(|dialect| dialect.has_pages);
         let instance = metadata::read(root.section("metadata"), has_pages, surroundings);
-        let own: Vec<SocketAddr> =
-            server.listen.iter().filter_map(Listen::address).chain([server.admin_listen]).collect();
+        let own: Vec<SocketAddr> = server.places().filter_map(Listen::address).collect();
         let tenants = tenants(&mut root, surroundings, &own);
         tenant::check_distinct(&tenants, report);
         let read = |(name, section): (String, Option<_>)| identity::read(&name, section?, &tenants, surroundings);

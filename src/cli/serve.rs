@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fault::EX_SOFTWARE;
-use crate::server::Server;
+use crate::server::{Listen, Server};
 use crate::telemetry;
 
 /// Serve tokens to workloads
@@ -43,14 +43,19 @@ impl Serve {
             tracing::warn!("allow_unauthenticated is on: whoever reaches a token listener gets tokens");
         }
         let server = App::build(config, Clock::System, Handle::current())?.with_dial(dial).start()?;
-        let tokens: Vec<String> = server.listens().iter().map(ToString::to_string).collect();
-        tracing::info!(tokens = %format_args!("[{}]", tokens.join(", ")), admin = ?server.admin_addresses(), "serving");
+        let (tokens, admin) = (listed(&server.listens()), listed(&server.admin_listens()));
+        tracing::info!(%tokens, %admin, "serving");
         until_told(server).await?;
         if let Some(traces) = traces {
             traces.end().await;
         }
         Ok(())
     }
+}
+
+fn listed(places: &[Listen]) -> String {
+    let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+    format!("[{}]", places.join(", "))
 }
 
 /// Serves until told to end, then drains; told again, it ends at once.
