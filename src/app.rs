@@ -106,14 +106,14 @@ impl App {
         if let Some(keys) = &keys {
             tokio::spawn(Arc::clone(keys).sweep_forever(ground.clock.clone()));
         }
-        let reload = Arc::clone(&keeper.reload);
+        let reloads = Arc::clone(&keeper.reloads);
         keeper.keep(&charter);
         let server = Server::start(&settings, |tokens: &[SocketAddr], admin: &[SocketAddr]| Service {
             dialects,
             hosts: Hosts::new(tokens, &hosts),
             admin_hosts: Hosts::new(admin, &hosts),
             charter,
-            reload,
+            reloads,
             audit,
             floods: ground.floods,
             metrics: ground.metrics,

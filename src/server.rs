@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_web::dev::{self, ServerHandle};
 use actix_web::web;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use rustix::process::{Resource, getrlimit};
 use tokio::task::JoinHandle;
 
@@ -51,7 +51,7 @@ use host::Hosts;
 use keys::{Keys, Last};
 pub use listen::Listen;
 use phase::Phase;
-use reload::Reload;
+use reload::Reloads;
 use tls::Shown;
 
 /// Everything that answering a request needs.
@@ -64,8 +64,8 @@ pub struct Service {
     pub admin_hosts: Hosts,
     /// What requests are served under. Each loads it once, and goes by that to its end.
     pub charter: Arc<ArcSwap<Charter>>,
-    /// What became of the last reload, if there was one.
-    pub reload: Arc<ArcSwapOption<Reload>>,
+    /// What became of the last reloads.
+    pub reloads: Arc<Reloads>,
     /// Who got what is written there.
     pub audit: Option<Arc<Audit>>,
     /// Which lines of the process's log have become a flood.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
@@ -18,7 +18,7 @@ use crate::credential::watch::Watch;
 use crate::fault::Fault;
 use crate::metrics::Reloaded;
 use crate::server::charter::Charter;
-use crate::server::reload::{Outcome, Reload};
+use crate::server::reload::{Outcome, Reload, Reloads};
 use crate::server::tls::renewal::{Change, Renewal};
 use crate::telemetry::Dial;
 use crate::token::Descent;
@@ -30,8 +30,8 @@ pub(super) struct Keeper {
     pub(super) provenance: Option<Provenance>,
     pub(super) tls: Option<Renewal>,
     pub(super) dial: Option<Dial>,
-    /// What became of the last reload.
-    pub(super) reload: Arc<ArcSwapOption<Reload>>,
+    /// What became of the last reloads.
+    pub(super) reloads: Arc<Reloads>,
     /// What the configuration that holds says of who may have what.
     rules: Descent,
     calendar: Calendar,
@@ -61,8 +61,8 @@ impl Keeper {
         tls: Option<Renewal>,
     ) -> Self {
         let sight = provenance.as_ref().and_then(Provenance::sight);
-        let (calendar, dial, reload) = (Calendar::default(), None, Arc::default());
-        Self { ground, register, provenance, tls, dial, reload, rules, calendar, sight, glimpse: sight }
+        let (calendar, dial, reloads) = (Calendar::default(), None, Arc::default());
+        Self { ground, register, provenance, tls, dial, reloads, rules, calendar, sight, glimpse: sight }
     }
 
     /// Looks whenever something may have changed, for as long as there is a charter.
@@ -130,7 +130,7 @@ impl Keeper {
     fn reload(&mut self, charter: &ArcSwap<Charter>, is_told: bool) -> bool {
         let Some(provenance) = &self.provenance else { return false };
         let seen = provenance.look();
-        let was_refused = self.reload.load().as_ref().is_some_and(|last| last.is_refused());
+        let was_refused = self.was_refused();
         if !is_told && seen == self.sight && !was_refused {
             self.glimpse = seen;
             return false;
@@ -147,7 +147,12 @@ impl Keeper {
             Ok(waiting) => self.tell_taken(waiting),
             Err(mistakes) => self.tell_refused(mistakes, is_new),
         }
-        !self.reload.load().as_ref().is_some_and(|last| last.is_refused())
+        !self.was_refused()
+    }
+
+    /// Whether nothing came of the last reload of the configuration.
+    fn was_refused(&self) -> bool {
+        self.reloads.configuration.load().as_ref().is_some_and(|last| last.is_refused())
     }
 
     /// Has requests served under it from now on, and gives the keys that wait for a restart.
@@ -160,8 +165,7 @@ impl Keeper {
         let (level, warnings) = (config.log.level, config.warnings.clone());
         let before = charter.load_full();
         let drawn = charter::draw(config, &self.ground, Some((&before, &self.register)));
-        let told = |fault: Fault| vec![format!("{fault} {}", fault.inward().unwrap_or_default())];
-        let (new, register) = drawn.map_err(told)?;
+        let (new, register) = drawn.map_err(|fault| vec![told(&fault)])?;
         charter.store(Arc::new(new));
         (self.register, self.rules) = (register, rules);
         if let Some(dial) = &self.dial {
@@ -183,13 +187,13 @@ impl Keeper {
         if !waiting.is_empty() {
             tracing::warn!(keys = waiting.join(", "), "these keys have changed and wait for a restart");
         }
-        self.note(Outcome::Taken { waiting });
+        self.note(Reloaded::Configuration, Outcome::Taken { waiting });
     }
 
     /// What is just as wrong as it was is told when somebody asks or changes it.
     fn tell_refused(&self, mistakes: Vec<String>, is_new: bool) {
         let outcome = Outcome::Refused { mistakes };
-        if !is_new && self.reload.load().as_ref().is_some_and(|last| last.outcome == outcome) {
+        if !is_new && self.reloads.configuration.load().as_ref().is_some_and(|last| last.outcome == outcome) {
             return;
         }
         if let Outcome::Refused { mistakes } = &outcome {
@@ -199,13 +203,18 @@ impl Keeper {
                 tracing::error!("{mistake}");
             }
         }
-        self.note(outcome);
+        self.note(Reloaded::Configuration, outcome);
     }
 
-    fn note(&self, outcome: Outcome) {
+    fn note(&self, what: Reloaded, outcome: Outcome) {
         let reload = Reload { at: self.ground.clock.now(), outcome };
-        self.ground.metrics.reloaded(Reloaded::Configuration, !reload.is_refused(), reload.at);
-        self.reload.store(Some(Arc::new(reload)));
+        let (is_good, at) = (!reload.is_refused(), reload.at);
+        let last = match what {
+            Reloaded::Certificate => &self.reloads.certificate,
+            Reloaded::Configuration => &self.reloads.configuration,
+        };
+        last.store(Some(Arc::new(reload)));
+        self.ground.metrics.reloaded(what, is_good, at);
     }
 
     /// Recognises callers by the secrets that they have now.
@@ -218,16 +227,22 @@ impl Keeper {
 
     fn renew_certificate(&mut self) {
         let Some(tls) = &mut self.tls else { return };
-        let (looked, now) = (tls.look(), self.ground.clock.now());
-        match looked {
+        let outcome = match tls.look() {
             Ok(Change::None) => return,
-            Ok(Change::New) => tracing::info!("https listeners show a new certificate"),
-            Ok(Change::Back) => tracing::info!("the listeners' certificate on disk is the one that they show again"),
-            Err(ref fault) => {
-                tracing::error!(%fault, inward = fault.inward(), "https listeners show the old certificate");
+            Ok(Change::New) => {
+                tracing::info!("https listeners show a new certificate");
+                Outcome::Taken { waiting: Vec::new() }
             }
-        }
-        self.ground.metrics.reloaded(Reloaded::Certificate, looked.is_ok(), now);
+            Ok(Change::Back) => {
+                tracing::info!("the listeners' certificate on disk is the one that they show again");
+                Outcome::Taken { waiting: Vec::new() }
+            }
+            Err(fault) => {
+                tracing::error!(%fault, inward = fault.inward(), "https listeners show the old certificate");
+                Outcome::Refused { mistakes: vec![told(&fault)] }
+            }
+        };
+        self.note(Reloaded::Certificate, outcome);
     }
 
     /// Everything that may change.
@@ -237,6 +252,11 @@ impl Keeper {
         let all = own.chain(tls).chain(self.register.secrets.files()).chain(charter.vend.sources().files());
         all.map(Path::to_owned).collect()
     }
+}
+
+/// All that an operator is told of a fault.
+fn told(fault: &Fault) -> String {
+    format!("{fault} {}", fault.inward().unwrap_or_default())
 }
 
 /// A file that is another is looked at once more after this.
