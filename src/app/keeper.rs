@@ -16,12 +16,13 @@ use crate::credential::calendar::Calendar;
 use crate::credential::sight::Sight;
 use crate::credential::watch::Watch;
 use crate::fault::Fault;
-use crate::metrics::Reloaded;
+use crate::metrics::{Counted, Reloaded};
 use crate::server::charter::Charter;
 use crate::server::reload::{Outcome, Reload, Reloads};
 use crate::server::tls::renewal::{Change, Renewal};
 use crate::telemetry::Dial;
 use crate::token::Descent;
+use crate::vend::sources::Sources;
 
 /// What is looked after, and how it looked the last time.
 pub(super) struct Keeper {
@@ -36,6 +37,8 @@ pub(super) struct Keeper {
     rules: Descent,
     calendar: Calendar,
     sight: Option<Sight>,
+    /// Whether another configuration was ever taken than that of the start.
+    is_reloaded: bool,
     /// What the file looked like when it was last seen to be another: it may be half written.
     glimpse: Option<Sight>,
 }
@@ -62,7 +65,19 @@ impl Keeper {
     ) -> Self {
         let sight = provenance.as_ref().and_then(Provenance::sight);
         let (calendar, dial, reloads) = (Calendar::default(), None, Arc::default());
-        Self { ground, register, provenance, tls, dial, reloads, rules, calendar, sight, glimpse: sight }
+        Self {
+            ground,
+            register,
+            provenance,
+            tls,
+            dial,
+            reloads,
+            rules,
+            calendar,
+            sight,
+            is_reloaded: false,
+            glimpse: sight,
+        }
     }
 
     /// Looks whenever something may have changed, for as long as there is a charter.
@@ -119,6 +134,7 @@ impl Keeper {
         self.renew_certificate();
         let present = charter.load();
         present.vend.look_at_credentials(&mut self.calendar);
+        self.forget(present.vend.sources());
         let files = self.files(&present);
         drop(present);
         let is_unsettled = self.glimpse != self.sight;
@@ -167,7 +183,7 @@ impl Keeper {
         let drawn = charter::draw(config, &self.ground, Some((&before, &self.register)));
         let (new, register) = drawn.map_err(|fault| vec![told(&fault)])?;
         charter.store(Arc::new(new));
-        (self.register, self.rules) = (register, rules);
+        (self.register, self.rules, self.is_reloaded) = (register, rules, true);
         if let Some(dial) = &self.dial {
             dial.set(level);
         }
@@ -243,6 +259,17 @@ impl Keeper {
             }
         };
         self.note(Reloaded::Certificate, outcome);
+    }
+
+    /// Drops what is counted of whom a reload has removed. A request or a renewal that began before it may end at any
+    /// time; what is counted then goes with the next look, a minute later at most.
+    fn forget(&self, sources: &Sources) {
+        if !self.is_reloaded {
+            return;
+        }
+        let identities = sources.each().map(|(name, _)| name.as_str()).collect();
+        let credentials = self.calendar.entries().map(|(name, label)| (name.as_str(), label)).collect();
+        self.ground.metrics.keep(&Counted { identities, credentials });
     }
 
     /// Everything that may change.
