@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
+use tokio::signal::unix::Signal;
 
 use crate::audit::{Audit, Destination};
 use crate::caller::Callers;
@@ -34,6 +35,7 @@ mod floods;
 mod ground;
 mod keeper;
 mod sources;
+mod tidings;
 
 use ground::Ground;
 use keeper::Keeper;
@@ -87,6 +89,14 @@ impl App {
         self
     }
 
+    /// Reads all of it again whenever this signal comes. Whoever hands it in listens for it from the first moment on, since
+    /// until somebody does the signal ends the process.
+    #[must_use]
+    pub fn with_hangups(mut self, hangups: Signal) -> Self {
+        self.keeper.hangups = Some(hangups);
+        self
+    }
+
     /// Listens and serves.
     ///
     /// # Errors
@@ -106,7 +116,7 @@ impl App {
         if let Some(keys) = &keys {
             tokio::spawn(Arc::clone(keys).sweep_forever(ground.clock.clone()));
         }
-        let reloads = Arc::clone(&keeper.reloads);
+        let reloads = Arc::clone(&keeper.tidings.reloads);
         keeper.keep(&charter);
         let server = Server::start(&settings, |tokens: &[SocketAddr], admin: &[SocketAddr]| Service {
             dialects,

@@ -6,20 +6,19 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::time::timeout;
 
 use super::charter::{self, Register};
 use super::ground::Ground;
+use super::tidings::{Tidings, told};
 use crate::config::provenance::{Provenance, Reread};
 use crate::credential::calendar::Calendar;
 use crate::credential::sight::Sight;
 use crate::credential::watch::Watch;
-use crate::fault::Fault;
 use crate::metrics::{Counted, Reloaded};
 use crate::server::charter::Charter;
-use crate::server::reload::{Outcome, Reload, Reloads};
-use crate::server::tls::renewal::{Change, Renewal};
+use crate::server::tls::renewal::Renewal;
 use crate::telemetry::Dial;
 use crate::token::Descent;
 use crate::vend::sources::Sources;
@@ -31,8 +30,9 @@ pub(super) struct Keeper {
     pub(super) provenance: Option<Provenance>,
     pub(super) tls: Option<Renewal>,
     pub(super) dial: Option<Dial>,
-    /// What became of the last reloads.
-    pub(super) reloads: Arc<Reloads>,
+    /// The signal to read all of it again, where it is heard.
+    pub(super) hangups: Option<Signal>,
+    pub(super) tidings: Tidings,
     /// What the configuration that holds says of who may have what.
     rules: Descent,
     calendar: Calendar,
@@ -64,14 +64,15 @@ impl Keeper {
         tls: Option<Renewal>,
     ) -> Self {
         let sight = provenance.as_ref().and_then(Provenance::sight);
-        let (calendar, dial, reloads) = (Calendar::default(), None, Arc::default());
+        let (calendar, tidings) = (Calendar::default(), Tidings::new(&ground));
         Self {
             ground,
             register,
             provenance,
             tls,
-            dial,
-            reloads,
+            dial: None,
+            hangups: None,
+            tidings,
             rules,
             calendar,
             sight,
@@ -81,23 +82,16 @@ impl Keeper {
     }
 
     /// Looks whenever something may have changed, for as long as there is a charter.
-    pub(super) fn keep(self, charter: &Arc<ArcSwap<Charter>>) {
-        let now = self.ground.clock.now();
+    pub(super) fn keep(mut self, charter: &Arc<ArcSwap<Charter>>) {
         if self.provenance.is_some() {
-            self.ground.metrics.loaded(Reloaded::Configuration, now);
+            self.tidings.loaded(Reloaded::Configuration);
         }
         if self.tls.is_some() {
-            self.ground.metrics.loaded(Reloaded::Certificate, now);
+            self.tidings.loaded(Reloaded::Certificate);
         }
-        let (hangups, watch) = (self.hangups(), Watch::over(self.files(&charter.load()).iter().map(PathBuf::as_path)));
+        let (hangups, watch) =
+            (self.hangups.take(), Watch::over(self.files(&charter.load()).iter().map(PathBuf::as_path)));
         tokio::spawn(self.run(Arc::downgrade(charter), watch, hangups));
-    }
-
-    /// The signal to read all of it again. Where that cannot be done it keeps its usual meaning.
-    fn hangups(&self) -> Option<Signal> {
-        self.provenance.as_ref()?;
-        let unheard = |error| tracing::warn!(%error, "SIGHUP cannot be received; the files are watched all the same");
-        signal(SignalKind::hangup()).map_err(unheard).ok()
     }
 
     async fn run(mut self, held: Weak<ArcSwap<Charter>>, mut watch: Watch, mut hangups: Option<Signal>) {
@@ -146,7 +140,7 @@ impl Keeper {
     fn reload(&mut self, charter: &ArcSwap<Charter>, is_told: bool) -> bool {
         let Some(provenance) = &self.provenance else { return false };
         let seen = provenance.look();
-        let was_refused = self.was_refused();
+        let was_refused = self.tidings.was_refused();
         if !is_told && seen == self.sight && !was_refused {
             self.glimpse = seen;
             return false;
@@ -159,16 +153,13 @@ impl Keeper {
         (self.sight, self.glimpse) = (seen, seen);
         let reread = provenance.reread(self.ground.clock.now());
         let reread = reread.map_err(|mistakes| mistakes.mistakes.iter().map(ToString::to_string).collect());
-        match reread.and_then(|reread| self.take(charter, reread)) {
-            Ok(waiting) => self.tell_taken(waiting),
-            Err(mistakes) => self.tell_refused(mistakes, is_new),
+        let taken = reread.and_then(|reread| self.take(charter, reread));
+        let path = self.provenance.as_ref().and_then(Provenance::path);
+        match taken {
+            Ok(waiting) => self.tidings.taken(path, waiting),
+            Err(mistakes) => self.tidings.refused(path, mistakes, is_new),
         }
-        !self.was_refused()
-    }
-
-    /// Whether nothing came of the last reload of the configuration.
-    fn was_refused(&self) -> bool {
-        self.reloads.configuration.load().as_ref().is_some_and(|last| last.is_refused())
+        !self.tidings.was_refused()
     }
 
     /// Has requests served under it from now on, and gives the keys that wait for a restart.
@@ -193,46 +184,6 @@ impl Keeper {
         Ok(waiting)
     }
 
-    fn tell_taken(&self, waiting: Vec<String>) {
-        match self.provenance.as_ref().and_then(Provenance::path) {
-            Some(path) => tracing::info!(file = %path.display(), "the configuration was read again, and holds"),
-            None => {
-                tracing::info!("there is no configuration file: what the variables of the start name was read again");
-            }
-        }
-        if !waiting.is_empty() {
-            tracing::warn!(keys = waiting.join(", "), "these keys have changed and wait for a restart");
-        }
-        self.note(Reloaded::Configuration, Outcome::Taken { waiting });
-    }
-
-    /// What is just as wrong as it was is told when somebody asks or changes it.
-    fn tell_refused(&self, mistakes: Vec<String>, is_new: bool) {
-        let outcome = Outcome::Refused { mistakes };
-        if !is_new && self.reloads.configuration.load().as_ref().is_some_and(|last| last.outcome == outcome) {
-            return;
-        }
-        if let Outcome::Refused { mistakes } = &outcome {
-            let count = mistakes.len();
-            tracing::error!(mistakes = count, "the configuration was read again and has mistakes; nothing has changed");
-            for mistake in mistakes {
-                tracing::error!("{mistake}");
-            }
-        }
-        self.note(Reloaded::Configuration, outcome);
-    }
-
-    fn note(&self, what: Reloaded, outcome: Outcome) {
-        let reload = Reload { at: self.ground.clock.now(), outcome };
-        let (is_good, at) = (!reload.is_refused(), reload.at);
-        let last = match what {
-            Reloaded::Certificate => &self.reloads.certificate,
-            Reloaded::Configuration => &self.reloads.configuration,
-        };
-        last.store(Some(Arc::new(reload)));
-        self.ground.metrics.reloaded(what, is_good, at);
-    }
-
     /// Recognises callers by the secrets that they have now.
     fn renew_callers(&self, charter: &ArcSwap<Charter>) {
         let present = charter.load_full();
@@ -242,23 +193,9 @@ impl Keeper {
     }
 
     fn renew_certificate(&mut self) {
-        let Some(tls) = &mut self.tls else { return };
-        let outcome = match tls.look() {
-            Ok(Change::None) => return,
-            Ok(Change::New) => {
-                tracing::info!("https listeners show a new certificate");
-                Outcome::Taken { waiting: Vec::new() }
-            }
-            Ok(Change::Back) => {
-                tracing::info!("the listeners' certificate on disk is the one that they show again");
-                Outcome::Taken { waiting: Vec::new() }
-            }
-            Err(fault) => {
-                tracing::error!(%fault, inward = fault.inward(), "https listeners show the old certificate");
-                Outcome::Refused { mistakes: vec![told(&fault)] }
-            }
-        };
-        self.note(Reloaded::Certificate, outcome);
+        if let Some(tls) = &mut self.tls {
+            self.tidings.certificate(tls.look());
+        }
     }
 
     /// Drops what is counted of whom a reload has removed. A request or a renewal that began before it may end at any
@@ -279,11 +216,6 @@ impl Keeper {
         let all = own.chain(tls).chain(self.register.secrets.files()).chain(charter.vend.sources().files());
         all.map(Path::to_owned).collect()
     }
-}
-
-/// All that an operator is told of a fault.
-fn told(fault: &Fault) -> String {
-    format!("{fault} {}", fault.inward().unwrap_or_default())
 }
 
 /// A file that is another is looked at once more after this.
