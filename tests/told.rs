@@ -35,6 +35,18 @@ async fn a_hangup_before_anybody_listens_ends_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_a_link_leads_to_is_read_again_when_it_changes_where_it_lies() {
+    let (here, there) = (directory(), tempfile::tempdir().unwrap());
+    let target = write_config(there.path(), TWO_IDENTITIES, "http://127.0.0.1:1");
+    let link = here.path().join("bursar.toml");
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let (serve, _, _) = start_serve(&link, &[]).await;
+    write_config(there.path(), &TWO_IDENTITIES.replacen("\"2s\"", "\"3s\"", 1), "http://127.0.0.1:1");
+    // Sooner than the look of each minute.
+    serve.logged("the configuration was read again, and holds").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_thousands_of_mistakes_the_log_has_a_few_and_says_what_lists_all() {
     let directory = directory();
     let write = |config: &str| write_config(directory.path(), config, "http://127.0.0.1:1");
