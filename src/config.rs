@@ -22,6 +22,7 @@ use crate::server::Listen;
 use crate::source::host::Address;
 use crate::token::Descent;
 use crate::vend::cache::Bounds;
+use crate::wire::System;
 
 pub mod application;
 pub mod arc;
@@ -88,6 +89,8 @@ pub struct Config {
     pub audit: Option<Destination>,
     /// What is traced, and where that is sent.
     pub traces: Option<Traces>,
+    /// Whom the system trusts.
+    pub system: System,
     /// What may be meant, and rarely is.
     pub warnings: Vec<Mistake>,
     /// All that is written of who may have what, to be compared with that of another one.
@@ -155,7 +158,8 @@ impl Config {
 
     /// Reads everything there is, noting what is wrong and going on with defaults.
     fn believe(written: &Written, report: &Report, now: Timestamp) -> Self {
-        let surroundings = Surroundings { base: &written.base, variables: &written.variables, now };
+        let surroundings =
+            Surroundings { base: &written.base, variables: &written.variables, system: &written.system, now };
         let mut root = Section::new(String::new(), written.tree.clone(), report);
         let (shown, callers) = callers(&mut root, surroundings);
         let server = server::read(root.section("server"), surroundings, &shown);
@@ -189,7 +193,7 @@ impl Config {
         let caller_share = (!callers.is_empty()).then_some(share);
         let (log, audit) = log(root.section("log"), surroundings);
         root.end();
-        let traces = traces::read(&written.variables, report);
+        let traces = traces::read(&written.variables, &written.system, report);
         Self {
             server,
             key_dir: serves_arc.then_some(key_dir),
@@ -205,6 +209,7 @@ impl Config {
             log,
             audit,
             traces,
+            system: written.system.clone(),
             warnings: Vec::new(),
             rules: provenance::rules(&written.tree),
             provenance: None,

@@ -107,7 +107,7 @@ fn endpoint(
     // The pod's own token opens its own cluster, and is shown to nobody else.
     let pod = url.as_ref().filter(|url| is_own_cluster(url)).map(|_| pod);
     let token_file = token_file(section, surroundings, pod);
-    let roots = authorities(section, surroundings, pod);
+    let roots = surroundings.system.or(authorities(section, surroundings, pod));
     let url = url?;
     let (loopback, reach) = (is_loopback(&url), Reach::Authority);
     let unusable = |fault: Fault| {

@@ -16,7 +16,7 @@ use crate::credential::file;
 use crate::secret::Secret;
 use crate::trace::Sampling;
 use crate::trace::sampling::Share;
-use crate::wire::is_loopback;
+use crate::wire::{Roots, System, is_loopback};
 
 /// How to trace.
 #[derive(Clone, Debug)]
@@ -27,8 +27,8 @@ pub struct Traces {
     pub endpoint: Url,
     /// What goes along, such as the key of an account.
     pub headers: Vec<(String, Secret)>,
-    /// Whom to trust instead of the system's.
-    pub roots: Option<Vec<Certificate>>,
+    /// Who vouches for the receiver.
+    pub roots: Roots,
     /// How long sending may take, with what is tried again.
     pub timeout: Duration,
     /// How spans are gathered.
@@ -49,7 +49,7 @@ pub struct Batch {
 }
 
 /// What the variables amount to; none where nothing is to be traced, and where they have mistakes.
-pub fn read(variables: &HashMap<String, String>, report: &Report) -> Option<Traces> {
+pub fn read(variables: &HashMap<String, String>, system: &System, report: &Report) -> Option<Traces> {
     let words = Words { variables, report };
     let (variable, written) = words.first(ENDPOINT)?;
     if words.flag(DISABLED)? || !words.exports()? {
@@ -74,7 +74,7 @@ pub fn read(variables: &HashMap<String, String>, report: &Report) -> Option<Trac
         sampling: sampling?,
         endpoint: endpoint?,
         headers: headers?.1,
-        roots: roots?,
+        roots: system.or(roots?),
         timeout: timeout?,
         batch: batch?,
         resource: resource?,

@@ -6,6 +6,7 @@ use config::FileFormat;
 use super::*;
 use crate::config::file::parse;
 use crate::config::mistake::Report;
+use crate::wire::System;
 
 /// What is read of a credential that is written so, and the mistakes in it with their remedies.
 fn read_credential(written: &str) -> (Option<Credential>, Vec<String>) {
@@ -18,6 +19,7 @@ fn read_credential(written: &str) -> (Option<Credential>, Vec<String>) {
     let surroundings = Surroundings {
         base: Path::new("/nonexistent"),
         variables: &variables,
+        system: &System::default(),
         now: Timestamp::from_secs(1_800_000_000),
     };
     let credential = read(root.section("one"), surroundings);

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::traces::Batch;
 use crate::secret::Secret;
 use crate::trace::sampling::Share;
+use crate::wire::Roots;
 
 const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
 
@@ -24,7 +25,7 @@ fn the_defaults_are_those_of_the_specification() {
     assert_eq!(traces.batch, Batch { delay: Duration::from_secs(5), queue: 2048, size: 512 });
     let sampling = traces.sampling;
     assert_eq!((sampling.share, sampling.is_parent_based, sampling.follows), (Share::ALL, true, true));
-    assert!(traces.headers.is_empty() && traces.roots.is_none());
+    assert!(traces.headers.is_empty() && matches!(traces.roots, Roots::System(_)));
     let version = env!("CARGO_PKG_VERSION");
     let expected = [("service.name", "bursar"), ("service.version", version)];
     assert_eq!(traces.resource, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
