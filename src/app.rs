@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
+use tokio::signal::unix::Signal;
 
 use crate::audit::{Audit, Destination};
 use crate::caller::Callers;
@@ -34,6 +35,7 @@ mod floods;
 mod ground;
 mod keeper;
 mod sources;
+mod tidings;
 
 use ground::Ground;
 use keeper::Keeper;
@@ -87,6 +89,14 @@ impl App {
         self
     }
 
+    /// Reads all of it again whenever this signal comes. Whoever hands it in listens for it from the first moment on, since
+    /// until somebody does the signal ends the process.
+    #[must_use]
+    pub fn with_hangups(mut self, hangups: Signal) -> Self {
+        self.keeper.hangups = Some(hangups);
+        self
+    }
+
     /// Listens and serves.
     ///
     /// # Errors
@@ -106,14 +116,14 @@ impl App {
         if let Some(keys) = &keys {
             tokio::spawn(Arc::clone(keys).sweep_forever(ground.clock.clone()));
         }
-        let reload = Arc::clone(&keeper.reload);
+        let reloads = Arc::clone(&keeper.tidings.reloads);
         keeper.keep(&charter);
         let server = Server::start(&settings, |tokens: &[SocketAddr], admin: &[SocketAddr]| Service {
             dialects,
             hosts: Hosts::new(tokens, &hosts),
             admin_hosts: Hosts::new(admin, &hosts),
             charter,
-            reload,
+            reloads,
             audit,
             floods: ground.floods,
             metrics: ground.metrics,
@@ -147,16 +157,19 @@ fn present(charter: &Arc<ArcSwap<Charter>>) -> impl Fn() -> Option<Vend> + Send 
 }
 
 fn settings(config: &Config) -> Result<Settings, Fault> {
-    let addresses: Vec<SocketAddr> = config.server.listen.iter().filter_map(Listen::address).collect();
-    let generated = || Tls::generate(&addresses);
-    let is_https = config.server.listen.iter().any(Listen::is_tls);
+    let secure: Vec<SocketAddr> =
+        config.server.places().filter(|place| place.is_tls()).filter_map(Listen::address).collect();
+    let generated = || Tls::generate(&secure);
     let longest = config.identities.iter().map(longest_flight).max().unwrap_or_default();
     let cpus = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Ok(Settings {
         listen: config.server.listen.clone(),
         unix_mode: config.server.unix_mode,
-        tls: is_https.then(|| config.server.tls.clone().map_or_else(generated, Ok)).transpose()?.map(Shown::new),
-        admin_listen: config.server.admin_listen,
+        tls: (!secure.is_empty())
+            .then(|| config.server.tls.clone().map_or_else(generated, Ok))
+            .transpose()?
+            .map(Shown::new),
+        admin_listen: config.server.admin_listen.clone(),
         workers: config.server.workers.unwrap_or_else(cpus),
         drain: config.server.drain,
         // A flight ends by itself within its timeout; the second on top is for its answer to be written.

@@ -220,13 +220,19 @@ const REDISCOVERY_LIMIT: Duration = Duration::from_secs(10);
 mod tests {
     use super::*;
     use crate::name::TenantId;
-    use crate::wire::Trust;
+    use crate::wire::{System, Trust};
 
     fn authority(url: &str) -> Authority {
         let tenant = TenantId::parse("contoso.com").unwrap();
         let place = Place::parse(url, None, Some(&tenant)).unwrap();
         let reach = wire::Reach::Authority;
-        let trust = Trust { roots: None, connect_timeout: Duration::from_secs(1), proxy: None, loopback: false, reach };
+        let trust = Trust {
+            roots: System::default().or(None),
+            connect_timeout: Duration::from_secs(1),
+            proxy: None,
+            loopback: false,
+            reach,
+        };
         let site = Arc::new(Site::new(InstanceDiscovery::Off, region::Choice::Central));
         Authority::new(place, site, Wire::new(trust).unwrap(), Clock::System)
     }

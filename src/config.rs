@@ -22,6 +22,7 @@ use crate::server::Listen;
 use crate::source::host::Address;
 use crate::token::Descent;
 use crate::vend::cache::Bounds;
+use crate::wire::System;
 
 pub mod application;
 pub mod arc;
@@ -90,6 +91,8 @@ pub struct Config {
     pub audit: Option<Destination>,
     /// What is traced, and where that is sent.
     pub traces: Option<Traces>,
+    /// Whom the system trusts.
+    pub system: System,
     /// What may be meant, and rarely is.
     pub warnings: Vec<Mistake>,
     /// All that is written of who may have what, to be compared with that of another one.
@@ -157,7 +160,8 @@ impl Config {
 
     /// Reads everything there is, noting what is wrong and going on with defaults.
     fn believe(written: &Written, report: &Report, now: Timestamp) -> Self {
-        let surroundings = Surroundings { base: &written.base, variables: &written.variables, now };
+        let surroundings =
+            Surroundings { base: &written.base, variables: &written.variables, system: &written.system, now };
         let mut root = Section::new(String::new(), written.tree.clone(), KEYS, report);
         let (shown, callers) = callers(&mut root, surroundings);
         let server = server::read(root.section("server"), surroundings, &shown);
@@ -167,8 +171,7 @@ impl Config {
         dialects.end();
         let has_pages = server.dialects.iter().any(|dialect| dialect.has_pages);
         let instance = metadata::read(root.section("metadata"), has_pages, surroundings);
-        let own: Vec<SocketAddr> =
-            server.listen.iter().filter_map(Listen::address).chain([server.admin_listen]).collect();
+        let own: Vec<SocketAddr> = server.places().filter_map(Listen::address).collect();
         let tenants = tenants(&mut root, surroundings, &own);
         tenant::check_distinct(&tenants, report);
         let read = |(name, section): (String, Option<_>)| identity::read(&name, section?, &tenants, surroundings);
@@ -192,7 +195,7 @@ impl Config {
         let caller_share = (!callers.is_empty()).then_some(share);
         let (log, audit) = log(root.section("log"), surroundings);
         root.end();
-        let traces = traces::read(&written.variables, report);
+        let traces = traces::read(&written.variables, &written.system, report);
         Self {
             server,
             key_dir: serves_arc.then_some(key_dir),
@@ -208,6 +211,7 @@ impl Config {
             log,
             audit,
             traces,
+            system: written.system.clone(),
             warnings: Vec::new(),
             rules: provenance::rules(&written.tree),
             provenance: None,

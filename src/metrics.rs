@@ -12,8 +12,10 @@ use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::name::Name;
 
+mod gone;
 mod requests;
 
+pub use gone::Counted;
 use requests::Requests;
 
 /// The metrics of one process.

@@ -3,12 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{self, ServerHandle};
 use actix_web::web;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use rustix::process::{Resource, getrlimit};
 use tokio::task::JoinHandle;
 
@@ -50,7 +51,7 @@ use host::Hosts;
 use keys::{Keys, Last};
 pub use listen::Listen;
 use phase::Phase;
-use reload::Reload;
+use reload::Reloads;
 use tls::Shown;
 
 /// Everything that answering a request needs.
@@ -63,8 +64,8 @@ pub struct Service {
     pub admin_hosts: Hosts,
     /// What requests are served under. Each loads it once, and goes by that to its end.
     pub charter: Arc<ArcSwap<Charter>>,
-    /// What became of the last reload, if there was one.
-    pub reload: Arc<ArcSwapOption<Reload>>,
+    /// What became of the last reloads.
+    pub reloads: Arc<Reloads>,
     /// Who got what is written there.
     pub audit: Option<Arc<Audit>>,
     /// Which lines of the process's log have become a flood.
@@ -117,8 +118,8 @@ pub struct Settings {
     pub unix_mode: u32,
     /// What https listeners show.
     pub tls: Option<Shown>,
-    /// The address for health and metrics.
-    pub admin_listen: SocketAddr,
+    /// Where health and metrics are.
+    pub admin_listen: Listen,
     /// Threads that serve tokens.
     pub workers: usize,
     /// How long requests are still accepted after the end was announced.
@@ -165,7 +166,7 @@ impl Server {
         service: impl FnOnce(&[SocketAddr], &[SocketAddr]) -> Service,
     ) -> Result<Self, Fault> {
         let tokens = open(&settings.listen, settings.unix_mode)?;
-        let admin = open(&[Listen::Http(settings.admin_listen)], settings.unix_mode)?;
+        let admin = open(slice::from_ref(&settings.admin_listen), settings.unix_mode)?;
         let (token_addresses, admin_addresses) = (addresses(&tokens), addresses(&admin));
         let service = web::Data::new(service(&token_addresses, &admin_addresses));
         let phase = Arc::clone(&service.phase);
@@ -178,7 +179,9 @@ impl Server {
             config.app_data(data.clone()).default_service(route);
         })?;
         let crew = Crew { workers: 1, most: most_admin, grace: settings.grace };
-        let admin = launch(admin, None, &crew, &phase, move |config| {
+        // Nobody is known there, so nobody is asked for a certificate: probes and Prometheus have none.
+        let tls = settings.tls.as_ref().map(Shown::asking_nobody);
+        let admin = launch(admin, tls.as_ref(), &crew, &phase, move |config| {
             config.app_data(service.clone()).default_service(web::to(admin::serve));
         })?;
         phase.begin();
@@ -195,10 +198,16 @@ impl Server {
     /// All places where tokens are served.
     #[must_use]
     pub fn listens(&self) -> Vec<Listen> {
-        self.tokens.doors.iter().map(|door| door.listen.clone()).collect()
+        self.tokens.places()
     }
 
-    /// Where health and metrics are served.
+    /// All places where health and metrics are served.
+    #[must_use]
+    pub fn admin_listens(&self) -> Vec<Listen> {
+        self.admin.places()
+    }
+
+    /// The addresses of these.
     #[must_use]
     pub fn admin_addresses(&self) -> &[SocketAddr] {
         &self.admin_addresses
@@ -230,6 +239,10 @@ impl Server {
 }
 
 impl Listener {
+    fn places(&self) -> Vec<Listen> {
+        self.doors.iter().map(|door| door.listen.clone()).collect()
+    }
+
     async fn stop(self) {
         self.handle.stop(true).await;
         match self.task.await {

@@ -20,6 +20,7 @@ pub mod request;
 mod system;
 
 use failure::{Event, of_event};
+pub use system::System;
 
 /// What goes out.
 #[derive(Debug)]
@@ -76,11 +77,20 @@ pub enum Reach {
     Host,
 }
 
+/// Who vouches for the other end.
+#[derive(Clone, Debug)]
+pub enum Roots {
+    /// Whom the system trusts.
+    System(System),
+    /// These certificates alone.
+    These(Vec<reqwest::Certificate>),
+}
+
 /// What an HTTP client is made with.
 #[derive(Clone, Debug)]
 pub struct Trust {
-    /// The certificates to trust instead of the system's.
-    pub roots: Option<Vec<reqwest::Certificate>>,
+    /// Who vouches for whoever is there.
+    pub roots: Roots,
     /// How long a connection may take.
     pub connect_timeout: Duration,
     /// The proxy to go through instead of the one that the environment names.
@@ -105,8 +115,8 @@ impl Trust {
             .connect_timeout(self.connect_timeout)
             .pool_idle_timeout(POOL_IDLE);
         builder = match self.roots {
-            Some(roots) => builder.tls_certs_only(roots),
-            None => builder.tls_backend_preconfigured(system::trust().map_err(|error| unmade(&error))?),
+            Roots::These(roots) => builder.tls_certs_only(roots),
+            Roots::System(system) => builder.tls_backend_preconfigured(system.trust().map_err(|error| unmade(&error))?),
         };
         if self.loopback || self.reach == Reach::Host {
             builder = builder.no_proxy();

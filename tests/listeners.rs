@@ -289,6 +289,14 @@ async fn a_new_certificate_is_shown_on_new_connections_and_a_broken_one_on_none(
     volume.swap(&[("tls.crt", &second), ("tls.key", &first_key)]);
     until("a pair that does not match is told", async || reloaded(&world, "failed").await > 0.0).await;
     assert_eq!(world.metric(successful).await, Some(0.0));
+    let ready = world.send(world.http.get(format!("{}/readyz", world.admin()))).await;
+    let told = &ready.body["certificate"];
+    assert_eq!((ready.status, told["outcome"].as_str()), (200, Some("refused")), "{ready:?}");
+    let why = told["mistakes"][0].as_str().unwrap().to_owned();
+    assert!(why.contains("the key does not belong to the certificate") && why.contains("server.tls"), "{why}");
+    assert!(ready.body.get("reload").is_none(), "the configuration is as it was: {ready:?}");
+    let page = world.send(world.http.get(format!("{}/status", world.admin()))).await;
+    assert!(page.body.as_str().unwrap().contains("does not belong to the certificate"));
     assert_eq!(shown(&connect_to(&world, &config, "app").await), der(&first), "the old one stays");
     volume.swap(&[("tls.crt", "no certificate"), ("tls.key", &first_key)]);
     until("a broken one is told", async || reloaded(&world, "failed").await > 1.0).await;
@@ -296,6 +304,8 @@ async fn a_new_certificate_is_shown_on_new_connections_and_a_broken_one_on_none(
 
     volume.swap(&[("tls.crt", &first), ("tls.key", &first_key)]);
     until("what is put back is told", async || world.metric(successful).await == Some(1.0)).await;
+    let ready = world.send(world.http.get(format!("{}/readyz", world.admin()))).await;
+    assert_eq!(ready.body["certificate"]["outcome"], "taken", "{ready:?}");
 
     volume.swap(&[("tls.crt", &second), ("tls.key", &second_key)]);
     until("the new one is taken", async || reloaded(&world, "ok").await > 1.0).await;

@@ -71,22 +71,33 @@ async fn a_rejection_of_a_certificate_ends_with_it() {
     }
 }
 
-/// A secret behind a link into a directory that nobody watches, so that only a look finds what is new.
+/// A wrong secret in a directory that is itself a link, beside the right one in another. Nobody watches where the link
+/// lies, so that only a look finds what is new.
 async fn linked_world() -> World {
     let directory = support::directory();
-    std::fs::create_dir(directory.path().join("elsewhere")).unwrap();
-    std::fs::write(directory.path().join("elsewhere/secret"), "wrong").unwrap();
-    symlink("elsewhere/secret", directory.path().join("linked")).unwrap();
-    let world = World::within(directory, &with_credentials(r#"[{ kind = "secret", file = "linked" }]"#)).await;
+    for (name, secret) in [("old", "wrong"), ("new", SECRET)] {
+        std::fs::create_dir_all(directory.path().join("away").join(name)).unwrap();
+        std::fs::write(directory.path().join("away").join(name).join("secret"), secret).unwrap();
+    }
+    symlink("old", directory.path().join("away/present")).unwrap();
+    let credentials = with_credentials(r#"[{ kind = "secret", file = "away/present/secret" }]"#);
+    let world = World::within(directory, &credentials).await;
     // The first look, which finds what changed while the service started, must not find what changes now.
     tokio::time::sleep(Duration::from_millis(500)).await;
     world
 }
 
+/// Has the link lead to the right secret.
+fn swap(world: &World) {
+    let away = world.directory.path().join("away");
+    symlink("new", away.join("next")).unwrap();
+    std::fs::rename(away.join("next"), away.join("present")).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_secret_is_looked_at_at_once_and_a_new_one_is_used_for_the_same_request() {
     let world = linked_world().await;
-    std::fs::write(world.directory.path().join("elsewhere/secret"), SECRET).unwrap();
+    swap(&world);
     world.ask(NATIVE).await.token();
     assert_eq!(world.exchanges().await, 2, "the old one and the new one");
     world.ask("/token?resource=a").await.token();
@@ -123,7 +134,7 @@ async fn what_changed_while_the_service_started_is_not_missed() {
 async fn there_is_one_second_exchange_whatever_for() {
     let world = linked_world().await;
     world.break_sts(support::on_token(json!({ "status": 500, "times": 1 }))).await;
-    std::fs::write(world.directory.path().join("elsewhere/secret"), SECRET).unwrap();
+    swap(&world);
     assert_eq!(world.ask(NATIVE).await.status, 403);
     assert_eq!(world.exchanges().await, 2, "the retry was taken by the outage");
     world.ask("/token?resource=a").await.token();

@@ -15,7 +15,7 @@ use bursar::source::allowance::Rate;
 use bursar::source::application::Parts;
 use bursar::source::{Application, Source};
 use bursar::token::{Descent, Extras};
-use bursar::wire::{Reach, Trust, Wire};
+use bursar::wire::{Reach, System, Trust, Wire};
 
 /// What an SDK asks for most.
 pub(crate) fn ask(resource: &str, tenant: Option<String>) -> Ask {
@@ -26,7 +26,7 @@ pub(crate) fn ask(resource: &str, tenant: Option<String>) -> Ask {
 /// An application in a tenant of the public cloud, which nobody will ask for a token.
 pub(crate) fn source(tenant: &str) -> Source {
     let trust = Trust {
-        roots: None,
+        roots: System::default().or(None),
         connect_timeout: Duration::from_secs(1),
         proxy: None,
         loopback: true,

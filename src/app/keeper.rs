@@ -5,23 +5,23 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use arc_swap::ArcSwap;
+use tokio::signal::unix::Signal;
 use tokio::time::timeout;
 
 use super::charter::{self, Register};
 use super::ground::Ground;
+use super::tidings::{Tidings, told};
 use crate::config::provenance::{Provenance, Reread};
 use crate::credential::calendar::Calendar;
 use crate::credential::sight::Sight;
 use crate::credential::watch::Watch;
-use crate::fault::Fault;
-use crate::metrics::Reloaded;
+use crate::metrics::{Counted, Reloaded};
 use crate::server::charter::Charter;
-use crate::server::reload::{Outcome, Reload};
-use crate::server::tls::renewal::{Change, Renewal};
+use crate::server::tls::renewal::Renewal;
 use crate::telemetry::Dial;
 use crate::token::Descent;
+use crate::vend::sources::Sources;
 
 /// What is looked after, and how it looked the last time.
 pub(super) struct Keeper {
@@ -30,12 +30,15 @@ pub(super) struct Keeper {
     pub(super) provenance: Option<Provenance>,
     pub(super) tls: Option<Renewal>,
     pub(super) dial: Option<Dial>,
-    /// What became of the last reload.
-    pub(super) reload: Arc<ArcSwapOption<Reload>>,
+    /// The signal to read all of it again, where it is heard.
+    pub(super) hangups: Option<Signal>,
+    pub(super) tidings: Tidings,
     /// What the configuration that holds says of who may have what.
     rules: Descent,
     calendar: Calendar,
     sight: Option<Sight>,
+    /// Whether another configuration was ever taken than that of the start.
+    is_reloaded: bool,
     /// What the file looked like when it was last seen to be another: it may be half written.
     glimpse: Option<Sight>,
 }
@@ -61,28 +64,34 @@ impl Keeper {
         tls: Option<Renewal>,
     ) -> Self {
         let sight = provenance.as_ref().and_then(Provenance::sight);
-        let (calendar, dial, reload) = (Calendar::default(), None, Arc::default());
-        Self { ground, register, provenance, tls, dial, reload, rules, calendar, sight, glimpse: sight }
+        let (calendar, tidings) = (Calendar::default(), Tidings::new(&ground));
+        Self {
+            ground,
+            register,
+            provenance,
+            tls,
+            dial: None,
+            hangups: None,
+            tidings,
+            rules,
+            calendar,
+            sight,
+            is_reloaded: false,
+            glimpse: sight,
+        }
     }
 
     /// Looks whenever something may have changed, for as long as there is a charter.
-    pub(super) fn keep(self, charter: &Arc<ArcSwap<Charter>>) {
-        let now = self.ground.clock.now();
+    pub(super) fn keep(mut self, charter: &Arc<ArcSwap<Charter>>) {
         if self.provenance.is_some() {
-            self.ground.metrics.loaded(Reloaded::Configuration, now);
+            self.tidings.loaded(Reloaded::Configuration);
         }
         if self.tls.is_some() {
-            self.ground.metrics.loaded(Reloaded::Certificate, now);
+            self.tidings.loaded(Reloaded::Certificate);
         }
-        let (hangups, watch) = (self.hangups(), Watch::over(self.files(&charter.load()).iter().map(PathBuf::as_path)));
+        let (hangups, watch) =
+            (self.hangups.take(), Watch::over(self.files(&charter.load()).iter().map(PathBuf::as_path)));
         tokio::spawn(self.run(Arc::downgrade(charter), watch, hangups));
-    }
-
-    /// The signal to read all of it again. Where that cannot be done it keeps its usual meaning.
-    fn hangups(&self) -> Option<Signal> {
-        self.provenance.as_ref()?;
-        let unheard = |error| tracing::warn!(%error, "SIGHUP cannot be received; the files are watched all the same");
-        signal(SignalKind::hangup()).map_err(unheard).ok()
     }
 
     async fn run(mut self, held: Weak<ArcSwap<Charter>>, mut watch: Watch, mut hangups: Option<Signal>) {
@@ -119,6 +128,7 @@ impl Keeper {
         self.renew_certificate();
         let present = charter.load();
         present.vend.look_at_credentials(&mut self.calendar);
+        self.forget(present.vend.sources());
         let files = self.files(&present);
         drop(present);
         let is_unsettled = self.glimpse != self.sight;
@@ -130,7 +140,7 @@ impl Keeper {
     fn reload(&mut self, charter: &ArcSwap<Charter>, is_told: bool) -> bool {
         let Some(provenance) = &self.provenance else { return false };
         let seen = provenance.look();
-        let was_refused = self.reload.load().as_ref().is_some_and(|last| last.is_refused());
+        let was_refused = self.tidings.was_refused();
         if !is_told && seen == self.sight && !was_refused {
             self.glimpse = seen;
             return false;
@@ -143,11 +153,13 @@ impl Keeper {
         (self.sight, self.glimpse) = (seen, seen);
         let reread = provenance.reread(self.ground.clock.now());
         let reread = reread.map_err(|mistakes| mistakes.mistakes.iter().map(ToString::to_string).collect());
-        match reread.and_then(|reread| self.take(charter, reread)) {
-            Ok(waiting) => self.tell_taken(waiting),
-            Err(mistakes) => self.tell_refused(mistakes, is_new),
+        let taken = reread.and_then(|reread| self.take(charter, reread));
+        let path = self.provenance.as_ref().and_then(Provenance::path);
+        match taken {
+            Ok(waiting) => self.tidings.taken(path, waiting),
+            Err(mistakes) => self.tidings.refused(path, mistakes, is_new),
         }
-        !self.reload.load().as_ref().is_some_and(|last| last.is_refused())
+        !self.tidings.was_refused()
     }
 
     /// Has requests served under it from now on, and gives the keys that wait for a restart.
@@ -160,10 +172,9 @@ impl Keeper {
         let (level, warnings) = (config.log.level, config.warnings.clone());
         let before = charter.load_full();
         let drawn = charter::draw(config, &self.ground, Some((&before, &self.register)));
-        let told = |fault: Fault| vec![format!("{fault} {}", fault.inward().unwrap_or_default())];
-        let (new, register) = drawn.map_err(told)?;
+        let (new, register) = drawn.map_err(|fault| vec![told(&fault)])?;
         charter.store(Arc::new(new));
-        (self.register, self.rules) = (register, rules);
+        (self.register, self.rules, self.is_reloaded) = (register, rules, true);
         if let Some(dial) = &self.dial {
             dial.set(level);
         }
@@ -171,41 +182,6 @@ impl Keeper {
             tracing::warn!("{warning}");
         }
         Ok(waiting)
-    }
-
-    fn tell_taken(&self, waiting: Vec<String>) {
-        match self.provenance.as_ref().and_then(Provenance::path) {
-            Some(path) => tracing::info!(file = %path.display(), "the configuration was read again, and holds"),
-            None => {
-                tracing::info!("there is no configuration file: what the variables of the start name was read again");
-            }
-        }
-        if !waiting.is_empty() {
-            tracing::warn!(keys = waiting.join(", "), "these keys have changed and wait for a restart");
-        }
-        self.note(Outcome::Taken { waiting });
-    }
-
-    /// What is just as wrong as it was is told when somebody asks or changes it.
-    fn tell_refused(&self, mistakes: Vec<String>, is_new: bool) {
-        let outcome = Outcome::Refused { mistakes };
-        if !is_new && self.reload.load().as_ref().is_some_and(|last| last.outcome == outcome) {
-            return;
-        }
-        if let Outcome::Refused { mistakes } = &outcome {
-            let count = mistakes.len();
-            tracing::error!(mistakes = count, "the configuration was read again and has mistakes; nothing has changed");
-            for mistake in mistakes {
-                tracing::error!("{mistake}");
-            }
-        }
-        self.note(outcome);
-    }
-
-    fn note(&self, outcome: Outcome) {
-        let reload = Reload { at: self.ground.clock.now(), outcome };
-        self.ground.metrics.reloaded(Reloaded::Configuration, !reload.is_refused(), reload.at);
-        self.reload.store(Some(Arc::new(reload)));
     }
 
     /// Recognises callers by the secrets that they have now.
@@ -217,17 +193,20 @@ impl Keeper {
     }
 
     fn renew_certificate(&mut self) {
-        let Some(tls) = &mut self.tls else { return };
-        let (looked, now) = (tls.look(), self.ground.clock.now());
-        match looked {
-            Ok(Change::None) => return,
-            Ok(Change::New) => tracing::info!("https listeners show a new certificate"),
-            Ok(Change::Back) => tracing::info!("the listeners' certificate on disk is the one that they show again"),
-            Err(ref fault) => {
-                tracing::error!(%fault, inward = fault.inward(), "https listeners show the old certificate");
-            }
+        if let Some(tls) = &mut self.tls {
+            self.tidings.certificate(tls.look());
         }
-        self.ground.metrics.reloaded(Reloaded::Certificate, looked.is_ok(), now);
+    }
+
+    /// Drops what is counted of whom a reload has removed. A request or a renewal that began before it may end at any
+    /// time; what is counted then goes with the next look, a minute later at most.
+    fn forget(&self, sources: &Sources) {
+        if !self.is_reloaded {
+            return;
+        }
+        let identities = sources.each().map(|(name, _)| name.as_str()).collect();
+        let credentials = self.calendar.entries().map(|(name, label)| (name.as_str(), label)).collect();
+        self.ground.metrics.keep(&Counted { identities, credentials });
     }
 
     /// Everything that may change.

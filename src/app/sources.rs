@@ -24,7 +24,7 @@ use crate::source::{Application, Host, Source};
 use crate::token::Descent;
 use crate::vend::any_tenant::AnyTenant;
 use crate::vend::sources::{Places, Sources};
-use crate::wire::{Reach, Trust, Wire};
+use crate::wire::{Reach, System, Trust, Wire};
 
 /// What sources are made of, for those that come after a reload.
 #[derive(Default)]
@@ -43,7 +43,7 @@ pub(super) struct Kept {
 pub(super) fn build(config: &Config, ground: &Ground, before: &Sources, kept: &Kept) -> Result<(Sources, Kept), Fault> {
     let endpoint = || match &kept.endpoint {
         Some(endpoint) => Ok(Some(Arc::clone(endpoint))),
-        None => config.host.clone().map(|address| endpoint(address, &ground.mark)).transpose(),
+        None => config.host.clone().map(|address| endpoint(address, &ground.mark, &config.system)).transpose(),
     };
     let keeps = Kept { endpoint: endpoint()?, ..Kept::default() };
     let descents = Descents::of(&config.identities);
@@ -173,9 +173,9 @@ impl Builder<'_> {
     }
 }
 
-fn endpoint(address: host::Address, mark: &Arc<str>) -> Result<Arc<Endpoint>, Fault> {
+fn endpoint(address: host::Address, mark: &Arc<str>, system: &System) -> Result<Arc<Endpoint>, Fault> {
     let connect_timeout = Duration::from_secs(2);
-    let trust = Trust { roots: None, connect_timeout, proxy: None, loopback: false, reach: Reach::Host };
+    let trust = Trust { roots: system.or(None), connect_timeout, proxy: None, loopback: false, reach: Reach::Host };
     Ok(Arc::new(Endpoint { address, wire: Wire::new(trust)?, mark: Arc::clone(mark) }))
 }
 

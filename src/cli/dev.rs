@@ -10,10 +10,10 @@ use config::FileFormat;
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use super::env::reach::{Reach, UNREACHABLE, plain_url, url_of, usual_lines};
+use super::env::reach::{Reach, UNREACHABLE, url_of, usual_lines};
 use super::env::shell::{Setting, Shell, quoted};
 use super::env::usual;
-use super::named::{address, listen};
+use super::named::{listen, place};
 use super::serve::until_told;
 use super::{Failure, print, variables};
 use crate::app::App;
@@ -42,9 +42,9 @@ pub struct Dev {
     /// Where to serve tokens, https:// in front for TLS, unix: for the path of a socket; may be repeated
     #[arg(long, value_name = "ADDR", default_values = LISTEN, value_parser = listen)]
     listen: Vec<Listen>,
-    /// Where to serve health and metrics
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4142", value_parser = address)]
-    admin_listen: SocketAddr,
+    /// Where to serve health and metrics, https:// in front for TLS
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4142", value_parser = place)]
+    admin_listen: Listen,
     /// What App Service callers show in X-IDENTITY-HEADER
     #[arg(long, value_name = "S", default_value = HEADER_SECRET)]
     header_secret: String,
@@ -77,7 +77,7 @@ impl Dev {
         let written = json!({
             "server": {
                 "listen": self.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "admin_listen": self.admin_listen,
+                "admin_listen": self.admin_listen.to_string(),
                 "hosts": CONTAINER_HOSTS,
                 "dialects": self.stage().dialects().map(|dialect| dialect.name).collect::<Vec<_>>(),
                 "header_secret": [{ "env": "BURSAR_DEV_HEADER_SECRET" }],
@@ -155,7 +155,7 @@ impl Dev {
             listens.iter().map(|listen| url_of(listen).unwrap_or_else(|| listen.to_string())).collect();
         let reach = Reach::new(&listens, Some(Setting::Text(self.header_secret.clone())));
         let base = reach.base.as_deref().or(reach.tls_base.as_deref());
-        let admin = server.admin_addresses().first().copied().map(plain_url).unwrap_or_default();
+        let admin = server.admin_listens().iter().find_map(url_of).unwrap_or_default();
         let mut text = String::new();
         // Writing into a String cannot fail.
         write!(

@@ -47,6 +47,14 @@ pub fn listen(text: &str) -> Result<Listen, String> {
     if text.starts_with("unix:") {
         return server::listen(text).map_err(|malformed| malformed.to_string());
     }
+    place(text)
+}
+
+/// An address and a port, behind `https://` for TLS.
+///
+/// # Errors
+/// Anything else.
+pub fn place(text: &str) -> Result<Listen, String> {
     match text.strip_prefix("https://") {
         Some(rest) => address(rest).map(Listen::Https),
         None => address(text).map(Listen::Http),

@@ -1,7 +1,10 @@
 //! `bursar serve`: the service.
 
+use std::io;
+
 use clap::Args;
 use tokio::runtime::Handle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::named::ConfigFile;
 use super::{Failure, told_to_end, variables};
@@ -9,7 +12,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fault::EX_SOFTWARE;
-use crate::server::Server;
+use crate::server::{Listen, Server};
 use crate::telemetry;
 
 /// Serve tokens to workloads
@@ -31,6 +34,8 @@ impl Serve {
     /// # Errors
     /// Mistakes in the configuration, or an address that cannot be bound.
     pub async fn run(self) -> Result<(), Failure> {
+        // Before anything that takes time: until somebody listens for it, the signal ends the process.
+        let hangups = signal(SignalKind::hangup());
         let config = Config::read(self.file.path(), variables(), Clock::System.now())?;
         let open = |settings| telemetry::traces::open(settings, Clock::System, Handle::current());
         let (sink, traces) = config.traces.clone().map(open).transpose()?.unzip();
@@ -42,15 +47,32 @@ impl Serve {
         if config.server.allow_unauthenticated {
             tracing::warn!("allow_unauthenticated is on: whoever reaches a token listener gets tokens");
         }
-        let server = App::build(config, Clock::System, Handle::current())?.with_dial(dial).start()?;
-        let tokens: Vec<String> = server.listens().iter().map(ToString::to_string).collect();
-        tracing::info!(tokens = %format_args!("[{}]", tokens.join(", ")), admin = ?server.admin_addresses(), "serving");
+        let app = App::build(config, Clock::System, Handle::current())?.with_dial(dial);
+        let server = heard(app, hangups).start()?;
+        let (tokens, admin) = (listed(&server.listens()), listed(&server.admin_listens()));
+        tracing::info!(%tokens, %admin, "serving");
         until_told(server).await?;
         if let Some(traces) = traces {
             traces.end().await;
         }
         Ok(())
     }
+}
+
+/// The same, which hears hangups if it can.
+fn heard(app: App, hangups: io::Result<Signal>) -> App {
+    match hangups {
+        Ok(hangups) => app.with_hangups(hangups),
+        Err(error) => {
+            tracing::warn!(%error, "SIGHUP cannot be received; the files are watched all the same");
+            app
+        }
+    }
+}
+
+fn listed(places: &[Listen]) -> String {
+    let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+    format!("[{}]", places.join(", "))
 }
 
 /// Serves until told to end, then drains; told again, it ends at once.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::http::get;
+use super::http::{Trust, get};
 use super::named::{Endpoint, endpoint};
 use super::{Failure, print, variables};
 use crate::app::App;
@@ -134,7 +134,7 @@ impl Token {
         }
         let mut headers = HeaderMap::new();
         headers.insert("metadata", HeaderValue::from_static("true"));
-        match get(url, self.endpoint.socket.as_deref(), headers, PATIENCE).await? {
+        match get(url, self.endpoint.socket.as_deref(), headers, Trust::System, PATIENCE).await? {
             (200, body) => Ok(body),
             (404, body) if body.contains("/readyz") => Err(Failure::new(EX_USAGE, ADMIN)),
             (404, body) if is_ours(&body) => Err(Failure::new(EX_USAGE, NOT_NATIVE)),

@@ -151,7 +151,11 @@ fn assertion(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Optio
         return None;
     }
     let unmade = |_| section.note("url", "no TLS client can be made for it", "install the ca-certificates package");
-    AssertionUrl::new(url?, bearer).map_err(unmade).ok().map(Box::new).map(Credential::AssertionUrl)
+    AssertionUrl::new(url?, bearer, surroundings.system)
+        .map_err(unmade)
+        .ok()
+        .map(Box::new)
+        .map(Credential::AssertionUrl)
 }
 
 fn bearer(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<ClientSecret> {

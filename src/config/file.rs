@@ -10,6 +10,7 @@ use super::mistake::{Mistake, Report};
 use super::syntax;
 use crate::credential::file;
 use crate::credential::sight::Sight;
+use crate::wire::System;
 
 /// The tree of a configuration, before anything in it is believed. No `Debug`: the variables hold secrets.
 pub struct Written {
@@ -21,6 +22,8 @@ pub struct Written {
     pub variables: HashMap<String, String>,
     /// What of it came from variables.
     pub from_variables: Vec<FromVariable>,
+    /// Whom the system trusts, by the variables.
+    pub system: System,
     /// What the file looked like, if it was one.
     pub sight: Option<Sight>,
 }
@@ -106,7 +109,8 @@ pub fn parse(
     // The format alone: a `Config` would take keys with dots and brackets for paths into the tree.
     let mut tree = Format::parse(&format, None, text).map_err(unparsable).ok()?;
     let from_variables = overlay(&mut tree, &variables, report);
-    Some(Written { tree, base, variables, from_variables, sight: None })
+    let system = System::of(&variables);
+    Some(Written { tree, base, variables, from_variables, system, sight: None })
 }
 
 /// Lays the overriding variables over `tree`, and says which those are.

@@ -66,11 +66,17 @@ mod tests {
 
     use super::*;
     use crate::clock::Timestamp;
+    use crate::wire::System;
 
     fn found(variables: &[(&str, &str)]) -> Result<String, String> {
         let variables: HashMap<String, String> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let surroundings = Surroundings { base: Path::new(""), variables: &variables, now: Timestamp::from_secs(1) };
+        let surroundings = Surroundings {
+            base: Path::new(""),
+            variables: &variables,
+            system: &System::default(),
+            now: Timestamp::from_secs(1),
+        };
         let own = ["127.0.0.1:4141", "[::]:4150"].map(|address| address.parse().unwrap());
         let report = Report::default();
         match address(surroundings, &own, &report) {

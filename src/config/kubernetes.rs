@@ -108,7 +108,7 @@ fn endpoint(
     // The pod's own token opens its own cluster, and is shown to nobody else.
     let pod = is_own_cluster(&url).then_some(pod);
     let token_file = token_file(section, surroundings, pod);
-    let roots = authorities(section, surroundings, pod);
+    let roots = surroundings.system.or(authorities(section, surroundings, pod));
     let (loopback, reach) = (is_loopback(&url), Reach::Authority);
     let unusable = |fault: Fault| {
         let why = fault.inward().unwrap_or("no TLS client can be made").to_owned();

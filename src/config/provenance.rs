@@ -16,6 +16,7 @@ use super::{Config, KEYS, azure, spelling};
 use crate::clock::Timestamp;
 use crate::credential::sight::Sight;
 use crate::token::Descent;
+use crate::wire::System;
 
 /// The file, or the variables, and what holds until a restart.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct Provenance(Arc<Parts>);
 struct Parts {
     path: Option<PathBuf>,
     variables: HashMap<String, String>,
+    /// Read once, however often the rest is.
+    system: System,
     /// Of the tree that the process began with.
     settled: Vec<(Vec<&'static str>, Option<Value>)>,
     /// What the file looked like then.
@@ -95,7 +98,8 @@ impl Provenance {
         };
         let settled = settled(KEYS).into_iter().map(held).collect();
         let (path, variables) = (path.map(Path::to_owned), written.variables.clone());
-        Self(Arc::new(Parts { path, variables, settled, sight: written.sight }))
+        let system = written.system.clone();
+        Self(Arc::new(Parts { path, variables, system, settled, sight: written.sight }))
     }
 
     /// The file, if it is one.
@@ -136,10 +140,11 @@ impl Provenance {
     }
 
     fn written(&self, report: &Report) -> Option<Written> {
-        match &self.0.path {
+        let written = match &self.0.path {
             Some(path) => file::read(path, self.0.variables.clone(), report),
             None => azure::written(self.0.variables.clone(), report),
-        }
+        };
+        written.map(|written| Written { system: self.0.system.clone(), ..written })
     }
 
     /// Puts back what is settled, and says which keys were others.

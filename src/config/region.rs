@@ -45,7 +45,7 @@ fn locator(section: &Section<'_>, surroundings: Surroundings<'_>, own: &[SocketA
         section.note("region", problem, remedy);
         return None;
     };
-    let (roots, proxy, loopback) = (None, None, false);
+    let (roots, proxy, loopback) = (surroundings.system.or(None), None, false);
     let trust = Trust { roots, connect_timeout: CONNECT_TIMEOUT, proxy, loopback, reach: Reach::Host };
     let unusable = |fault: Fault| section.note("region", fault.to_string(), "name the region");
     let wire = Wire::new(trust).map_err(unusable).ok()?;

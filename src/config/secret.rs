@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::credential::file;
 use crate::credential::secret::one_line;
 use crate::secret::Secret;
+use crate::wire::System;
 
 /// What secrets and relative paths are resolved against. No `Debug`: the variables hold secrets.
 #[derive(Clone, Copy)]
@@ -19,6 +20,8 @@ pub struct Surroundings<'a> {
     pub base: &'a Path,
     /// The variables of the process.
     pub variables: &'a HashMap<String, String>,
+    /// Whom the system trusts.
+    pub system: &'a System,
     /// The present.
     pub now: Timestamp,
 }

@@ -1,6 +1,6 @@
 //! Reads `[server]`: where to listen, what to serve there, and to whom.
 
-use std::net::SocketAddr;
+use std::iter;
 use std::time::Duration;
 
 use super::caller::means;
@@ -31,8 +31,8 @@ pub struct Server {
     pub tls: Option<Tls>,
     /// Where that lies, and what it looked like.
     pub tls_files: Option<(Files, Sight)>,
-    /// The address for health and metrics.
-    pub admin_listen: SocketAddr,
+    /// Where health and metrics are, which is an address.
+    pub admin_listen: Listen,
     /// Whether the status page is served also where other machines reach the admin listener.
     pub status_page: bool,
     /// Further `Host` names that are ours.
@@ -51,6 +51,13 @@ pub struct Server {
     pub drain: Duration,
     /// In which order it is looked at what callers show.
     pub proofs: Vec<Means>,
+}
+
+impl Server {
+    /// Everything that is listened on.
+    pub fn places(&self) -> impl Iterator<Item = &Listen> {
+        self.listen.iter().chain(iter::once(&self.admin_listen))
+    }
 }
 
 /// Where a secret was found.
@@ -83,15 +90,15 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
     let listed = section.list("header_secret");
     let has_secret = !listed.is_empty() || shown.iter().any(in_header);
     let (header_secrets, header_secret_origins) = header_secrets(listed, surroundings);
-    let place = |text: &str| unix::placed(listen(text)?, surroundings);
-    let listen = section.some_items("listen", None, PLACE, place).unwrap_or_default();
+    let placed = |text: &str| unix::placed(listen(text)?, surroundings);
+    let listen = section.some_items("listen", None, PLACE, placed).unwrap_or_default();
     let (tls, tls_files) = tls::read(&mut section, surroundings, shown.contains(&Means::Mtls)).unzip();
     let server = Server {
         unix_mode: unix::mode(&mut section, &listen),
         listen,
         tls,
         tls_files,
-        admin_listen: section.or("admin_listen", parsed(address)),
+        admin_listen: section.or("admin_listen", parsed(place)),
         status_page: section.or("status_page", flag),
         hosts: section.items("hosts", "write the name alone", host_name),
         dialects: dialects(&mut section, has_secret),
@@ -107,11 +114,11 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
         check_reach(&section, &server);
     }
     check_tls(&section, &server);
-    if server.status_page && server.admin_listen.ip().is_loopback() {
+    if server.status_page && server.admin_listen.is_loopback() {
         section.warn("status_page", "on loopback the page is served anyway", "leave it out");
     }
-    let same = |listen: &Listen| listen.address() == Some(server.admin_listen);
-    if server.admin_listen.port() != 0 && server.listen.iter().any(same) {
+    let taken = server.admin_listen.address().filter(|address| address.port() != 0);
+    if taken.is_some() && server.listen.iter().any(|listen| listen.address() == taken) {
         section.note("admin_listen", "tokens are served there", "choose another port");
     }
     section.end();
@@ -200,7 +207,7 @@ fn check_tls(section: &Section<'_>, server: &Server) {
         let problem = format!("{} is served over https alone, and there is no such listener", dialect.name);
         section.note("listen", problem, "add one, such as \"https://127.0.0.1:4143\"");
     }
-    if server.tls.is_some() && !is_https {
+    if server.tls.is_some() && !server.places().any(Listen::is_tls) {
         section.note("tls", "there is no https listener to show the certificate", "write https:// before an address");
     }
 }
@@ -210,10 +217,20 @@ fn check_tls(section: &Section<'_>, server: &Server) {
 /// # Errors
 /// Anything else.
 pub fn listen(text: &str) -> Result<Listen, Malformed> {
-    match (text.strip_prefix("unix:"), text.strip_prefix("https://")) {
-        (Some(path), _) => unix::path(path).map(Listen::Unix),
-        (None, Some(rest)) => address(rest).map(Listen::Https),
-        (None, None) => address(text).map(Listen::Http),
+    match text.strip_prefix("unix:") {
+        Some(path) => unix::path(path).map(Listen::Unix),
+        None => place(text),
+    }
+}
+
+/// An address, behind `https://` for TLS.
+///
+/// # Errors
+/// Anything else, a unix socket too.
+pub fn place(text: &str) -> Result<Listen, Malformed> {
+    match text.strip_prefix("https://") {
+        Some(rest) => address(rest).map(Listen::Https),
+        None => address(text).map(Listen::Http),
     }
 }
 
@@ -264,8 +281,8 @@ pub const KEYS: &[Key] = &[
     Key::section("unix", unix::KEYS),
     Key::text(
         "admin_listen",
-        "127.0.0.1:4142",
-        "for `/healthz`, `/readyz`, `/metrics` and, on loopback, the [status page](endpoints.md#the-admin-listener); \
+        ADMIN,
+        "an IP address with a port, also `https://127.0.0.1:4142` for [TLS](endpoints.md#the-admin-listener), for `/healthz`, `/readyz`, `/metrics` and, on loopback, the [status page](endpoints.md#the-admin-listener); \
          nothing secret is there",
     ),
     Key::value(
@@ -317,3 +334,5 @@ pub const KEYS: &[Key] = &[
     ),
 ];
 const PLACE: &str = "correct it, or make what is missing";
+/// Where health and metrics are unless the configuration says otherwise.
+pub const ADMIN: &str = "127.0.0.1:4142";

@@ -89,6 +89,7 @@ pub fn read(
     }
     let wire = place.as_ref().and_then(|place| {
         let (loopback, reach) = (is_loopback(place.url()), Reach::Authority);
+        let roots = surroundings.system.or(roots);
         let trust = Trust { roots, connect_timeout, proxy, loopback, reach };
         let unusable = |fault: Fault| {
             let why = fault.inward().unwrap_or("no TLS client can be made").to_owned();

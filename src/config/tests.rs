@@ -40,7 +40,7 @@ credentials = [{ kind = "secret", env = "SECRET" }]
 const EVERY_KEY: &str = r#"
 [server]
 listen = ["127.0.0.1:1", "[::1]:1", "https://127.0.0.1:3", "unix:bursar.sock"]
-admin_listen = "0.0.0.0:2"
+admin_listen = "https://0.0.0.0:2"
 status_page = true
 hosts = ["bursar.svc"]
 dialects = ["app-service", "arc"]
@@ -187,7 +187,7 @@ fn a_region_is_named_or_looked_for_nearby() {
 fn what_is_not_written_has_its_default() {
     let config = read(GOOD).unwrap();
     assert_eq!(config.server.listen[0].to_string(), "127.0.0.1:4141");
-    assert_eq!(config.server.admin_listen, "127.0.0.1:4142".parse().unwrap());
+    assert_eq!(config.server.admin_listen.to_string(), "127.0.0.1:4142");
     let dialects: Vec<&str> = config.server.dialects.iter().map(|dialect| dialect.name).collect();
     assert_eq!(dialects, ["native", "imds"], "without a header secret app-service is off");
     assert_eq!(config.server.drain, Duration::from_secs(5));
@@ -249,7 +249,7 @@ fn every_key_is_read() {
     assert_eq!(server.unix_mode, 0o600);
     assert_eq!(server.tls.as_ref().map(|tls| tls.thumbprint().len()), Some(40));
     assert_eq!(config.key_dir.as_deref(), Some(directory.path()));
-    assert_eq!((server.admin_listen, server.status_page), ("0.0.0.0:2".parse().unwrap(), true));
+    assert_eq!((&*server.admin_listen.to_string(), server.status_page), ("https://0.0.0.0:2", true));
     assert_eq!(
         (&server.hosts[..], server.workers, server.drain),
         (&["bursar.svc".to_owned()][..], Some(3), Duration::ZERO)

@@ -16,7 +16,7 @@ use crate::credential::file;
 use crate::secret::Secret;
 use crate::trace::Sampling;
 use crate::trace::sampling::Share;
-use crate::wire::is_loopback;
+use crate::wire::{Roots, System, is_loopback};
 
 /// How to trace.
 #[derive(Clone, Debug)]
@@ -27,8 +27,8 @@ pub struct Traces {
     pub endpoint: Url,
     /// What goes along, such as the key of an account.
     pub headers: Vec<(String, Secret)>,
-    /// Whom to trust instead of the system's.
-    pub roots: Option<Vec<Certificate>>,
+    /// Who vouches for the receiver.
+    pub roots: Roots,
     /// How long sending may take, with what is tried again.
     pub timeout: Duration,
     /// How spans are gathered.
@@ -49,7 +49,7 @@ pub struct Batch {
 }
 
 /// What the variables amount to; none where nothing is to be traced, and where they have mistakes.
-pub fn read(variables: &HashMap<String, String>, report: &Report) -> Option<Traces> {
+pub fn read(variables: &HashMap<String, String>, system: &System, report: &Report) -> Option<Traces> {
     let words = Words { variables, report };
     let (variable, written) = words.first(ENDPOINT)?;
     if words.flag(DISABLED)? || !words.exports()? {
@@ -74,7 +74,7 @@ pub fn read(variables: &HashMap<String, String>, report: &Report) -> Option<Trac
         sampling: sampling?,
         endpoint: endpoint?,
         headers: headers?.1,
-        roots: roots?,
+        roots: system.or(roots?),
         timeout: timeout?,
         batch: batch?,
         resource: resource?,
@@ -291,12 +291,21 @@ fn pairs(written: &str) -> impl Iterator<Item = Option<(String, String)>> {
     written.split(',').map(str::trim).filter(|pair| !pair.is_empty()).map(|pair| {
         let (key, value) = pair.split_once('=')?;
         let decoded = |text: &str| {
+            // The decoder leaves an escape that is none as it is, and a key of an account with it would open nothing.
+            if !text.split('%').skip(1).all(is_escape) {
+                return None;
+            }
             let text = percent_encoding::percent_decode_str(text.trim()).decode_utf8().ok()?.into_owned();
             text.chars().all(|c| !c.is_control()).then_some(text)
         };
         let (key, value) = (decoded(key)?, decoded(value)?);
         (!key.is_empty()).then_some((key, value))
     })
+}
+
+/// Whether what follows a percent sign begins with two hexadecimal digits.
+fn is_escape(rest: &str) -> bool {
+    rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
 }
 
 const DISABLED: &str = "OTEL_SDK_DISABLED";

@@ -33,6 +33,11 @@ impl Calendar {
         }
     }
 
+    /// Each credential that there is, behind its identity.
+    pub fn entries(&self) -> impl Iterator<Item = (&Name, &str)> {
+        self.before.iter().map(|(identity, label)| (identity, &**label))
+    }
+
     /// Every credential was noted that there is; those that were there before and are gone are forgotten.
     pub fn turn(&mut self, metrics: &Metrics) {
         for gone in self.before.difference(&self.noted) {

@@ -1,4 +1,4 @@
-//! Where tokens are served: at an address, with TLS or without, or at a file of this machine.
+//! Where something is served: at an address, with TLS or without, or at a file of this machine.
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,6 +1,17 @@
-//! What became of the last reload of the configuration.
+//! What became of what was read again while the process runs.
+
+use arc_swap::ArcSwapOption;
 
 use crate::clock::Timestamp;
+
+/// The last reload of each; none where it was read at the start alone.
+#[derive(Debug, Default)]
+pub struct Reloads {
+    /// Of what https listeners show, with the key and the CA of clients.
+    pub certificate: ArcSwapOption<Reload>,
+    /// Of the configuration.
+    pub configuration: ArcSwapOption<Reload>,
+}
 
 /// One reload.
 #[derive(Clone, Debug, PartialEq, Eq)]

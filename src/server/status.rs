@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Service;
 use super::phase::Phase;
-use super::reload::Reload;
+use super::reload::{Reload, Reloads};
 use crate::vend::inventory::Inventory;
 
 mod body;
@@ -25,7 +25,9 @@ pub struct Status {
     /// What the core holds.
     pub inventory: Inventory,
     /// What became of the last reload of the configuration, if there was one.
-    pub reload: Option<Arc<Reload>>,
+    pub configuration: Option<Arc<Reload>>,
+    /// The same of what https listeners show.
+    pub certificate: Option<Arc<Reload>>,
 }
 
 /// Whether requests should be sent here, and why not.
@@ -46,7 +48,9 @@ impl Status {
     pub async fn of(service: &Service) -> Self {
         let vend = service.charter.load().vend.clone();
         let readiness = Readiness::of(&service.phase, vend.is_warmed_up());
-        Self { readiness, inventory: vend.inventory().await, reload: service.reload.load_full() }
+        let Reloads { certificate, configuration } = &*service.reloads;
+        let (certificate, configuration) = (certificate.load_full(), configuration.load_full());
+        Self { readiness, inventory: vend.inventory().await, configuration, certificate }
     }
 }
 

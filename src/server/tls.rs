@@ -10,9 +10,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{NoServerSessionStorage, WantsServerCert};
+use rustls::{ConfigBuilder, ServerConfig, WantsVerifier};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -32,6 +32,8 @@ use client::ClientCa;
 #[derive(Clone)]
 pub struct Tls {
     server: Arc<ServerConfig>,
+    /// The same for listeners that ask nobody for a certificate.
+    asking_nobody: Arc<ServerConfig>,
     thumbprint: String,
     expiry: Option<Expiry>,
 }
@@ -96,20 +98,18 @@ impl Tls {
     ) -> Result<Self, rustls::Error> {
         let thumbprint = chain.first().map(|leaf| thumbprint(leaf)).unwrap_or_default();
         let expiry = chain.first().and_then(|leaf| expiry(leaf));
-        let server =
-            ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions()?;
-        let mut server = match clients {
-            Some(clients) => server.with_client_cert_verifier(clients.verifier()),
-            None => server.with_no_client_auth(),
-        }
-        .with_single_cert(chain, key)?;
-        server.alpn_protocols = vec![b"http/1.1".to_vec()];
-        if clients.is_some() {
-            // A session that is resumed brings its certificate along, and nobody verifies that again.
-            server.session_storage = Arc::new(NoServerSessionStorage {});
-            server.send_tls13_tickets = 0;
-        }
-        Ok(Self { server: Arc::new(server), thumbprint, expiry })
+        let asking_nobody = Arc::new(server(builder()?.with_no_client_auth(), chain.clone(), key.clone_key())?);
+        let server = match clients {
+            None => Arc::clone(&asking_nobody),
+            Some(clients) => {
+                let mut server = server(builder()?.with_client_cert_verifier(clients.verifier()), chain, key)?;
+                // A session that is resumed brings its certificate along, and nobody verifies that again.
+                server.session_storage = Arc::new(NoServerSessionStorage {});
+                server.send_tls13_tickets = 0;
+                Arc::new(server)
+            }
+        };
+        Ok(Self { server, asking_nobody, thumbprint, expiry })
     }
 
     /// What clients pin: 40 hex digits in upper case.
@@ -125,31 +125,55 @@ impl Tls {
     }
 }
 
+fn builder() -> Result<ConfigBuilder<ServerConfig, WantsVerifier>, rustls::Error> {
+    ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions()
+}
+
+fn server(
+    builder: ConfigBuilder<ServerConfig, WantsServerCert>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, rustls::Error> {
+    let mut server = builder.with_single_cert(chain, key)?;
+    server.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(server)
+}
+
 /// What https listeners show now. A connection goes on with what it was opened with.
 #[derive(Clone, Debug)]
-pub struct Shown(Arc<ArcSwap<Tls>>);
+pub struct Shown {
+    present: Arc<ArcSwap<Tls>>,
+    /// Whether clients are asked for a certificate, where there is a CA that vouches for them.
+    asks: bool,
+}
 
 impl Shown {
     /// This, until it is replaced.
     #[must_use]
     pub fn new(tls: Tls) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(tls)))
+        Self { present: Arc::new(ArcSwap::from_pointee(tls)), asks: true }
+    }
+
+    /// The same, whatever replaces it, for a listener that asks nobody for a certificate.
+    pub(super) fn asking_nobody(&self) -> Self {
+        Self { present: Arc::clone(&self.present), asks: false }
     }
 
     /// Shows another from now on.
     pub fn replace(&self, tls: Tls) {
-        self.0.store(Arc::new(tls));
+        self.present.store(Arc::new(tls));
     }
 
     /// What is shown.
     #[must_use]
     pub fn present(&self) -> Arc<Tls> {
-        self.0.load_full()
+        self.present.load_full()
     }
 
     /// Shakes hands on a listener's next connection.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.0.load().server))
+        let tls = self.present.load();
+        TlsAcceptor::from(Arc::clone(if self.asks { &tls.server } else { &tls.asking_nobody }))
     }
 }
 

@@ -236,11 +236,11 @@ pub(super) mod tests {
     use crate::source::Application;
     use crate::source::application::Parts;
     use crate::vend::cache::Bounds;
-    use crate::wire::{Reach, Trust, Wire};
+    use crate::wire::{Reach, System, Trust, Wire};
 
     pub(in crate::vend) fn source(authority: &str, tenant: &str) -> Source {
         let trust = Trust {
-            roots: None,
+            roots: System::default().or(None),
             connect_timeout: Duration::from_secs(1),
             proxy: None,
             loopback: true,

@@ -14,7 +14,7 @@ use crate::source::allowance::Rate;
 use crate::source::host::{Address, Contract, Endpoint, Parts as HostParts};
 use crate::source::{Host, Source};
 use crate::token::{Descent, Extras, TokenKey};
-use crate::wire::{Reach, Trust, Wire, install_crypto_provider};
+use crate::wire::{Reach, System, Trust, Wire, install_crypto_provider};
 
 struct Stage {
     vend: Vend,
@@ -65,7 +65,7 @@ impl Stage {
 
 fn parts(url: Url, clock: Clock) -> HostParts {
     let trust = Trust {
-        roots: None,
+        roots: System::default().or(None),
         connect_timeout: Duration::from_secs(1),
         proxy: None,
         loopback: true,

@@ -23,7 +23,7 @@ NAMESPACES = {"anyOf": [closed({"matchNames": many({"type": "string"})}), closed
 RELABELING = closed({"targetLabel": {"type": "string"}, "replacement": {"type": "string"}})
 ENDPOINT = closed(
     {"port": {"type": "string"}, "path": {"type": "string"}, "interval": DURATION, "scrapeTimeout": DURATION},
-    {"relabelings": many(RELABELING)},
+    {"relabelings": many(RELABELING), "scheme": {"enum": ["http", "https"]}, "tlsConfig": {"type": "object"}},
 )
 RULE = closed(
     {"alert": {"type": "string"}, "expr": {"type": "string"}, "labels": TEXTS, "annotations": TEXTS}, {"for": DURATION}

@@ -94,6 +94,8 @@ CALLER = {"a": {"proof": {"kind": "loopback"}, "identities": ["*"], "resources":
         ("deployment-secret", {"ports.admin": 4141}, "tokens are served there"),
         ("deployment-secret", {"config.server": {"listen": ["0.0.0.0:5000"]}}, "nothing is at the port 4141"),
         ("deployment-secret", {"config.server": {"admin_listen": "0.0.0.0:5000"}}, "probes ask at the port 4142"),
+        ("deployment-mtls", {"config.server.admin_listen": "https://0.0.0.0:4142"}, "ask over http there"),
+        ("deployment-secret", {"metrics.https": True}, "no certificate that Prometheus could verify"),
         ("deployment-secret", {"metrics.enabled": False, "serviceMonitor.enabled": True}, "a monitor finds no metrics"),
         ("sidecar-secret", {"metrics.enabled": True, "serviceMonitor.enabled": True}, "a sidecar has no Service"),
         ("deployment-federation", {"podMonitor.enabled": True}, "counts the same pods"),

@@ -11,6 +11,7 @@ from chart import (
     RELEASE,
     VALUES,
     bursar_of,
+    configuration,
     containers,
     find,
     helm,
@@ -290,3 +291,19 @@ def test_probes_run_the_program_at_its_own_address(values):
             place = "http://[::1]:4142" if "[::]" in values.read_text() else "http://127.0.0.1:4142"
             asked = [one[probe]["exec"]["command"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
             assert asked == [[one["command"][0], "probe", place + path] for path in ("", "", "/healthz")]
+
+
+def test_probes_and_monitors_ask_over_https_where_that_is_served():
+    values, verified = CHART / "ci/deployment-mtls-values.yaml", {"serverName": "bursar.pay.svc"}
+    https = {"metrics.https": True, "metrics.tlsConfig": verified}
+    objects = render(values, {**https, "serviceMonitor.enabled": True})
+    assert yaml.safe_load(configuration(objects)[1])["server"]["admin_listen"] == "https://0.0.0.0:4142"
+    (spec,) = [spec for _, _, spec in pods(objects) if any(one["name"] == "bursar" for one in containers(spec))]
+    assert bursar_of(spec)["readinessProbe"]["exec"]["command"][-1] == "https://127.0.0.1:4142"
+    (endpoint,) = find(objects, "ServiceMonitor")["spec"]["endpoints"]
+    assert (endpoint["scheme"], endpoint["tlsConfig"]) == ("https", verified)
+    objects = render(values, {**https, "podMonitor.enabled": True})
+    (endpoint,) = find(objects, "PodMonitor")["spec"]["podMetricsEndpoints"]
+    assert (endpoint["scheme"], endpoint["tlsConfig"]) == ("https", verified)
+    (endpoint,) = find(render(values, {"serviceMonitor.enabled": True}), "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["scheme"] == "http" and "tlsConfig" not in endpoint

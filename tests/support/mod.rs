@@ -163,7 +163,8 @@ impl World {
     }
 
     pub fn admin(&self) -> String {
-        format!("http://{}", self.server.admin_addresses()[0])
+        let scheme = if self.server.admin_listens()[0].is_tls() { "https" } else { "http" };
+        format!("{scheme}://{}", self.server.admin_addresses()[0])
     }
 
     /// Asks with `Metadata: true`.

@@ -18,7 +18,7 @@ server:
     - {{ $name }}.{{ .Release.Namespace }}.svc.{{ $v.clusterDomain }}
   drain: 10s
   {{- end }}
-  admin_listen: "{{ include "bursar.adminHost" . }}:{{ $v.ports.admin }}"
+  admin_listen: "{{ $v.metrics.https | ternary "https://" "" }}{{ include "bursar.adminHost" . }}:{{ $v.ports.admin }}"
   {{- if $v.headerSecret.secretName }}
   header_secret:
     {{- range $v.headerSecret.keys }}

@@ -3,7 +3,7 @@
 {{- define "bursar.container" -}}
 {{- $v := .Values -}}
 {{- $isSidecar := eq $v.mode "sidecar" -}}
-{{- $admin := printf "http://%s:%v" (contains ":" $v.listenAddress | ternary "[::1]" "127.0.0.1") $v.ports.admin -}}
+{{- $admin := printf "%s://%s:%v" ($v.metrics.https | ternary "https" "http") (contains ":" $v.listenAddress | ternary "[::1]" "127.0.0.1") $v.ports.admin -}}
 name: bursar
 image: {{ include "bursar.image" . }}
 imagePullPolicy: {{ $v.image.pullPolicy }}

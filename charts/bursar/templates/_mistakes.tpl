@@ -44,6 +44,12 @@
 {{- if and $server.admin_listen (not (hasSuffix (printf ":%v" $v.ports.admin) $server.admin_listen)) -}}
 {{- $m = append $m (printf "config.server.admin_listen: probes ask at the port %v. Set ports.admin instead." $v.ports.admin) -}}
 {{- end -}}
+{{- if and $server.admin_listen (ne $v.metrics.https (hasPrefix "https://" $server.admin_listen)) -}}
+{{- $m = append $m (printf "config.server.admin_listen: probes and monitors ask over %s there. Set metrics.https instead." ($v.metrics.https | ternary "https" "http")) -}}
+{{- end -}}
+{{- if and $v.metrics.https $v.config (not (or $v.tls.secretName $server.tls)) -}}
+{{- $m = append $m "metrics.https: there is no certificate that Prometheus could verify. Set tls.secretName too." -}}
+{{- end -}}
 {{- if eq $v.ports.token $v.ports.admin -}}
 {{- $m = append $m "ports.admin: tokens are served there. Choose another port." -}}
 {{- end -}}

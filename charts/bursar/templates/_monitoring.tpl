@@ -4,6 +4,17 @@
   replacement: {{ include "bursar.fullname" . }}
 {{- end -}}
 
+{{/* How Prometheus speaks with the admin listener. */}}
+{{- define "bursar.scheme" -}}
+scheme: {{ .Values.metrics.https | ternary "https" "http" }}
+{{- if .Values.metrics.https }}
+{{- with .Values.metrics.tlsConfig }}
+tlsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* The alerts, with every selector narrowed to this release. */}}
 {{- define "bursar.alerts" -}}
 {{- $groups := (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}

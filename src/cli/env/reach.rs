@@ -87,12 +87,6 @@ pub fn url_of(listen: &Listen) -> Option<String> {
     Some(format!("{scheme}://{}", reachable(listen.address()?)))
 }
 
-/// The same of an address without TLS.
-#[must_use]
-pub fn plain_url(address: SocketAddr) -> String {
-    format!("http://{}", reachable(address))
-}
-
 /// An address that can be connected to, where every one of the machine is listened on.
 fn reachable(address: SocketAddr) -> SocketAddr {
     match address.ip() {

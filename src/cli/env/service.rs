@@ -119,7 +119,7 @@ pub(super) mod tests {
             unix_mode: 0o660,
             tls: None,
             tls_files: None,
-            admin_listen: ([127, 0, 0, 1], 2).into(),
+            admin_listen: listen("127.0.0.1:2").unwrap(),
             status_page: false,
             hosts: Vec::new(),
             dialects: DIALECTS.iter().filter(|dialect| dialects.contains(&dialect.name)).collect(),

@@ -6,6 +6,7 @@ use config::FileFormat;
 use super::*;
 use crate::config::file::parse;
 use crate::config::mistake::Report;
+use crate::wire::System;
 
 const ONE: &[Key] = &[Key::section("one", KEYS)];
 
@@ -20,6 +21,7 @@ fn read_credential(written: &str) -> (Option<Credential>, Vec<String>) {
     let surroundings = Surroundings {
         base: Path::new("/nonexistent"),
         variables: &variables,
+        system: &System::default(),
         now: Timestamp::from_secs(1_800_000_000),
     };
     let credential = read(root.section("one"), surroundings);

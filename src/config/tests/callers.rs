@@ -63,7 +63,7 @@ fn callers(text: &str) -> (Vec<Option<Caller>>, Vec<String>) {
     let variables = HashMap::from([("SECRET".to_owned(), "marked-secret".to_owned())]);
     let base = directory.path().to_owned();
     let written = file::parse("t", text, FileFormat::Toml, base.clone(), HashMap::new(), &report).unwrap();
-    let surroundings = Surroundings { base: &base, variables: &variables, now: NOW };
+    let surroundings = Surroundings { base: &base, variables: &variables, system: &System::default(), now: NOW };
     let mut root = Section::new(String::new(), written.tree.clone(), KEYS, &report);
     let sections = root.sections("callers").into_iter();
     let read = sections.map(|(name, section)| caller::read(&name, section.unwrap(), surroundings)?.1).collect();

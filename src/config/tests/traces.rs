@@ -4,6 +4,7 @@ use super::*;
 use crate::config::traces::Batch;
 use crate::secret::Secret;
 use crate::trace::sampling::Share;
+use crate::wire::Roots;
 
 const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
 
@@ -24,7 +25,7 @@ fn the_defaults_are_those_of_the_specification() {
     assert_eq!(traces.batch, Batch { delay: Duration::from_secs(5), queue: 2048, size: 512 });
     let sampling = traces.sampling;
     assert_eq!((sampling.share, sampling.is_parent_based, sampling.follows), (Share::ALL, true, true));
-    assert!(traces.headers.is_empty() && traces.roots.is_none());
+    assert!(traces.headers.is_empty() && matches!(traces.roots, Roots::System(_)));
     let version = env!("CARGO_PKG_VERSION");
     let expected = [("service.name", "bursar"), ("service.version", version)];
     assert_eq!(traces.resource, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
@@ -39,7 +40,7 @@ fn what_is_said_of_traces_comes_first() {
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
         ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "2500"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=1"),
-        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "Api-Key = b%3D2 , c=3,"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "Api-Key = b%3d2 , c=3,"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
         ("OTEL_TRACES_SAMPLER", "traceidratio"),
         ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
@@ -69,6 +70,10 @@ fn each_variable_tells_its_own_mistake() {
         ("OTEL_EXPORTER_OTLP_HEADERS", "marked"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a b=marked"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=marked%0d%0ab"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=marked%zz"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=marked%2"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=marked%"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "%é=marked"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
         ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "key.pem"),
@@ -76,6 +81,7 @@ fn each_variable_tells_its_own_mistake() {
         ("OTEL_TRACES_SAMPLER", "xray"),
         ("OTEL_PROPAGATORS", "tracecontext,b3"),
         ("OTEL_RESOURCE_ATTRIBUTES", "marked"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a=marked%-1"),
         ("OTEL_BSP_SCHEDULE_DELAY", "5s"),
         ("OTEL_BSP_EXPORT_TIMEOUT", "-1"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "1000000"),

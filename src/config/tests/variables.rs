@@ -52,7 +52,7 @@ fn azure_variables_are_a_configuration() {
     ])
     .unwrap();
     assert_eq!(application(&config).tenants[0].place.url().as_str(), "https://login.microsoftonline.us/");
-    assert_eq!(config.server.admin_listen.port(), 9);
+    assert_eq!(config.server.admin_listen.to_string(), "127.0.0.1:9");
 }
 
 #[test]

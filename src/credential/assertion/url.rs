@@ -16,7 +16,7 @@ use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 use crate::trace;
 use crate::wire::request::ClientProof;
-use crate::wire::{Incoming, Outgoing, Reach, Trust, Wire, answer, is_loopback, late};
+use crate::wire::{Incoming, Outgoing, Reach, System, Trust, Wire, answer, is_loopback, late};
 
 /// A URL that answers with a signed assertion.
 pub struct AssertionUrl {
@@ -27,13 +27,13 @@ pub struct AssertionUrl {
 }
 
 impl AssertionUrl {
-    /// The assertion that `url` answers with; `bearer` is what proves us there.
+    /// The assertion that `url` answers with; `bearer` is what proves us there, and `system` vouches for it.
     ///
     /// # Errors
     /// The system's trust store cannot be read.
-    pub fn new(url: Url, bearer: Option<ClientSecret>) -> Result<Self, Fault> {
+    pub fn new(url: Url, bearer: Option<ClientSecret>, system: &System) -> Result<Self, Fault> {
         let wire = Wire::new(Trust {
-            roots: None,
+            roots: system.or(None),
             connect_timeout: CONNECT_TIMEOUT,
             proxy: None,
             loopback: is_loopback(&url),

@@ -24,8 +24,8 @@ pub fn body(status: &Status) -> Value {
     if let Some(cover) = census.as_ref().and_then(|census| census.cover) {
         body.insert("cover_seconds".to_owned(), cover.as_secs().into());
     }
-    if let Some(last) = &status.reload {
-        body.insert("reload".to_owned(), reload(last));
+    for (name, last) in [("reload", &status.configuration), ("certificate", &status.certificate)] {
+        body.extend(last.iter().map(|last| (name.to_owned(), reload(last))));
     }
     note_left_out(&mut body, left_out + identities.len().saturating_sub(MOST));
     body.insert("identities".to_owned(), listed.into());
@@ -102,5 +102,5 @@ fn note_left_out(told: &mut Map<String, Value>, left_out: usize) {
 const MOST: usize = 50;
 /// So much of what each of them has ready.
 const MOST_WARM: usize = 8;
-/// So many mistakes of a configuration.
+/// So many mistakes of what was read again.
 const MOST_TEXTS: usize = 20;

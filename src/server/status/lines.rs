@@ -75,9 +75,12 @@ fn and_more(html: &mut Html, left_out: usize) {
     }
 }
 
-/// A reload of the configuration: what became of it.
-pub(super) fn reload(row: &mut Row<'_>, last: &Reload, now: Timestamp) {
+/// A reload: of what, and what became of it.
+pub(super) fn reload(row: &mut Row<'_>, what: &'static str, last: &Reload, now: Timestamp) {
     row.head(|html| {
+        html.raw(what);
+    });
+    row.cell(|html| {
         html.text(distance(last.at, now)).raw("<div class=\"quiet whole\">").time(last.at).raw("</div>");
     });
     let texts = match &last.outcome {

@@ -35,7 +35,9 @@ pub fn page(status: &Status) -> String {
     let (first, keys) = census.as_ref().map_or((&[][..], 0), |census| (&census.first[..], census.keys));
     let more = (keys.saturating_sub(first.len()), "more keys are not shown: these end first.");
     KEYS.write(&mut html, first.iter(), |row, one| key(row, one, identities, *now), more);
-    RELOAD.write(&mut html, status.reload.iter(), |row, last| reload(row, last, *now), (0, ""));
+    let reloads = [("configuration", &status.configuration), ("certificate", &status.certificate)];
+    let reloads = reloads.into_iter().filter_map(|(what, last)| Some((what, last.as_deref()?)));
+    RELOADS.write(&mut html, reloads, |row, (what, last)| reload(row, what, last, *now), (0, ""));
     FAULTS.write(&mut html, faults.iter(), |row, entry| fault(row, entry, identities, *now), (0, ""));
     html.raw(END);
     html.end()
@@ -101,12 +103,12 @@ const KEYS: Table = Table {
     columns: &["Asked for", "Identity", "State", "Age", "Remaining", "Next refresh"],
     empty: "Nobody has asked for a token yet.",
 };
-const RELOAD: Table = Table {
-    id: "configuration",
-    title: "Configuration",
-    caption: "What became of the last time that the configuration was read again",
-    columns: &["When", "Outcome", "What was told"],
-    empty: "It was read at the start, and not again.",
+const RELOADS: Table = Table {
+    id: "reloads",
+    title: "Reloads",
+    caption: "What became of the last time that the configuration, and the certificate of https listeners, was read again",
+    columns: &["What", "When", "Outcome", "What was told"],
+    empty: "What was read at the start was not read again.",
 };
 const FAULTS: Table = Table {
     id: "faults",
