@@ -6,7 +6,6 @@
 
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
-use std::convert::Infallible;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -117,16 +116,19 @@ impl Cache {
         if let Some(Weighed(slot, _)) = self.slots.get(key) {
             return Ok(slot);
         }
-        let flying = || lock(&self.flights).get_key_value(key).map(|(flying, _)| Arc::clone(&flying.0));
-        let warm = || lock(&self.warm).get(key).map(|warm| Arc::clone(&warm.0));
-        let found = match flying().or_else(warm) {
-            Some(slot) => slot,
+        // Until it is in the table, nobody makes another one, and no flight begins. The library's own way to do that drops
+        // a new entry again where all others are settled.
+        let flights = lock(&self.flights);
+        if let Some(Weighed(slot, _)) = self.slots.get(key) {
+            return Ok(slot);
+        }
+        let flying = flights.get_key_value(key).map(|(flying, _)| flying.clone());
+        let kept = flying.or_else(|| lock(&self.warm).get(key).cloned());
+        let slot = match kept {
+            Some(ByKey(slot)) => slot,
             None => Arc::new(Slot::new(key.clone(), lease()?)),
         };
-        let key = ByKey(Arc::clone(&found));
-        // Another one's flight may have begun meanwhile.
-        let made = || Ok::<_, Infallible>(self.weighed(flying().unwrap_or(found)));
-        let Ok(Weighed(slot, _)) = self.slots.get_or_insert_with(&key, made);
+        self.put(Arc::clone(&slot));
         Ok(slot)
     }
 

@@ -47,6 +47,20 @@ fn both_bounds_hold() {
 }
 
 #[test]
+fn the_smallest_cache_holds_what_it_is_to_hold() {
+    for entries in 1..6 {
+        let bounds = Bounds { entries, bytes: 1 << 20 };
+        let most = usize::try_from(entries).unwrap();
+        let cache = filled(bounds, most);
+        let is_there = cache.len();
+        assert!((most - 1..=most).contains(&is_there), "{entries}: {is_there}");
+        let latest = find(&cache, 100);
+        assert!(Arc::ptr_eq(&latest, &find(&cache, 100)), "{entries}: whoever came last is there");
+        assert!(cache.len() <= most, "{entries}");
+    }
+}
+
+#[test]
 fn a_long_key_weighs_more() {
     let cache = Cache::new(Bounds { entries: 1000, bytes: 10 * (OVERHEAD + 1000) });
     for n in 0..100 {
