@@ -8,7 +8,7 @@ use url::form_urlencoded;
 use super::spelling::Spelling;
 use super::table::NATIVE;
 use crate::fault::{Fault, Kind};
-use crate::name::{Selector, steers};
+use crate::name::{Selector, is_visible_ascii, steers};
 use crate::token::Rejected;
 
 /// Names and values, decoded.
@@ -101,7 +101,7 @@ fn selector(name: &str, value: &str, is_native: bool) -> Result<Option<Selector>
 
 /// The value of a parameter that goes into logs as it is.
 pub(super) fn shown<'a>(name: &str, value: &'a str) -> Result<&'a str, Fault> {
-    if value.len() <= MAX_SHOWN && !value.chars().any(steers) {
+    if value.len() <= MAX_SHOWN && (is_visible_ascii(value) || !value.chars().any(steers)) {
         return Ok(value);
     }
     let problem = format!("the parameter '{name}' is too long or has characters that nobody sees");
