@@ -3,11 +3,10 @@
 
 use super::connection::Ledger;
 use super::host::Hosts;
-use super::{Service, head};
+use super::{HttpRequest, Service, head, query};
 use crate::dialect::Headers;
 use crate::dialect::route::{Astray, Route, Target};
 use crate::fault::{Fault, Kind};
-use actix_web::HttpRequest;
 
 /// What a request is for.
 pub(super) fn of(
@@ -16,7 +15,7 @@ pub(super) fn of(
     ledger: &Ledger,
     service: &Service,
 ) -> Result<Route, Astray> {
-    head::check(request.headers(), ledger)?;
+    head::check(request.head().headers(), ledger)?;
     refuse_own(headers, &service.mark)?;
     if ledger.link.user().is_none() {
         check_host(request, headers, &service.hosts)?;
@@ -24,7 +23,7 @@ pub(super) fn of(
     let target = Target {
         method: request.method().as_str(),
         path: request.path(),
-        query: request.query_string(),
+        query: query(request),
         is_tls: ledger.link.is_tls(),
     };
     target.route(&service.dialects)
