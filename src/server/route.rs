@@ -18,7 +18,7 @@ pub(super) fn of(
     head::check(request.head().headers(), ledger)?;
     refuse_own(headers, &service.mark)?;
     if ledger.link.user().is_none() {
-        check_host(request, headers, &service.hosts)?;
+        check_known_host(request, headers, ledger, &service.hosts)?;
     }
     let target = Target {
         method: request.method().as_str(),
@@ -36,6 +36,17 @@ fn refuse_own(headers: &Headers<'_>, mark: &str) -> Result<(), Fault> {
     }
     let remedy = "let this service's own managed identity be asked of the host, see docs/configuration.md";
     Err(Fault::new(Kind::Loop, "this service has asked itself for a token", remedy))
+}
+
+/// The same as [`check_host`], of which only what its connection has not shown before costs anything.
+fn check_known_host(request: &HttpRequest, headers: &Headers<'_>, ledger: &Ledger, hosts: &Hosts) -> Result<(), Fault> {
+    let alone = headers.host.filter(|_| request.uri().authority().is_none());
+    if alone.is_some_and(|host| ledger.knows_host(host)) {
+        return Ok(());
+    }
+    check_host(request, headers, hosts)?;
+    alone.into_iter().for_each(|host| ledger.know_host(host));
+    Ok(())
 }
 
 /// The header and, in an absolute-form target, the authority must both be ours.
