@@ -11,51 +11,113 @@ use crate::fault::{Fault, Kind};
 use crate::name::{Selector, is_visible_ascii, steers};
 use crate::token::Rejected;
 
-/// Names and values, decoded.
-pub(super) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+/// What the parameters of a request say, as far as anything here asks for it. They are sorted in one pass: each is looked
+/// at once, whatever is asked for.
+pub(super) struct Parameters<'a> {
+    pub(super) version: Values<'a>,
+    pub(super) resource: Values<'a>,
+    pub(super) tenant: Values<'a>,
+    pub(super) fmi_path: Values<'a>,
+    pub(super) client_claims: Values<'a>,
+    pub(super) claims: Values<'a>,
+    /// Of a page.
+    pub(super) format: Values<'a>,
+    rejected: Values<'a>,
+    bypass: Values<'a>,
+    /// The one selector, in any client's spelling.
+    pub(super) selector: Result<Selector, Fault>,
+}
 
 impl<'a> Parameters<'a> {
-    pub(super) fn parse(query: &'a str, form: &'a [u8]) -> Self {
-        Self(pairs(query).chain(form_urlencoded::parse(form)).collect())
+    pub(super) fn parse(query: &'a str, form: &'a [u8], is_native: bool) -> Self {
+        let mut parameters = Self {
+            version: Values::of("api-version"),
+            resource: Values::of("resource"),
+            tenant: Values::of("tenant"),
+            fmi_path: Values::of("fmi_path"),
+            client_claims: Values::of("client_claims"),
+            claims: Values::of("claims"),
+            format: Values::of("format"),
+            rejected: Values::of("token_sha256_to_refresh"),
+            bypass: Values::of("bypass_cache"),
+            selector: Ok(Selector::None),
+        };
+        // An empty value counts as absent.
+        for (name, value) in pairs(query).chain(form_urlencoded::parse(form)).filter(|(_, value)| !value.is_empty()) {
+            parameters.point(&name, &value, is_native);
+            parameters.note(&name, value);
+        }
+        parameters
     }
 
-    /// The value of `name`; an empty one counts as absent, and two different ones are an error.
-    pub(super) fn one(&self, name: &'static str) -> Result<Option<&str>, Fault> {
-        let mut values = self.0.iter().filter(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_ref());
-        let first = values.next();
-        if values.any(|other| Some(other) != first) {
-            let problem = format!("the parameter '{name}' is given twice with different values");
-            return Err(Fault::new(Kind::InvalidRequest, problem, "give it once"));
-        }
-        Ok(first)
+    fn note(&mut self, name: &str, value: Cow<'a, str>) {
+        let values = match name {
+            "api-version" => &mut self.version,
+            "resource" => &mut self.resource,
+            "tenant" => &mut self.tenant,
+            "fmi_path" => &mut self.fmi_path,
+            "client_claims" => &mut self.client_claims,
+            "claims" => &mut self.claims,
+            "format" => &mut self.format,
+            "token_sha256_to_refresh" => &mut self.rejected,
+            "bypass_cache" => &mut self.bypass,
+            _ => return,
+        };
+        values.note(value);
+    }
+
+    /// Follows what points at an identity. Of several faults the first is told.
+    fn point(&mut self, name: &str, value: &str, is_native: bool) {
+        let Ok(found) = &self.selector else { return };
+        let selector = match selector(name, value, is_native) {
+            Ok(None) => return,
+            Ok(Some(selector)) if *found == Selector::None || agree(found, &selector) => Ok(selector),
+            Ok(Some(_)) => Err(Fault::new(
+                Kind::InvalidRequest,
+                "the request points at an identity in two different ways",
+                "send one of client_id, object_id and msi_res_id",
+            )),
+            Err(fault) => Err(fault),
+        };
+        self.selector = selector;
     }
 
     /// Which tokens the caller will not be handed again. Whoever names one is content with any other.
     pub(super) fn rejected(&self) -> Result<Option<Rejected>, Fault> {
-        if let Some(sum) = self.one("token_sha256_to_refresh")? {
+        if let Some(sum) = self.rejected.one()? {
             return Ok(Some(Rejected::parse(sum)?));
         }
-        let bypasses = self.one("bypass_cache")?.is_some_and(|word| word.eq_ignore_ascii_case("true"));
+        let bypasses = self.bypass.one()?.is_some_and(|word| word.eq_ignore_ascii_case("true"));
         Ok(bypasses.then_some(Rejected::Every))
     }
+}
 
-    /// The one selector, in any client's spelling.
-    pub(super) fn selector(&self, is_native: bool) -> Result<Selector, Fault> {
-        let mut found = Selector::None;
-        for (name, value) in self.0.iter().filter(|(_, value)| !value.is_empty()) {
-            let Some(selector) = selector(name, value, is_native)? else {
-                continue;
-            };
-            if found != Selector::None && !agree(&found, &selector) {
-                return Err(Fault::new(
-                    Kind::InvalidRequest,
-                    "the request points at an identity in two different ways",
-                    "send one of client_id, object_id and msi_res_id",
-                ));
-            }
-            found = selector;
+/// What stands under one name.
+pub(super) struct Values<'a> {
+    name: &'static str,
+    first: Option<Cow<'a, str>>,
+    differ: bool,
+}
+
+impl<'a> Values<'a> {
+    const fn of(name: &'static str) -> Self {
+        Self { name, first: None, differ: false }
+    }
+
+    fn note(&mut self, value: Cow<'a, str>) {
+        match &self.first {
+            Some(first) => self.differ |= *first != value,
+            None => self.first = Some(value),
         }
-        Ok(found)
+    }
+
+    /// The value; two different ones are an error.
+    pub(super) fn one(&self) -> Result<Option<&str>, Fault> {
+        if self.differ {
+            let problem = format!("the parameter '{}' is given twice with different values", self.name);
+            return Err(Fault::new(Kind::InvalidRequest, problem, "give it once"));
+        }
+        Ok(self.first.as_deref())
     }
 }
 
