@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memchr::memchr2;
 use url::form_urlencoded;
 
-use super::spelling::Spelling;
+use super::spelling::{Spelling, VERSION};
 use super::table::NATIVE;
 use crate::fault::{Fault, Kind};
 use crate::name::{Selector, is_visible_ascii, steers};
@@ -31,7 +31,7 @@ pub(super) struct Parameters<'a> {
 impl<'a> Parameters<'a> {
     pub(super) fn parse(query: &'a str, form: &'a [u8], is_native: bool) -> Self {
         let mut parameters = Self {
-            version: Values::of("api-version"),
+            version: Values::of(VERSION),
             resource: Values::of("resource"),
             tenant: Values::of("tenant"),
             fmi_path: Values::of("fmi_path"),
@@ -52,7 +52,7 @@ impl<'a> Parameters<'a> {
 
     fn note(&mut self, name: &str, value: Cow<'a, str>) {
         let values = match name {
-            "api-version" => &mut self.version,
+            VERSION => &mut self.version,
             "resource" => &mut self.resource,
             "tenant" => &mut self.tenant,
             "fmi_path" => &mut self.fmi_path,
