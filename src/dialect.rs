@@ -21,7 +21,7 @@ pub mod table;
 
 pub use envelope::Envelope;
 pub use headers::Headers;
-use parameters::{Parameters, shown};
+use parameters::{Parameters, Values, shown};
 pub use reply::Reply;
 
 /// A row: the paths and the rules of one contract.
@@ -168,8 +168,8 @@ impl Dialect {
     /// Whether a request with this query is in its version. Contracts that share a path are told apart so.
     #[must_use]
     pub fn takes_version(&self, query: &str) -> bool {
-        let parameters = Parameters::parse(query, &[]);
-        let asked = parameters.one("api-version").ok().flatten();
+        let parameters = Parameters::parse(query, &[], self.is_native);
+        let asked = parameters.version.one().ok().flatten();
         // A row that takes any version is told by none.
         !matches!(self.version, Version::Optional) && asked.is_some_and(|version| self.version.takes(version))
     }
@@ -187,21 +187,21 @@ impl Dialect {
     pub fn read(&self, request: &Request<'_>) -> Result<Ask, Fault> {
         self.guard.check(request.headers)?;
         request.check_form()?;
-        let parameters = Parameters::parse(request.query, request.form);
-        self.version.check(parameters.one("api-version")?)?;
-        let resource = parameters.one("resource")?.ok_or_else(|| {
+        let parameters = Parameters::parse(request.query, request.form, self.is_native);
+        self.version.check(parameters.version.one()?)?;
+        let resource = parameters.resource.one()?.ok_or_else(|| {
             Fault::new(Kind::InvalidRequest, "the parameter 'resource' is missing", "add resource=<App ID URI>")
         })?;
-        let native = |name| if self.is_native { parameters.one(name) } else { Ok(None) };
+        let native = |values| if self.is_native { Values::one(values) } else { Ok(None) };
         Ok(Ask {
             resource: Resource::parse(resource)?,
-            selector: parameters.selector(self.is_native)?,
-            tenant: native("tenant")?.map(|tenant| shown("tenant", tenant)).transpose()?.map(str::to_owned),
+            selector: parameters.selector.clone()?,
+            tenant: native(&parameters.tenant)?.map(|tenant| shown("tenant", tenant)).transpose()?.map(str::to_owned),
             extras: Extras {
-                fmi_path: native("fmi_path")?.map(FmiPath::parse).transpose()?,
-                client_claims: native("client_claims")?.map(ClaimsRequest::parse).transpose()?,
+                fmi_path: native(&parameters.fmi_path)?.map(FmiPath::parse).transpose()?,
+                client_claims: native(&parameters.client_claims)?.map(ClaimsRequest::parse).transpose()?,
             },
-            challenge: native("claims")?.map(ClaimsRequest::parse).transpose()?,
+            challenge: native(&parameters.claims)?.map(ClaimsRequest::parse).transpose()?,
             rejected: parameters.rejected()?,
         })
     }

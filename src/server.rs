@@ -1,5 +1,6 @@
 //! The listeners: bound before anything is served, drained before anything is cut.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,8 +8,8 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::body::BoxBody;
 use actix_web::dev::{self, ServerHandle};
-use actix_web::web;
 use arc_swap::ArcSwap;
 use rustix::process::{Resource, getrlimit};
 use tokio::task::JoinHandle;
@@ -141,6 +142,11 @@ pub struct Server {
     _last: Option<Last>,
 }
 
+/// A request as it comes from a connection, and its answer. Nothing stands between the two but whoever answers: routes
+/// and extractors of the framework would be made anew for each request, and there is one path to choose among.
+type HttpRequest = actix_http::Request;
+type HttpResponse = actix_http::Response<BoxBody>;
+
 /// Who serves a listener.
 struct Crew {
     workers: usize,
@@ -168,22 +174,21 @@ impl Server {
         let tokens = open(&settings.listen, settings.unix_mode)?;
         let admin = open(slice::from_ref(&settings.admin_listen), settings.unix_mode)?;
         let (token_addresses, admin_addresses) = (addresses(&tokens), addresses(&admin));
-        let service = web::Data::new(service(&token_addresses, &admin_addresses));
+        let service = Arc::new(service(&token_addresses, &admin_addresses));
         let phase = Arc::clone(&service.phase);
         let last = service.keys.clone().map(Last);
-        let data = service.clone();
         let (most_admin, most) = most_connections(settings.workers);
         let crew = Crew { workers: settings.workers, most, grace: settings.grace };
-        let tokens = launch(tokens, settings.tls.as_ref(), &crew, &phase, move |config| {
-            let route = if data.sampling.is_some() { web::to(traced::serve) } else { web::to(token::serve) };
-            config.app_data(data.clone()).default_service(route);
-        })?;
+        let (tls, asked) = (settings.tls.as_ref(), Arc::clone(&service));
+        let tokens = match service.sampling {
+            Some(_) => launch(tokens, tls, &crew, &phase, move |request| traced::serve(request, Arc::clone(&asked))),
+            None => launch(tokens, tls, &crew, &phase, move |request| token::serve(request, Arc::clone(&asked))),
+        }?;
         let crew = Crew { workers: 1, most: most_admin, grace: settings.grace };
         // Nobody is known there, so nobody is asked for a certificate: probes and Prometheus have none.
         let tls = settings.tls.as_ref().map(Shown::asking_nobody);
-        let admin = launch(admin, tls.as_ref(), &crew, &phase, move |config| {
-            config.app_data(service.clone()).default_service(web::to(admin::serve));
-        })?;
+        let admin =
+            launch(admin, tls.as_ref(), &crew, &phase, move |request| admin::serve(request, Arc::clone(&service)))?;
         phase.begin();
         let (drain, grace) = (settings.drain, settings.grace);
         Ok(Self { tokens, token_addresses, admin, admin_addresses, phase, drain, grace, _last: last })
@@ -261,12 +266,12 @@ fn addresses(doors: &[Door]) -> Vec<SocketAddr> {
     doors.iter().filter_map(|door| door.listen.address()).collect()
 }
 
-fn launch(
+fn launch<A: Future<Output = HttpResponse> + 'static>(
     doors: Vec<Door>,
     tls: Option<&Shown>,
     crew: &Crew,
     phase: &Arc<Phase>,
-    routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    answer: impl Fn(HttpRequest) -> A + Clone + Send + 'static,
 ) -> Result<Listener, Fault> {
     let mut server = dev::Server::build()
         .workers(crew.workers)
@@ -280,14 +285,14 @@ fn launch(
     };
     for door in &doors {
         let tls = tls.filter(|_| door.listen.is_tls()).cloned();
-        let (ending, routes, phase) = (ending.clone(), routes.clone(), Arc::clone(phase));
+        let (ending, answer, phase) = (ending.clone(), answer.clone(), Arc::clone(phase));
         let listening = match door.accepting()? {
             Accepting::Tcp(tcp) => {
-                let serve = move || connection::tcp(tls.clone(), Arc::clone(&phase), ending.clone(), routes.clone());
+                let serve = move || connection::tcp(tls.clone(), Arc::clone(&phase), ending.clone(), answer.clone());
                 server.listen("bursar", tcp, serve)
             }
             Accepting::Unix(unix) => {
-                let serve = move || connection::unix(Arc::clone(&phase), ending.clone(), routes.clone());
+                let serve = move || connection::unix(Arc::clone(&phase), ending.clone(), answer.clone());
                 server.listen_uds("bursar", unix, serve)
             }
         };
@@ -297,6 +302,11 @@ fn launch(
     }
     let server = server.run();
     Ok(Listener { doors, handle: server.handle(), task: tokio::spawn(server) })
+}
+
+/// The query of a request, or nothing.
+fn query(request: &HttpRequest) -> &str {
+    request.uri().query().unwrap_or_default()
 }
 
 /// How many connections the admin listener may hold, and each worker where tokens are served, so that neither takes

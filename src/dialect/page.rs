@@ -74,8 +74,8 @@ impl Page {
         tenant: impl FnOnce() -> Result<TenantId, Fault>,
     ) -> Result<Reply, Refusal> {
         Self::check(method, request)?;
-        let parameters = Parameters::parse(request.query, &[]);
-        let version = parameters.one("api-version")?;
+        let parameters = Parameters::parse(request.query, &[], false);
+        let version = parameters.version.one()?;
         let check = |oldest| Version::From(oldest).check(version).map_err(|fault| Refusal { fault, is_version: true });
         match self {
             Self::Info => {
@@ -120,7 +120,7 @@ fn part(instance: &Instance, path: &str, version: &str, format: Format) -> Resul
 }
 
 fn format(parameters: &Parameters<'_>) -> Result<Format, Fault> {
-    match parameters.one("format")? {
+    match parameters.format.one()? {
         None => Ok(Format::Json),
         Some(format) if format.eq_ignore_ascii_case("json") => Ok(Format::Json),
         Some(format) if format.eq_ignore_ascii_case("text") => Ok(Format::Text),

@@ -4,6 +4,7 @@
 //!
 //! The framework bounds the first head of a connection and no other.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -15,12 +16,10 @@ use std::time::Duration;
 
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol};
-use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service};
 use actix_web::body::MessageBody;
-use actix_web::dev::AppConfig;
 use actix_web::http::ConnectionType;
 use actix_web::rt::net::{TcpStream, UnixStream};
-use actix_web::{App, HttpRequest, HttpResponse, web};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -30,6 +29,7 @@ use tokio_util::either::Either;
 use super::phase::{Phase, Unasked};
 use super::tls::Shown;
 use super::tls::client::Client;
+use super::{HttpRequest, HttpResponse};
 use crate::caller::peer::User;
 use crate::clock::Deadline;
 
@@ -60,11 +60,11 @@ pub(super) fn end(request: &HttpRequest, mut response: HttpResponse, is_last: bo
 }
 
 /// What serves the connections of an address. `ending` is done when idle ones have to be closed.
-pub(super) fn tcp<E: Future<Output = ()> + 'static>(
+pub(super) fn tcp<E: Future<Output = ()> + 'static, A: Future<Output = HttpResponse> + 'static>(
     tls: Option<Shown>,
     phase: Arc<Phase>,
     ending: impl Fn() -> E + 'static,
-    routes: impl Fn(&mut web::ServiceConfig),
+    answer: impl Fn(HttpRequest) -> A + Clone + 'static,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> {
     let open = move |socket: TcpStream| {
         let (tls, unasked) = (tls.as_ref().map(Shown::acceptor), phase.opened());
@@ -73,14 +73,14 @@ pub(super) fn tcp<E: Future<Output = ()> + 'static>(
             Ok((open(socket, tls, unasked).await?, Protocol::Http1, peer))
         }
     };
-    fn_service(open).and_then(http(ending, routes))
+    fn_service(open).and_then(http(ending, answer))
 }
 
 /// The same of a unix socket.
-pub(super) fn unix<E: Future<Output = ()> + 'static>(
+pub(super) fn unix<E: Future<Output = ()> + 'static, A: Future<Output = HttpResponse> + 'static>(
     phase: Arc<Phase>,
     ending: impl Fn() -> E + 'static,
-    routes: impl Fn(&mut web::ServiceConfig),
+    answer: impl Fn(HttpRequest) -> A + Clone + 'static,
 ) -> impl ServiceFactory<UnixStream, Config = (), Response = (), Error = DispatchError, InitError = ()> {
     let open = move |socket: UnixStream| {
         let unasked = phase.opened();
@@ -90,13 +90,18 @@ pub(super) fn unix<E: Future<Output = ()> + 'static>(
             Ok((Connection::new(Either::Right(Either::Right(socket)), link, unasked), Protocol::Http1, None))
         }
     };
-    fn_service(open).and_then(http(ending, routes))
+    fn_service(open).and_then(http(ending, answer))
 }
 
-fn http<E: Future<Output = ()> + 'static>(
+fn http<E: Future<Output = ()> + 'static, A: Future<Output = HttpResponse> + 'static>(
     ending: impl Fn() -> E + 'static,
-    routes: impl Fn(&mut web::ServiceConfig),
+    answer: impl Fn(HttpRequest) -> A + Clone + 'static,
 ) -> impl ServiceFactory<Opened, Config = (), Response = (), Error = DispatchError, InitError = ()> {
+    let answer = move |request| {
+        // Boxed, since a connection would hold the room for it also while nothing is asked: half as much again as all else.
+        let answer = Box::pin(answer(request));
+        async move { Ok::<_, Infallible>(answer.await) }
+    };
     HttpService::build()
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(Duration::ZERO)
@@ -105,7 +110,7 @@ fn http<E: Future<Output = ()> + 'static>(
         .on_connect_ext(|connection: &Connection, data| {
             data.insert(Rc::clone(&connection.ledger));
         })
-        .finish(map_config(App::new().configure(routes), |_| AppConfig::default()))
+        .finish(fn_service(answer))
 }
 
 /// Shakes hands where that is done. However many do not finish, others are not held up by it: the framework's

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
 
+use super::HttpRequest;
 use super::connection::Ledger;
 use crate::dialect::Headers;
 use crate::fault::{Fault, Kind};
@@ -26,7 +26,7 @@ pub(super) fn check(headers: &HeaderMap, ledger: &Ledger) -> Result<(), Fault> {
 
 /// What a request shows in its headers.
 pub(super) fn shown(request: &HttpRequest) -> Headers<'_> {
-    Headers::of(request.headers().iter().map(|(name, value)| (HeaderName::as_str(name), value.as_bytes())))
+    Headers::of(request.head().headers().iter().map(|(name, value)| (HeaderName::as_str(name), value.as_bytes())))
 }
 
 fn refused(problem: impl Into<Cow<'static, str>>, remedy: &'static str) -> Fault {

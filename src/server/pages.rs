@@ -1,13 +1,12 @@
 //! The pages of instance metadata, which hold nothing that is secret.
 
-use actix_web::HttpResponse;
 use actix_web::http::header::ALLOW;
 
 use super::failed::Failed;
-use super::recognise;
 use super::token::{with, write};
 use super::visit::Visit;
 use super::witness::Witness;
+use super::{HttpResponse, query, recognise};
 use crate::caller::Caller;
 use crate::dialect::page::{Page, Refusal};
 use crate::dialect::table::IMDS;
@@ -32,7 +31,7 @@ pub(super) async fn serve(page: &Page, visit: Visit<'_>) -> HttpResponse {
 
 async fn show(page: &Page, visit: Visit<'_>) -> Result<Reply, Refusal> {
     let Visit { request, headers, charter, .. } = visit;
-    let asked = Request { query: request.query_string(), form: &[], headers };
+    let asked = Request { query: query(request), form: &[], headers };
     let method = request.method().as_str();
     Page::check(method, &asked)?;
     let caller = admit(visit).await?;

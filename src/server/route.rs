@@ -3,11 +3,10 @@
 
 use super::connection::Ledger;
 use super::host::Hosts;
-use super::{Service, head};
+use super::{HttpRequest, Service, head, query};
 use crate::dialect::Headers;
 use crate::dialect::route::{Astray, Route, Target};
 use crate::fault::{Fault, Kind};
-use actix_web::HttpRequest;
 
 /// What a request is for.
 pub(super) fn of(
@@ -16,15 +15,15 @@ pub(super) fn of(
     ledger: &Ledger,
     service: &Service,
 ) -> Result<Route, Astray> {
-    head::check(request.headers(), ledger)?;
+    head::check(request.head().headers(), ledger)?;
     refuse_own(headers, &service.mark)?;
     if ledger.link.user().is_none() {
-        check_host(request, headers, &service.hosts)?;
+        check_known_host(request, headers, ledger, &service.hosts)?;
     }
     let target = Target {
         method: request.method().as_str(),
         path: request.path(),
-        query: request.query_string(),
+        query: query(request),
         is_tls: ledger.link.is_tls(),
     };
     target.route(&service.dialects)
@@ -37,6 +36,17 @@ fn refuse_own(headers: &Headers<'_>, mark: &str) -> Result<(), Fault> {
     }
     let remedy = "let this service's own managed identity be asked of the host, see docs/configuration.md";
     Err(Fault::new(Kind::Loop, "this service has asked itself for a token", remedy))
+}
+
+/// The same as [`check_host`], of which only what its connection has not shown before costs anything.
+fn check_known_host(request: &HttpRequest, headers: &Headers<'_>, ledger: &Ledger, hosts: &Hosts) -> Result<(), Fault> {
+    let alone = headers.host.filter(|_| request.uri().authority().is_none());
+    if alone.is_some_and(|host| ledger.knows_host(host)) {
+        return Ok(());
+    }
+    check_host(request, headers, hosts)?;
+    alone.into_iter().for_each(|host| ledger.know_host(host));
+    Ok(())
 }
 
 /// The header and, in an absolute-form target, the authority must both be ours.

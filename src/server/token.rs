@@ -1,17 +1,20 @@
 //! The token listener: one request travels the whole line here, and nothing else happens.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
+use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web};
+use actix_web::web::Bytes;
 
 use super::failed::Failed;
 use super::visit::Visit;
 use super::witness::Witness;
-use super::{Service, connection, form, head, pages, recognise, route};
+use super::{HttpRequest, HttpResponse, Service, connection, form, head, pages, query, recognise, route};
 use crate::clock::Stopwatch;
 use crate::dialect::route::{Astray, Route};
 use crate::dialect::{Ask, Dialect, Envelope, Guard, Method, Reply, Request, client_request_id, shown_key};
@@ -19,9 +22,9 @@ use crate::fault::{Fault, Kind, Turn};
 use crate::flood::{Concern, Event};
 
 /// Answers any request to a token listener.
-pub async fn serve(request: HttpRequest, payload: web::Payload, service: web::Data<Service>) -> HttpResponse {
+pub(super) async fn serve(mut request: HttpRequest, service: Arc<Service>) -> HttpResponse {
     let watch = Stopwatch::start();
-    let payload = payload.into_inner();
+    let payload = request.take_payload();
     let ledger = connection::ledger(&request);
     ledger.begin(!matches!(payload, Payload::None));
     let (headers, charter) = (head::shown(&request), service.charter.load());
@@ -62,9 +65,9 @@ async fn answer(dialect: &Dialect, visit: Visit<'_>, payload: Payload) -> Result
         dialect.guard.check(headers)?;
         Box::pin(form::read(payload)).await?
     } else {
-        web::Bytes::new()
+        Bytes::new()
     };
-    let ask = dialect.read(&Request { query: request.query_string(), form: &form, headers })?;
+    let ask = dialect.read(&Request { query: query(request), form: &form, headers })?;
     let Guard::KeyFile = dialect.guard else {
         return pay(dialect, &ask, visit, false).await;
     };
@@ -124,14 +127,15 @@ fn unchallenged() -> Fault {
 }
 
 pub(super) fn write(reply: Reply, request_id: &str) -> HttpResponse {
-    let mut response = start(reply.status, request_id);
-    if reply.is_text {
-        response.insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"));
-    }
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::with_body(status, BoxBody::new(reply.body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, if reply.is_text { TEXT } else { JSON });
+    headers.insert(CACHE_CONTROL, NO_STORE);
     if let Some(seconds) = reply.retry_after {
-        response.insert_header((RETRY_AFTER, seconds));
+        headers.insert(RETRY_AFTER, seconds.into());
     }
-    response.body(reply.body)
+    with(response, REQUEST_ID, request_id)
 }
 
 /// Answers what no dialect is asked for.
@@ -157,16 +161,6 @@ pub(super) fn with(mut response: HttpResponse, name: HeaderName, value: &str) ->
     response
 }
 
-fn start(status: u16, request_id: &str) -> HttpResponseBuilder {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = HttpResponse::build(status);
-    response
-        .insert_header((CONTENT_TYPE, JSON))
-        .insert_header((CACHE_CONTROL, NO_STORE))
-        .insert_header((REQUEST_ID, request_id));
-    response
-}
-
 /// An id for a request that brought none. It has to be unlikely to repeat, not to be unguessable.
 pub(super) fn fresh_id() -> String {
     uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid().to_string()
@@ -174,5 +168,6 @@ pub(super) fn fresh_id() -> String {
 
 /// Made once: of a text, each answer would make its own.
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");

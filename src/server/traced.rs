@@ -1,20 +1,22 @@
 //! The token listener where requests are traced: which of them are is decided before anything is made for it, and the
 //! others are answered as they are everywhere else.
 
+use std::sync::Arc;
+
 use actix_web::http::header::{HOST, HeaderName};
-use actix_web::{HttpRequest, HttpResponse, web};
 use tracing::{Instrument, Span};
 
-use super::{Service, connection, token};
+use super::token::REQUEST_ID;
+use super::{HttpRequest, HttpResponse, Service, connection, query, token};
 use crate::dialect::route::{Route, Target};
 use crate::trace::{self, Asked, Parent, TRACEPARENT, TRACESTATE};
 
 /// Answers any request to a token listener, within a span if it is sampled.
-pub(super) async fn serve(request: HttpRequest, payload: web::Payload, service: web::Data<Service>) -> HttpResponse {
-    let Some(span) = open(&request, &service) else { return token::serve(request, payload, service).await };
+pub(super) async fn serve(request: HttpRequest, service: Arc<Service>) -> HttpResponse {
+    let Some(span) = open(&request, &service) else { return token::serve(request, service).await };
     // Boxed, so that those that are not sampled are no larger for it.
-    let response = Box::pin(token::serve(request, payload, service).instrument(span.clone())).await;
-    let request_id = response.headers().get("x-ms-request-id").and_then(|id| id.to_str().ok());
+    let response = Box::pin(token::serve(request, service).instrument(span.clone())).await;
+    let request_id = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
     trace::answered(&span, response.status().as_u16(), request_id);
     response
 }
@@ -51,7 +53,7 @@ fn bare(host: &str) -> &str {
 
 /// The path as it is served: what a caller makes up is not told.
 fn path(request: &HttpRequest, service: &Service, is_tls: bool) -> Option<&'static str> {
-    let (method, path, query) = (request.method().as_str(), request.path(), request.query_string());
+    let (method, path, query) = (request.method().as_str(), request.path(), query(request));
     match (Target { method, path, query, is_tls }).route(&service.dialects).ok()? {
         Route::Token(dialect) => {
             dialect.paths.iter().copied().find(|known| *known == path).or(dialect.paths.first().copied())
@@ -62,7 +64,7 @@ fn path(request: &HttpRequest, service: &Service, is_tls: bool) -> Option<&'stat
 
 /// What a request shows in a header that it shows once, if that is clean.
 fn once<'a>(request: &'a HttpRequest, name: &'static str) -> Option<&'a str> {
-    let mut all = request.headers().get_all(HeaderName::from_static(name));
+    let mut all = request.head().headers().get_all(HeaderName::from_static(name));
     let text = all.next()?.to_str().ok()?;
     all.next().is_none().then_some(text)
 }

@@ -1,9 +1,7 @@
 //! One request, as everything that has to do with it sees it.
 
-use actix_web::HttpRequest;
-
-use super::Service;
 use super::charter::Charter;
+use super::{HttpRequest, Service};
 use crate::dialect::Headers;
 
 /// What was asked, and what it is served under.

@@ -1,7 +1,7 @@
 //! What a caller owes on a connection: the rest of what it began. The stream writes down what came, requests
 //! write down what they took.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::lines::Lines;
@@ -16,6 +16,8 @@ pub(in crate::server) struct Ledger {
     pub(in crate::server) link: Link,
     /// The service account's token that was shown on it last.
     pub(in crate::server) verified: Cell<Option<Verified>>,
+    /// The `Host` that was seen to be ours last.
+    host: RefCell<Option<Box<[u8]>>>,
     owed: Cell<Owed>,
     answering: Cell<Answering>,
     lines: Cell<Lines>,
@@ -50,6 +52,7 @@ impl Ledger {
         Self {
             link,
             verified: Cell::default(),
+            host: RefCell::default(),
             unasked,
             owed: Cell::new(Owed::Begun),
             answering,
@@ -80,6 +83,16 @@ impl Ledger {
         };
         self.owed.set(Owed::By(deadline));
         Some(deadline.left())
+    }
+
+    /// Whether this `Host` was seen to be ours. A connection shows the same one each time, which need not be read again.
+    pub(in crate::server) fn knows_host(&self, host: &[u8]) -> bool {
+        self.host.borrow().as_deref() == Some(host)
+    }
+
+    /// This `Host` is ours.
+    pub(in crate::server) fn know_host(&self, host: &[u8]) {
+        self.host.replace(Some(host.into()));
     }
 
     /// A head came whole, and its request has its turn.
@@ -155,6 +168,16 @@ mod tests {
         assert!(ledger.left().is_none(), "whatever comes meanwhile");
         assert!(!ledger.end());
         assert!(ledger.left().is_some(), "but that must come whole afterwards");
+    }
+
+    #[test]
+    fn a_host_is_known_by_its_bytes_alone() {
+        let ledger = open();
+        assert!(!ledger.knows_host(b"") && !ledger.knows_host(b"a"));
+        ledger.know_host(b"a");
+        assert!(ledger.knows_host(b"a") && !ledger.knows_host(b"A") && !ledger.knows_host(b"a:1"));
+        ledger.know_host(b"b");
+        assert!(ledger.knows_host(b"b") && !ledger.knows_host(b"a"));
     }
 
     #[test]
