@@ -52,7 +52,7 @@ pub(crate) struct Answer {
     pub(crate) key: usize,
     pub(crate) at: u64,
     pub(crate) life: u64,
-    /// Negative when it has ended.
+    /// By its own end; negative when it has ended.
     pub(crate) left: i64,
 }
 

@@ -64,6 +64,8 @@ enum Event {
 /// A flight until it lands.
 struct Flown {
     sent: Timestamp,
+    /// When the authority decides about it.
+    decided: Timestamp,
     issues: Result<(), Fault>,
     _renewing: Option<Renewing>,
 }
@@ -228,13 +230,14 @@ impl<'a> World<'a> {
             self.ledger.second_flight(key, self.now);
         }
         let outcome = authority::exchange(self.scenario, self.now, &mut self.rng);
-        let flight = Flown { sent: self.wall, issues: outcome.issues, _renewing: renewing };
+        let decided = self.wall + Duration::from_millis(outcome.decided);
+        let flight = Flown { sent: self.wall, decided, issues: outcome.issues, _renewing: renewing };
         self.plan(self.now + outcome.after, Event::Land { key, departure, flight });
     }
 
     fn land(&mut self, key: usize, departure: Departure, flight: Flown) {
-        // Its life counts from when it was asked for, as Bursar counts it.
-        let result = flight.issues.map(|()| authority::token(life(self.scenario, key), flight.sent));
+        let life = life(self.scenario, key);
+        let result = flight.issues.map(|()| authority::token(life, flight.sent, flight.decided));
         match &result {
             Ok(token) => {
                 self.ledger.issued += 1;
@@ -287,7 +290,7 @@ impl<'a> World<'a> {
     }
 
     fn answer(&mut self, key: usize, token: &Token) {
-        let left = millis(token.expires_at) - millis(self.wall);
+        let left = millis(authority::end(token)) - millis(self.wall);
         let answer = Answer { key, at: self.now, life: life(self.scenario, key).millis, left };
         self.ledger.answer(self.scenario, answer);
     }
