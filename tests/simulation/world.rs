@@ -57,6 +57,8 @@ enum Event {
         waiter: u64,
     },
     SetClock(Step),
+    /// Those that are held ready are looked at.
+    Inspect,
     Sweep,
     Restart,
 }
@@ -92,6 +94,7 @@ impl<'a> World<'a> {
             ledger: Ledger::default(),
         };
         world.restart();
+        world.plan(MINUTE, Event::Inspect);
         for (at, step) in &scenario.steps {
             world.plan(*at, Event::SetClock(*step));
         }
@@ -125,7 +128,9 @@ impl<'a> World<'a> {
             }
         }
         let mut rng = Rng::with_seed(self.scenario.seed);
-        let least = |(key, asks): (usize, &Vec<u64>)| least(asks, life(self.scenario, key), until, &mut rng);
+        let least = |(key, asks): (usize, &Vec<u64>)| {
+            least(asks, self.scenario.is_warm(key), life(self.scenario, key), until, &mut rng)
+        };
         self.ledger.least = self.asked.iter().enumerate().map(least).sum();
         self.ledger
     }
@@ -162,6 +167,7 @@ impl<'a> World<'a> {
                 };
                 self.plan(self.now + MINUTE, Event::Sweep);
             }
+            Event::Inspect => self.inspect(),
             Event::Sweep => self.slots.iter().for_each(|slot| _ = slot.sweep(self.wall)),
             Event::Restart => self.restart(),
         }
@@ -183,7 +189,29 @@ impl<'a> World<'a> {
         self.schedule = Schedule::default();
         self.flights.clear();
         self.events.retain(|_, event| !matches!(event, Event::Land { .. } | Event::GiveUp { .. }));
+        for key in self.warm() {
+            if let Some((at, ticket)) = self.slots[key].keep_warm(self.wall) {
+                self.schedule.put(at, key % self.scenario.clients, (key, ticket));
+            }
+        }
         self.round_at = self.now;
+    }
+
+    /// The keys that are held ready.
+    fn warm(&self) -> impl Iterator<Item = usize> + use<> {
+        let (keys, every) = (self.scenario.keys, self.scenario.warm);
+        every.into_iter().flat_map(move |every| (every - 1..keys).step_by(every))
+    }
+
+    fn inspect(&mut self) {
+        for key in self.warm() {
+            // What was issued in the future is worth nothing: the clock was set back.
+            let live = self.slots[key].live(self.wall);
+            if live.is_none_or(|token| token.issued_at > self.wall + Duration::from_mins(1)) {
+                self.ledger.bare(self.scenario, key, life(self.scenario, key), self.now);
+            }
+        }
+        self.plan(self.now + MINUTE, Event::Inspect);
     }
 
     fn ask(&mut self, key: usize) {
@@ -266,6 +294,10 @@ impl<'a> World<'a> {
         for ((client, (key, _)), turn) in going.into_iter().zip(turns) {
             if let Some(departure) = self.slots[key].renew(|| true) {
                 self.ledger.renewal(self.scenario, client, self.now, &mut self.seconds[client]);
+                let asked = self.asked[key].last();
+                if asked.is_none_or(|asked| *asked + 2 * life(self.scenario, key).millis < self.now) {
+                    self.ledger.unasked(self.scenario, key, self.now);
+                }
                 self.fly(key, departure, Some(turn));
             }
         }
