@@ -22,8 +22,9 @@ use told::told;
 
 /// Exit with 0 when a service is ready, and with 69 otherwise
 ///
-/// For container health checks. Prints what each identity holds, or why not. Without a URL it asks the admin listener of the configuration, of
-/// BURSAR__SERVER__ADMIN_LISTEN, or 127.0.0.1:4142.
+/// For container health checks. Prints what each identity holds, or why not, and what is wrong with a new
+/// configuration that was refused, which leaves the service as ready as it was. Without a URL it asks the admin
+/// listener of the configuration, of BURSAR__SERVER__ADMIN_LISTEN, or 127.0.0.1:4142.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Probe {
