@@ -6,6 +6,7 @@ use tokio::runtime::Handle;
 use super::named::ConfigFile;
 use super::{Failure, told_to_end, variables};
 use crate::app::App;
+use crate::app::floods::Rest;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fault::EX_SOFTWARE;
@@ -42,10 +43,12 @@ impl Serve {
         if config.server.allow_unauthenticated {
             tracing::warn!("allow_unauthenticated is on: whoever reaches a token listener gets tokens");
         }
-        let server = App::build(config, Clock::System, Handle::current())?.with_dial(dial).start()?;
+        let app = App::build(config, Clock::System, Handle::current())?.with_dial(dial);
+        let rest = app.rest();
+        let server = app.start()?;
         let tokens: Vec<String> = server.listens().iter().map(ToString::to_string).collect();
         tracing::info!(tokens = %format_args!("[{}]", tokens.join(", ")), admin = ?server.admin_addresses(), "serving");
-        until_told(server).await?;
+        until_told(server, rest).await?;
         if let Some(traces) = traces {
             traces.end().await;
         }
@@ -54,15 +57,18 @@ impl Serve {
 }
 
 /// Serves until told to end, then drains; told again, it ends at once.
-pub(super) async fn until_told(server: Server) -> Result<(), Failure> {
+pub(super) async fn until_told(server: Server, rest: Rest) -> Result<(), Failure> {
     told_to_end().await?;
     tracing::info!("draining");
-    tokio::select! {
-        () = server.shutdown() => tracing::info!("ended"),
-        told = told_to_end() => {
-            told?;
-            tracing::warn!("told twice; ended without draining");
-        }
+    let is_drained = tokio::select! {
+        () = server.shutdown() => true,
+        told = told_to_end() => told.map(|()| false)?,
+    };
+    rest.tell();
+    if is_drained {
+        tracing::info!("ended");
+    } else {
+        tracing::warn!("told twice; ended without draining");
     }
     Ok(())
 }
