@@ -31,12 +31,13 @@ use crate::vend::Vend;
 mod callers;
 mod charter;
 mod descent;
-mod floods;
+pub mod floods;
 mod ground;
 mod keeper;
 mod sources;
 mod tidings;
 
+use floods::Rest;
 use ground::Ground;
 use keeper::Keeper;
 
@@ -97,6 +98,12 @@ impl App {
         self
     }
 
+    /// What the log has to be told when it has ended.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        Rest(Arc::clone(&self.keeper.ground.floods))
+    }
+
     /// Listens and serves.
     ///
     /// # Errors
@@ -108,9 +115,9 @@ impl App {
         let first = charter.load().vend.clone();
         first.sweep_forever(present(&charter));
         first.refresh_forever(present(&charter));
-        let audit = audit.map(|destination| Audit::open(&destination)).transpose()?.map(Arc::new);
+        let audit = audit.map(|destination| Audit::open(&destination, ground.clock.clone())).transpose()?.map(Arc::new);
         if let Some(audit) = &audit {
-            audit.settle_forever(ground.clock.clone());
+            audit.settle_forever();
         }
         floods::settle_forever(&ground.floods, ground.clock.clone());
         if let Some(keys) = &keys {

@@ -43,6 +43,7 @@ pub struct Audit {
     loss: Loss,
     /// Of refusals, by the name of the caller.
     floods: Floods<Option<Name>>,
+    clock: Clock,
 }
 
 /// A request, as far as an audit is about it.
@@ -67,7 +68,7 @@ impl Audit {
     ///
     /// # Errors
     /// The file cannot be opened for writing.
-    pub fn open(destination: &Destination) -> Result<Self, Fault> {
+    pub fn open(destination: &Destination, clock: Clock) -> Result<Self, Fault> {
         let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES);
         let loss = Loss::default();
         let (writer, guard) = match destination {
@@ -81,7 +82,7 @@ impl Audit {
                 builder.finish(Counting::new(opened, &loss))
             }
         };
-        Ok(Self { writer, guard: Some(guard), loss, floods: Floods::default() })
+        Ok(Self { writer, guard: Some(guard), loss, floods: Floods::default(), clock })
     }
 
     /// Notes what a caller got.
@@ -116,10 +117,14 @@ impl Audit {
 
     /// Writes how many refusals of a flood that is over were not written.
     pub fn settle(&self, now: Timestamp) {
-        for (caller, suppressed) in self.floods.settle(now) {
+        self.count(self.floods.settle(now), now);
+        self.tell_loss();
+    }
+
+    fn count(&self, missing: Vec<(Option<Name>, u64)>, now: Timestamp) {
+        for (caller, suppressed) in missing {
             self.write(&Record::of_flood(now, caller.as_ref().map(Name::as_str), suppressed));
         }
-        self.tell_loss();
     }
 
     /// How many lines are in no log, since nobody took them or the disk is full.
@@ -135,13 +140,13 @@ impl Audit {
     }
 
     /// Settles each minute, for as long as the log is in use.
-    pub fn settle_forever(self: &Arc<Self>, clock: Clock) {
+    pub fn settle_forever(self: &Arc<Self>) {
         let audit = Arc::downgrade(self);
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(MINUTE).await;
                 let Some(audit) = audit.upgrade() else { return };
-                audit.settle(clock.now());
+                audit.settle(audit.clock.now());
             }
         });
     }
@@ -156,6 +161,7 @@ impl Audit {
 
 impl Drop for Audit {
     fn drop(&mut self) {
+        self.count(self.floods.end(), self.clock.now());
         // What is left is written, or counted.
         drop(self.guard.take());
         self.tell_loss();
@@ -171,7 +177,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Stopwatch;
+    use crate::clock::{ManualClock, Stopwatch};
 
     fn lines(path: &std::path::Path, count: usize) -> Vec<serde_json::Value> {
         let watch = Stopwatch::start();
@@ -190,8 +196,9 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("audit");
-        let audit = Audit::open(&Destination::File(path.clone())).unwrap();
         let now = Timestamp::from_secs(1000);
+        let clock = Clock::Manual(ManualClock::at(now));
+        let audit = Audit::open(&Destination::File(path.clone()), clock).unwrap();
         for caller in [None, Some(Name::of_word("billing"))] {
             assert_eq!((0..32).filter_map(|_| audit.floods.pass(caller.clone(), now)).count(), 30);
         }
@@ -208,8 +215,23 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_that_is_not_over_is_settled_at_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit");
+        let now = Timestamp::from_secs(1000);
+        let audit = Audit::open(&Destination::File(path.clone()), Clock::Manual(ManualClock::at(now))).unwrap();
+        assert_eq!((0..32).filter_map(|_| audit.floods.pass(None, now)).count(), 30);
+        drop(audit);
+        let lines = lines(&path, 1);
+        assert!(
+            lines.len() == 1 && lines[0]["suppressed"] == 2 && lines[0]["time"] == "1970-01-01T00:16:40Z",
+            "{lines:?}"
+        );
+    }
+
+    #[test]
     fn what_a_full_disk_swallows_is_counted() {
-        let audit = Audit::open(&Destination::File("/dev/full".into())).unwrap();
+        let audit = Audit::open(&Destination::File("/dev/full".into()), Clock::System).unwrap();
         audit.write(&Record::of_flood(Timestamp::from_secs(1), None, 1));
         let watch = Stopwatch::start();
         while audit.lost() == 0 && watch.elapsed() < Duration::from_secs(3) {

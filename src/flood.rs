@@ -24,14 +24,21 @@ impl<K: Eq + Hash> Floods<K> {
 
     /// What is over, as far as lines of it were not written, and how many these are.
     pub fn settle(&self, now: Timestamp) -> Vec<(K, u64)> {
-        let over = self.lock().extract_if(|_, flood| flood.is_over(now)).collect::<Vec<_>>();
-        let counted = over.into_iter().map(|(about, flood)| (about, flood.suppressed));
-        counted.filter(|(_, suppressed)| *suppressed > 0).collect()
+        missing(self.lock().extract_if(|_, flood| flood.is_over(now)))
+    }
+
+    /// The same of all, over or not, since nothing more is written.
+    pub fn end(&self) -> Vec<(K, u64)> {
+        missing(self.lock().drain())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Flood>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn missing<K>(floods: impl Iterator<Item = (K, Flood)>) -> Vec<(K, u64)> {
+    floods.map(|(about, flood)| (about, flood.suppressed)).filter(|(_, suppressed)| *suppressed > 0).collect()
 }
 
 impl<K> Default for Floods<K> {
@@ -89,6 +96,8 @@ mod tests {
         let _: Vec<_> = (0..40).map(|_| floods.pass("a", at(1062))).collect();
         assert_eq!((floods.settle(at(1120)), floods.settle(at(1120))), (vec![("a", 12)], vec![]));
         assert!(floods.lock().is_empty(), "what is over is forgotten");
+        let _: Vec<_> = (0..31).map(|_| floods.pass("a", at(1130))).collect();
+        assert_eq!((floods.pass("b", at(1130)), floods.end(), floods.end()), (Some(0), vec![("a", 1)], vec![]));
         assert_eq!(floods.pass("a", at(10)), Some(0), "a clock that was set back opens a window");
     }
 }

@@ -91,6 +91,13 @@ impl Times {
             expires_at: token.expires_at,
         }
     }
+
+    /// Whether the token was issued in the future: the clock was set back, and what it says of the token's end is worth
+    /// nothing.
+    #[must_use]
+    pub fn lie_ahead(&self, now: Timestamp) -> bool {
+        now + STEP < self.issued_at
+    }
 }
 
 /// The rules' answer.
@@ -134,8 +141,7 @@ pub fn decide(entry: Entry, now: Timestamp, windows: &Windows) -> Verdict {
         (None, None) => Verdict::Fetch(Patience::Whole),
         (None, Some(until)) => Verdict::Refuse(until),
         (Some(_), Some(_)) => Verdict::Serve,
-        // The clock was set back: what it says of this token's end is worth nothing.
-        (Some(times), None) if now + STEP < times.issued_at => Verdict::Fetch(Patience::Whole),
+        (Some(times), None) if times.lie_ahead(now) => Verdict::Fetch(Patience::Whole),
         (Some(times), None) if now < times.refresh_at => Verdict::Serve,
         (Some(times), None) if now < times.late_at => Verdict::ServeAndRefresh,
         (Some(times), None) if now < times.last_at => Verdict::Fetch(Patience::Brief(windows.join)),

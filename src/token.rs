@@ -28,9 +28,9 @@ use showing::Showing;
 pub struct Token {
     /// What the caller puts behind `Bearer`.
     pub secret: Secret,
-    /// When it was issued, by our clock.
+    /// The second in which it was asked for, by our clock.
     pub issued_at: Timestamp,
-    /// When it ends, by our clock.
+    /// When it ends, by our clock: a whole second.
     pub expires_at: Timestamp,
     /// After which time the authority would like it renewed, if it said so.
     pub refresh_in: Option<Duration>,

@@ -5,7 +5,7 @@ mod support;
 use std::process::Command;
 
 use support::{
-    Process, SECRET, TWO_IDENTITIES, bursar, client, directory, out, run, start_serve, start_sts, write_config,
+    Process, SECRET, TWO_IDENTITIES, World, bursar, client, directory, out, run, start_serve, start_sts, write_config,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,6 +157,17 @@ async fn probe_tells_what_is_waited_for() {
     assert_eq!((code, stdout.as_str()), (69, ""));
     assert!(stderr.starts_with("bursar: not ready: warming\n  first: "), "{stderr}");
     assert!(stderr.contains("\n    https://vault.azure.net: "), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probe_tells_of_a_configuration_that_was_refused_and_the_service_is_ready() {
+    let world = World::start().await;
+    world.rewrite(&TWO_IDENTITIES.replace("default = true", "defualt = true")).await;
+    let (code, stdout, stderr) = out(&run(&["probe", &world.admin()]));
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let told = "ready\n  the configuration that was read at 2027-01-15T08:00:00Z was refused, and the one before it holds:\n    identities.first.defualt:";
+    assert!(stdout.starts_with(told), "{stdout}");
+    assert!(stdout.ends_with("\n  first: idle, tokens: 0\n  second: idle, tokens: 0\n"), "{stdout}");
 }
 
 #[test]

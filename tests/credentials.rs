@@ -4,10 +4,11 @@ mod support;
 
 use std::time::Duration;
 
+use bursar::clock::Stopwatch;
 use futures_util::future::join_all;
 use serde_json::json;
 use support::proof::{assertion, world};
-use support::{APP, NATIVE, TWO_IDENTITIES, World};
+use support::{APP, NATIVE, TWO_IDENTITIES, World, until};
 
 const FIRST: &str = r#"[{ kind = "secret", file = "secret" }]"#;
 
@@ -127,5 +128,25 @@ async fn an_unknown_host_is_confirmed_where_the_operator_says() {
         let reply = world.ask(NATIVE).await;
         assert_eq!(reply.status, status, "{reply:?}");
         assert!(status == 200 || reply.description().contains("AADSTS50049"), "{reply:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_exchange_that_hangs_keeps_nobody_from_a_credential_that_never_worked() {
+    let world = World::with(&TWO_IDENTITIES.replace("timeout = \"2s\"", "timeout = \"9s\"")).await;
+    let scope = |resource: &str| json!({ "path": "/token", "scope": format!("{resource}/.default") });
+    world.break_sts(json!([{ "match": scope("hangs"), "delay_ms": 8000 }])).await;
+    let watch = Stopwatch::start();
+    let hangs = async { world.ask("/token?resource=hangs").await };
+    let others = async {
+        until("it hangs", async || !support::exchanges(&world.http, world.sts.url()).await.is_empty()).await;
+        for resource in ["other", "another"] {
+            world.ask(&format!("/token?resource={resource}")).await.token();
+        }
+        watch.elapsed()
+    };
+    tokio::select! {
+        reply = hangs => unreachable!("{reply:?}"),
+        took = others => assert!(took < Duration::from_secs(4), "{took:?}"),
     }
 }

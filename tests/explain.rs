@@ -316,3 +316,47 @@ fn who_is_known_by_something_else_is_told_and_no_secret_is() {
     let change = serde_json::json!({ "caller": "newcomer", "proof": "loopback", "instead_of": place("newcomer") });
     assert_eq!(told, serde_json::json!([change]));
 }
+
+#[test]
+fn the_same_account_of_another_cluster_is_somebody_else() {
+    let directory = MIXED.directory();
+    let of = |name: &str, cluster: &str| {
+        let cluster = format!("[kubernetes]\n{cluster}\n\n[identities.platform]");
+        let account = "{ kind = \"service-account\", namespace = \"pay\" }";
+        let pieces = [
+            ("{ kind = \"header-secret\", file = \"secrets/operators\" }", account),
+            ("[identities.platform]", &*cluster),
+        ];
+        written(directory.path(), &MIXED, name, &pieces)
+    };
+    let first = "issuer = \"https://one\"\naudience = [\"api://bursar\", \"b\"]\njwks_url = \"https://one/jwks\"";
+    let old = of("old.toml", first);
+    let known =
+        |issuer: &str, rest: &str| format!("service-account with namespace pay, issuer {issuer}, audience {rest}");
+    let before = known("https://one", "api://bursar or b, jwks_url https://one/jwks");
+    for (cluster, after) in [
+        (first.replace("\"api://bursar\", \"b\"", "\"b\", \"api://bursar\""), None),
+        (
+            first.replace("//one\"", "//two\""),
+            Some(known("https://two", "api://bursar or b, jwks_url https://one/jwks")),
+        ),
+        (first.replace(", \"b\"", ""), Some(known("https://one", "api://bursar, jwks_url https://one/jwks"))),
+        (
+            first.replace("jwks_url = \"https://one/jwks\"", "api_server = \"https://two\"\ntoken_review = true"),
+            Some(known(
+                "https://one",
+                "api://bursar or b, token_review https://two/apis/authentication.k8s.io/v1/tokenreviews",
+            )),
+        ),
+        (
+            format!("{first}\nlegacy_tokens = true"),
+            Some(known("https://one", "api://bursar or b, jwks_url https://one/jwks, legacy_tokens true")),
+        ),
+    ] {
+        let new = of("new.toml", &cluster);
+        let (code, stdout, _) = explain(&[new.to_str().unwrap(), "--against", old.to_str().unwrap()]);
+        let change = after.map(|after| format!("callers.operators is known by {after} instead of {before}\n"));
+        let expected = format!("nobody gains and nobody loses anything\n{}", change.unwrap_or_default());
+        assert_eq!((code, stdout), (0, expected), "{cluster}");
+    }
+}

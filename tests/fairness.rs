@@ -1,152 +1,22 @@
 //! Callers that are told apart: what one asks for, however much, is in nobody else's way.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "fairness/callers.rs"]
+mod callers;
+#[path = "fairness/rush.rs"]
+mod rush;
 mod support;
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bursar::clock::Stopwatch;
+use callers::{FLOOD, HANGING, NEIGHBOUR, STRANGER, ask, ask_briefly, hang, has_waited, request, world};
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use rush::{Rush, until};
+use serde_json::json;
 use support::flood::Flood;
 use support::{Reply, TWO_IDENTITIES, World, on_token};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
-
-/// Asks for more than its share.
-const FLOOD: &str = "secret-of-flood";
-/// Has the same identity.
-const NEIGHBOUR: &str = "secret-of-neighbour";
-/// Has another one.
-const STRANGER: &str = "secret-of-stranger";
-
-const CALLERS: &str = r#"
-[callers.flood]
-proof = { kind = "header-secret", file = "flood" }
-identities = ["first"]
-resources = ["*"]
-[callers.neighbour]
-proof = { kind = "header-secret", file = "neighbour" }
-identities = ["first"]
-resources = ["*"]
-[callers.stranger]
-proof = { kind = "header-secret", file = "stranger" }
-identities = ["second"]
-resources = ["*"]
-"#;
-
-const ANY: &str = "[tenants.\"*\"]\nauthority = \"@authority@\"\ninstance_discovery = false\n";
-
-/// A world of three callers, with `more` in its configuration.
-async fn world(more: &str) -> World {
-    let directory = support::directory();
-    for secret in [FLOOD, NEIGHBOUR, STRANGER] {
-        let file = secret.trim_start_matches("secret-of-");
-        std::fs::write(directory.path().join(file), secret).unwrap();
-    }
-    let mut config = TWO_IDENTITIES.to_owned();
-    for (from, to) in [
-        (
-            "instance_discovery = false\n[identities.first]",
-            "instance_discovery = false\ntimeout = \"4s\"\n[identities.first]",
-        ),
-        ("header_secret = [{ file = \"header\" }]\n", ""),
-        ("timeout = \"2s\"", "timeout = \"50s\""),
-        ("tenants = [\"one\", \"two\"]", "tenants = [\"one\", \"two\", \"*\"]"),
-        ("resources = [\"https://vault.azure.net\"]", "resources = [\"*\"]"),
-    ] {
-        assert!(config.contains(from), "{from}");
-        config = config.replacen(from, to, 1);
-    }
-    World::within(directory, &format!("{config}{ANY}{CALLERS}{more}")).await
-}
-
-fn request(world: &World, secret: &str, query: &str) -> reqwest::RequestBuilder {
-    let request = world.http.get(format!("{}/token?{query}", world.tokens()));
-    request.header("Metadata", "true").header("X-IDENTITY-HEADER", secret)
-}
-
-async fn ask(world: &World, secret: &str, query: &str) -> Reply {
-    world.send(request(world, secret, query)).await
-}
-
-/// Asks, and does not wait for more than five seconds.
-async fn ask_briefly(world: &World, secret: &str, query: &str) -> Reply {
-    let asked = timeout(Duration::from_secs(5), ask(world, secret, query)).await;
-    asked.unwrap_or_else(|_| panic!("{secret} waits for somebody else's exchanges"))
-}
-
-/// Requests on their way, and the answers that there are by now as status, `Retry-After` and code.
-struct Rush {
-    asking: JoinSet<()>,
-    answers: Arc<Mutex<Vec<Answer>>>,
-}
-
-type Answer = (u16, Option<u64>, Value);
-
-impl Rush {
-    fn new() -> Self {
-        Self { asking: JoinSet::new(), answers: Arc::default() }
-    }
-
-    /// Sends one more request and does not wait for its answer.
-    fn ask(&mut self, world: &World, query: &str) {
-        let (request, answers) = (request(world, FLOOD, query), Arc::clone(&self.answers));
-        self.asking.spawn(async move {
-            let response = request.send().await.unwrap();
-            let status = response.status().as_u16();
-            let after = response.headers().get("retry-after").map(|after| after.to_str().unwrap().parse().unwrap());
-            let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
-            answers.lock().unwrap().push((status, after, body["error"].clone()));
-        });
-    }
-
-    /// So many requests, about a thousand a second, and how many of them were refused once that many are.
-    async fn rush(&mut self, world: &World, queries: impl Iterator<Item = String>, refused: usize) {
-        for query in queries {
-            self.ask(world, &query);
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        until(async || self.answers.lock().unwrap().len() >= refused).await;
-        assert_eq!(self.answers.lock().unwrap().len(), refused);
-        self.check();
-    }
-
-    /// Every refusal says in whole seconds when to come again; says how many refusals and how many tokens there are.
-    fn check(&self) -> (usize, usize) {
-        let answers = self.answers.lock().unwrap();
-        let (tokens, refusals): (Vec<&Answer>, Vec<_>) = answers.iter().partition(|(status, ..)| *status == 200);
-        for (status, after, code) in &refusals {
-            let is_right = *status == 429 && after.is_some_and(|after| (1..=5).contains(&after));
-            assert!(is_right && code == "too_many_requests", "{status} {after:?} {code}");
-        }
-        (refusals.len(), tokens.len())
-    }
-}
-
-async fn until(happens: impl AsyncFn() -> bool) {
-    for _ in 0..500 {
-        if happens().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("it does not happen");
-}
-
-/// Whether so many requests have waited for a flight since the start.
-async fn has_waited(world: &World, times: usize) -> bool {
-    let page = world.send(world.http.get(format!("{}/metrics", world.admin()))).await;
-    page.body.as_str().unwrap().contains(&format!("\nbursar_flight_waiters_total {times}\n"))
-}
-
-/// Every exchange hangs, but for those of these resources.
-async fn hang(world: &World, spared: impl Iterator<Item = String>) {
-    let spare = |resource: String| json!({ "match": { "scope": format!("{resource}/.default") } });
-    world.break_sts(spared.map(spare).collect()).await;
-    world.break_sts(on_token(json!({ "delay_ms": HANGING }))).await;
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exchanges_that_hang_are_in_the_way_of_whoever_asked_for_them() {
@@ -436,8 +306,6 @@ async fn a_flood_that_nobody_is_told_apart_in_leaves_no_more_than_the_bounds() {
 const FLYING: usize = 2;
 /// So many more wait.
 const WAITING: usize = 256;
-/// Longer than any of these tests, in milliseconds.
-const HANGING: u64 = 20_000;
 /// How long an exchange takes where none hangs, in milliseconds.
 const PACE: u64 = 1000;
 /// How often each of the others asks.

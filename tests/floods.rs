@@ -131,9 +131,10 @@ async fn failed_exchanges_are_bounded_for_each_identity_and_kind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_program_bounds_its_log_too() {
+async fn the_program_bounds_its_logs_too_and_tells_at_its_end_what_is_in_none() {
     let directory = directory();
-    let file = support::write_config(directory.path(), &config(), "http://127.0.0.1:1");
+    let config = config() + "[log]\naudit = \"audit\"\n";
+    let file = support::write_config(directory.path(), &config, "http://127.0.0.1:1");
     let (serve, tokens, _) = support::start_serve(&file, &[]).await;
     let http = support::client();
     for _ in 0..1000 {
@@ -143,4 +144,11 @@ async fn the_program_bounds_its_log_too() {
     // It is written in order, behind the requests.
     serve.logged("callers.billing.resources").await;
     assert_eq!(serve.log().matches("refused").count(), 31, "{}", serve.log());
+    serve.terminate();
+    let (code, _, log) = serve.ended().await;
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("lines of a flood were not written")).collect();
+    assert!(code == Some(0) && told.len() == 1 && told[0].contains("suppressed=970"), "{code:?} {told:?}");
+    let audit = std::fs::read_to_string(directory.path().join("audit")).unwrap();
+    let suppressed = audit.lines().filter(|line| line.contains("\"suppressed\":970")).count();
+    assert_eq!((audit.lines().count(), suppressed), (32, 1), "{audit}");
 }

@@ -5,7 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use bursar::clock::Stopwatch;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bursar::clock::{Stopwatch, Timestamp};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use support::{NATIVE, TWO_IDENTITIES, World, on_token, until};
@@ -53,12 +55,13 @@ async fn what_is_in_demand_is_renewed_by_itself_and_let_go_after_two_lives() {
     let world = World::ticking(TWO_IDENTITIES).await;
     world.break_sts(on_token(json!({ "expires_in": 3 }))).await;
     let first = world.ask(NATIVE).await.token().to_owned();
-    // Each is renewed when half of its life is over, and six seconds after the ask nobody wants it any more.
+    // Each is renewed when half of its life is over, which is counted from the last whole second, and six seconds
+    // after the ask nobody wants it any more.
     until("three renewals", async || counted(&world).await >= 4.0).await;
     assert_eq!(world.metric("bursar_flight_waiters_total").await, Some(1.0), "nobody waited for them");
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
     let let_go = counted(&world).await;
-    assert!((4.0..=5.0).contains(&let_go), "{let_go}");
+    assert!((4.0..=8.0).contains(&let_go), "{let_go}");
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!((counted(&world).await, world.metric("bursar_tokens").await), (let_go, Some(0.0)));
     assert_ne!(world.ask(NATIVE).await.token(), first);
@@ -83,6 +86,24 @@ async fn a_renewal_that_fails_is_tried_again_after_its_rest_and_shows_in_the_met
     until("the renewal", async || renewed(&world, "ok").await == 1.0).await;
     assert_ne!(ask(&world, "r").await, old);
     assert_eq!(world.metric(r#"bursar_requests_total{dialect="native",outcome="ok"}"#).await, Some(6.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_handed_over_until_its_own_end_and_no_moment_longer() {
+    let world = World::start().await;
+    world.hand.advance(Duration::from_millis(999));
+    let answer = world.ask(NATIVE).await;
+    let payload = URL_SAFE_NO_PAD.decode(answer.token().split('.').nth(1).unwrap()).unwrap();
+    let exp = serde_json::from_slice::<Value>(&payload).unwrap()["exp"].as_u64().unwrap();
+    let told: [u64; 2] =
+        ["expires_in", "expires_on"].map(|field| answer.body[field].as_str().unwrap().parse().unwrap());
+    let left = Timestamp::from_secs(exp).since(world.hand.now());
+    assert_eq!(told, [left.as_secs(), exp]);
+    world.break_sts(on_token(json!({ "status": 503 }))).await;
+    world.hand.advance(left - Duration::from_millis(1));
+    assert_eq!(world.ask(NATIVE).await.token(), answer.token());
+    world.hand.advance(Duration::from_millis(1));
+    assert_eq!(world.ask(NATIVE).await.status, 503);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,6 +42,7 @@ fn calm() -> Scenario {
         clients: 4,
         rate: 20,
         hours: 36,
+        warm: None,
         asks_per_second: 1.6,
         lives: HOURLY,
         troubles: Vec::new(),
@@ -70,20 +71,28 @@ fn scenarios() -> Vec<Scenario> {
     vec![
         base.clone(),
         Scenario { name: "lives of all kinds", lives: MIXED, ..base.clone() },
+        Scenario { name: "a seventh held ready", lives: MIXED, warm: Some(7), ..base.clone() },
         Scenario {
             name: "one client, a small budget",
             keys: 5_000,
             clients: 1,
             rate: 1,
+            warm: Some(7),
             asks_per_second: 4.0,
             ..base.clone()
         },
-        Scenario { name: "outages", lives: MIXED, troubles: outages, ..base.clone() },
-        Scenario { name: "slow and throttling", troubles: spells, ..base.clone() },
-        Scenario { name: "clock steps", lives: MIXED, steps: steps.clone(), ..base.clone() },
-        Scenario { name: "restarts", restarts: vec![7 * HOUR, 15 * HOUR, 15 * HOUR + MINUTE], ..base.clone() },
+        Scenario { name: "outages", warm: Some(7), lives: MIXED, troubles: outages, ..base.clone() },
+        Scenario { name: "slow and throttling", warm: Some(7), troubles: spells, ..base.clone() },
+        Scenario { name: "clock steps", warm: Some(7), lives: MIXED, steps: steps.clone(), ..base.clone() },
+        Scenario {
+            name: "restarts",
+            warm: Some(7),
+            restarts: vec![7 * HOUR, 15 * HOUR, 15 * HOUR + MINUTE],
+            ..base.clone()
+        },
         Scenario {
             name: "everything at once",
+            warm: Some(7),
             lives: MIXED,
             troubles: both,
             steps,
@@ -96,6 +105,7 @@ fn scenarios() -> Vec<Scenario> {
             clients: 10,
             rate: 100,
             hours: 50,
+            warm: Some(499),
             asks_per_second: 5.0,
             lives: DAILY,
             troubles: vec![outage(30 * HOUR, 2 * HOUR)],
@@ -142,13 +152,14 @@ prop_compose! {
         keys in 1_usize..60,
         clients in 1_usize..4,
         rate in 1_u32..40,
+        warm in proptest::option::of(1_usize..8),
         asks_per_second in 0.002..0.2,
         lives in prop_oneof![Just(HOURLY), Just(DAILY), Just(MIXED)],
         troubles in proptest::collection::vec(any_trouble(), 0..4),
         steps in proptest::collection::vec(any_step(), 0..3),
         restarts in proptest::collection::vec(0..12 * HOUR, 0..3),
     ) -> Scenario {
-        Scenario { name: "any", seed, keys, clients, rate, hours: 14, asks_per_second, lives, troubles, steps, restarts }
+        Scenario { name: "any", seed, keys, clients, rate, hours: 14, warm, asks_per_second, lives, troubles, steps, restarts }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::flood::{Concern, Floods};
 use crate::name::Name;
 
@@ -14,14 +14,24 @@ pub(super) fn settle_forever(floods: &Arc<Floods<Concern>>, clock: Clock) {
         loop {
             tokio::time::sleep(MINUTE).await;
             let Some(floods) = floods.upgrade() else { return };
-            settle(&floods, clock.now());
+            tell(floods.settle(clock.now()));
         }
     });
 }
 
+/// What is left to be told once everything has ended: floods that were not over.
+pub struct Rest(pub(super) Arc<Floods<Concern>>);
+
+impl Rest {
+    /// Tells it.
+    pub fn tell(self) {
+        tell(self.0.end());
+    }
+}
+
 /// At the level of the lines that are missing.
-fn settle(floods: &Floods<Concern>, now: Timestamp) {
-    for (concern, suppressed) in floods.settle(now) {
+fn tell(missing: Vec<(Concern, u64)>) {
+    for (concern, suppressed) in missing {
         let (line, kind) = (concern.event.as_str(), concern.kind.code());
         let (caller, identity) =
             (concern.caller.as_ref().map(Name::as_str), concern.identity.as_ref().map(Name::as_str));
@@ -43,6 +53,7 @@ mod tests {
     use tracing::Level;
 
     use super::*;
+    use crate::clock::Timestamp;
     use crate::fault::Kind;
     use crate::flood::Event;
 
@@ -60,14 +71,14 @@ mod tests {
         }
     }
 
-    /// What is told a minute after a flood, where lines of this level are written.
+    /// What is told after a flood, where lines of this level are written.
     fn told(concern: &Concern, level: Level) -> String {
-        let (lines, floods, now) = (Lines::default(), Floods::default(), Timestamp::from_secs(1000));
-        let _: Vec<_> = (0..32).map(|_| floods.pass(concern.clone(), now)).collect();
+        let (lines, floods) = (Lines::default(), Arc::<Floods<Concern>>::default());
+        let _: Vec<_> = (0..32).map(|_| floods.pass(concern.clone(), Timestamp::from_secs(1000))).collect();
         let writer = lines.clone();
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_max_level(level).with_writer(move || writer.clone());
-        tracing::subscriber::with_default(subscriber.finish(), || settle(&floods, now + MINUTE));
+        tracing::subscriber::with_default(subscriber.finish(), || Rest(floods).tell());
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
     }
 

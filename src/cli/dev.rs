@@ -65,9 +65,11 @@ impl Dev {
         let config = self.config(&announcement)?;
         let (_log, _) =
             telemetry::start(config.log, None).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
-        let server = App::build(config, Clock::System, Handle::current())?.start().map_err(unstartable)?;
+        let app = App::build(config, Clock::System, Handle::current())?;
+        let rest = app.rest();
+        let server = app.start().map_err(unstartable)?;
         print(&self.banner(&server, &announcement))?;
-        until_told(server).await?;
+        until_told(server, rest).await?;
         sts.stop().await;
         Ok(())
     }

@@ -24,9 +24,11 @@ use told::told;
 
 /// Exit with 0 when a service is ready, and with 69 otherwise
 ///
-/// For container health checks. Prints what each identity holds, or why not. Without a URL it asks the admin listener of the configuration, of
-/// BURSAR__SERVER__ADMIN_LISTEN, or 127.0.0.1:4142. Over https, a certificate of this machine is taken as it is, since nothing is told to whoever
-/// shows it; that of a URL elsewhere has to be of a CA that the system or SSL_CERT_FILE trusts.
+/// For container health checks. Prints what each identity holds, or why not, and what is wrong with a new
+/// configuration that was refused, which leaves the service as ready as it was. Without a URL it asks the admin
+/// listener of the configuration, of BURSAR__SERVER__ADMIN_LISTEN, or 127.0.0.1:4142. Over https, a certificate of this
+/// machine is taken as it is, since nothing is told to whoever shows it; that of a URL elsewhere has to be of a CA that
+/// the system or SSL_CERT_FILE trusts.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Probe {

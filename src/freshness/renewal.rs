@@ -1,6 +1,6 @@
 //! What becomes of a token that nobody waits for: whether it is renewed ahead, and when. Pure.
 
-use super::{Entry, STEP, Times};
+use super::Entry;
 use crate::clock::Timestamp;
 
 /// What to do about one key.
@@ -28,9 +28,7 @@ pub enum Want {
 #[must_use]
 pub fn renewal(entry: Entry, want: Want, now: Timestamp) -> Renewal {
     let cooling = entry.cooling_until.filter(|until| now < *until);
-    // A clock that was set back: the token is fetched anew.
-    let is_of_the_future = |times: &Times| now + STEP < times.issued_at;
-    let live = entry.times.filter(|times| now < times.expires_at && !is_of_the_future(times));
+    let live = entry.times.filter(|times| now < times.expires_at && !times.lie_ahead(now));
     let Some(times) = live else { return fetch(want, cooling, now) };
     let life = times.expires_at.since(times.issued_at);
     if matches!(want, Want::Asked(at) if now.since(at) > life * LIVES) {
@@ -61,7 +59,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::freshness::Windows;
+    use crate::freshness::{Times, Windows};
     use crate::secret::Secret;
     use crate::token::Token;
 

@@ -9,6 +9,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::hash::Hash;
 use std::time::Duration;
 
+use super::STEP;
 use super::renewal::Renewal;
 use crate::clock::Timestamp;
 
@@ -17,6 +18,8 @@ use crate::clock::Timestamp;
 pub struct Schedule<L, K> {
     waiting: Heap<(L, K)>,
     lanes: HashMap<L, Heap<K>>,
+    /// The time of the last round.
+    seen: Timestamp,
 }
 
 /// The soonest first.
@@ -31,7 +34,7 @@ struct Timed<T> {
 
 impl<L, K> Default for Schedule<L, K> {
     fn default() -> Self {
-        Self { waiting: BinaryHeap::new(), lanes: HashMap::new() }
+        Self { waiting: BinaryHeap::new(), lanes: HashMap::new(), seen: Timestamp::default() }
     }
 }
 
@@ -50,6 +53,10 @@ impl<L: Clone + Eq + Hash, K> Schedule<L, K> {
         mut look: impl FnMut(&L, &K) -> Renewal,
         mut may: impl FnMut(&L) -> bool,
     ) -> Vec<(L, K)> {
+        if now + STEP < self.seen {
+            self.hasten(now);
+        }
+        self.seen = now;
         for _ in 0..MOST {
             if self.waiting.peek().is_none_or(|Reverse(first)| first.at > now) {
                 break;
@@ -131,6 +138,13 @@ impl<L: Clone + Eq + Hash, K> Schedule<L, K> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.lanes.is_empty()
+    }
+
+    /// Has all that waits looked at. The clock was set back, so that it would wait for longer than it has to by so much:
+    /// what is held ready would have no token all the time.
+    fn hasten(&mut self, now: Timestamp) {
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        self.waiting = waiting.map(|Reverse(one)| Reverse(Timed { at: one.at.min(now), ..one })).collect();
     }
 
     fn place(&mut self, renewal: Renewal, lane: L, key: K, now: Timestamp) {
@@ -242,6 +256,18 @@ mod tests {
         });
         assert_eq!((going, asked, schedule.len()), (vec![("a", 3)], 1, 1));
         assert_eq!(schedule.next(at(1)), Some(at(1) + LEAST), "it is looked at again, and not in the same round");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_has_all_looked_at() {
+        for (back, looked_at) in [(60, vec![]), (61, vec![500, 900])] {
+            let mut schedule = Schedule::default();
+            assert!(round(&mut schedule, 400, 9).is_empty());
+            for key in [900, 500] {
+                schedule.put(at(key), "a", key);
+            }
+            assert_eq!(round(&mut schedule, 400 - back, 9), looked_at, "{back}");
+        }
     }
 
     #[test]

@@ -214,9 +214,9 @@ impl Application {
         let endpoint = endpoint.inspect_err(|fault| self.log_fault("discovery", wish, fault))?;
         let mut last = Fault::new(Kind::Misconfigured, "the identity has no credential", "configure one");
         for candidate in self.roster.order(self.clock.now()) {
-            let Some(_entered) = self.enter(&candidate, deadline).await? else { continue };
+            let Some(turn) = self.enter(&candidate, deadline).await? else { continue };
             let attempt = Attempt { held: candidate.held, endpoint: &endpoint, wish, deadline, metrics };
-            match self.attempt(attempt).await {
+            match turn.spend(self.attempt(attempt)).await {
                 Ok(token) => {
                     self.remember(&candidate, metrics);
                     return Ok(token);

@@ -234,13 +234,13 @@ impl Host {
     }
 
     async fn exchange(&self, wish: Wish<'_>, deadline: Deadline, metrics: &Metrics) -> Result<Token, Fault> {
-        let (endpoint, now) = (&self.parts.endpoint, self.parts.clock.now());
+        let endpoint = &self.parts.endpoint;
         let outgoing = endpoint.request(wish, self.parts.selector.as_ref());
-        let watch = Stopwatch::start();
+        let (sent, watch) = (self.parts.clock.now(), Stopwatch::start());
         let incoming = within(deadline, endpoint.wire.send(outgoing)).await;
         let secrets: Vec<&Secret> = endpoint.address.contract.secret().into_iter().collect();
         let result = incoming.map_err(|fault| unreachable(&fault)).and_then(|incoming| {
-            let said = answer::token(&incoming, now, &secrets);
+            let said = answer::token(&incoming, sent, &secrets);
             said.map_err(|fault| explained(incoming.status, fault))
         });
         metrics.exchanged(&self.parts.identity, &result, watch.elapsed());

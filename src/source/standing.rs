@@ -1,10 +1,12 @@
 //! How one credential stands with its authority: trusted, unknown, or at rest until a time.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use crate::clock::{Span, Timestamp};
 use crate::fault::{Fault, Kind};
@@ -16,19 +18,46 @@ pub struct Standing {
     known: Mutex<Known>,
     /// Whether the last exchange that told anything of it gave a token.
     trusted: AtomicBool,
-    /// A trusted credential may be in several exchanges at a time. Until it is trusted they go one by one,
-    /// so that a bad one is shown to the authority once, and not by every cold key at the same time.
     lanes: Lanes,
     /// Tells those who wait to go alone that they need not.
     proven: Notify,
 }
 
+/// A credential may be in several exchanges at a time. Until it is trusted they begin one by one, so that a bad one is
+/// shown to the authority once, and not by every cold key at the same time.
 #[derive(Debug)]
-struct Lanes(Semaphore);
+struct Lanes {
+    all: Semaphore,
+    alone: Semaphore,
+}
 
 impl Default for Lanes {
     fn default() -> Self {
-        Self(Semaphore::new(LANES as usize))
+        Self { all: Semaphore::new(LANES as usize), alone: Semaphore::new(1) }
+    }
+}
+
+/// One exchange's turn with a credential, which ends when it is dropped.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    alone: Option<SemaphorePermit<'a>>,
+    /// For how long it stays alone; to its end if none.
+    moment: Option<Duration>,
+    _lane: SemaphorePermit<'a>,
+}
+
+impl Turn<'_> {
+    /// Does the work of the turn. Of those who wait the next one may begin when this takes longer than a moment: one
+    /// exchange that hangs keeps nobody else from a credential that nothing is known of.
+    pub async fn spend<T>(mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        if let Some(moment) = self.moment.filter(|_| self.alone.is_some()) {
+            if let Ok(done) = timeout(moment, &mut work).await {
+                return done;
+            }
+            self.alone = None;
+        }
+        work.await
     }
 }
 
@@ -149,33 +178,35 @@ impl Standing {
         }
     }
 
-    /// A turn, if nobody is in the way.
+    /// A turn, if nobody is in the way; nobody else has one like it meanwhile.
     #[must_use]
-    pub fn try_enter(&self) -> Option<SemaphorePermit<'_>> {
-        let wanted = if self.trusted.load(Ordering::Acquire) { 1 } else { LANES };
-        self.lanes.0.try_acquire_many(wanted).ok()
+    pub fn try_enter(&self) -> Option<Turn<'_>> {
+        let alone = if self.is_trusted() { None } else { Some(self.lanes.alone.try_acquire().ok()?) };
+        Some(Turn { alone, moment: None, _lane: self.lanes.all.try_acquire().ok()? })
     }
 
-    /// Waits for a turn, which ends when the answer is dropped.
-    pub async fn enter(&self) -> Option<SemaphorePermit<'_>> {
-        let proven = self.proven.notified();
-        if !self.trusted.load(Ordering::Acquire) {
-            tokio::select! {
-                biased;
-                () = proven => {}
-                turn = self.enter_alone() => return turn,
-            }
-        }
+    /// Waits for a turn.
+    pub async fn enter(&self) -> Option<Turn<'_>> {
+        let alone = self.alone().await;
         // Nobody closes the semaphore, so there always is a turn.
-        self.lanes.0.acquire().await.ok()
+        Some(Turn { alone, moment: Some(MOMENT), _lane: self.lanes.all.acquire().await.ok()? })
     }
 
-    async fn enter_alone(&self) -> Option<SemaphorePermit<'_>> {
-        let mut turn = self.lanes.0.acquire_many(LANES).await.ok()?;
-        if self.trusted.load(Ordering::Acquire) {
-            drop(turn.split(LANES as usize - 1));
+    /// Waits to go alone, if that has to be.
+    async fn alone(&self) -> Option<SemaphorePermit<'_>> {
+        let proven = self.proven.notified();
+        if self.is_trusted() {
+            return None;
         }
-        Some(turn)
+        tokio::select! {
+            biased;
+            () = proven => None,
+            alone = self.lanes.alone.acquire() => alone.ok().filter(|_| !self.is_trusted()),
+        }
+    }
+
+    fn is_trusted(&self) -> bool {
+        self.trusted.load(Ordering::Acquire)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -184,9 +215,11 @@ impl Standing {
     }
 }
 
-/// How many exchanges a trusted credential may be in: what is shown to the authority if it is revoked just
-/// then, and what a hanging authority can tie up.
+/// How many exchanges a credential may be in: what is shown to the authority if it is revoked just then, and what a
+/// hanging authority can tie up.
 pub const LANES: u32 = 8;
+/// Longer than an exchange usually takes.
+const MOMENT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -277,7 +310,7 @@ mod tests {
     #[tokio::test]
     async fn the_unknown_go_one_by_one_and_the_trusted_together() {
         let standing = Standing::default();
-        let waits = async || tokio::time::timeout(Duration::from_millis(20), standing.enter()).await.is_err();
+        let waits = async || timeout(Duration::from_millis(20), standing.enter()).await.is_err();
         let first = standing.enter().await;
         assert!(waits().await);
         standing.trust(0);
@@ -287,8 +320,9 @@ mod tests {
             turns.push(standing.enter().await);
         }
         assert!(waits().await);
+        turns.clear();
         standing.reject(0, &rejection(), at(0), 0.0);
-        turns.truncate(1);
+        turns.push(standing.enter().await);
         assert!(waits().await, "one that is no longer trusted goes alone");
     }
 
@@ -303,7 +337,7 @@ mod tests {
             drop(first);
         };
         let both = async { tokio::join!(all, trusted).0 };
-        let turns = tokio::time::timeout(Duration::from_secs(5), both).await.unwrap();
+        let turns = timeout(Duration::from_secs(5), both).await.unwrap();
         assert!(turns.iter().all(Option::is_some), "all of them at the same time");
     }
 }

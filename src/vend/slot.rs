@@ -183,8 +183,8 @@ impl Slot {
     /// moment.
     pub fn take_up(&self, now: Timestamp) -> Option<(Timestamp, u32)> {
         let mut state = self.lock();
-        let refresh_at = state.refresh_at().or(state.is_warm.then_some(now))?;
-        let at = if now < refresh_at { refresh_at } else { now + PAUSE };
+        let turn = state.turn(now)?;
+        let at = if now < turn { turn } else { now + PAUSE };
         state.ahead.take_up(at).map(|ticket| (at, ticket))
     }
 
@@ -277,6 +277,13 @@ impl State {
     /// Since when the held token should be another one.
     fn refresh_at(&self) -> Option<Timestamp> {
         self.held.as_ref().map(|held| held.refresh_at)
+    }
+
+    /// When it is to be looked at, as far as its token says: at once where one lies in the future.
+    fn turn(&self, now: Timestamp) -> Option<Timestamp> {
+        let times = self.held.as_ref().map(Held::times);
+        let refresh_at = times.map(|times| if times.lie_ahead(now) { now } else { times.refresh_at });
+        refresh_at.or(self.is_warm.then_some(now))
     }
 
     /// For whom it is looked after.

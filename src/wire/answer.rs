@@ -15,21 +15,26 @@ use crate::name::steers;
 use crate::secret::Secret;
 use crate::token::Token;
 
-/// Reads the answer of a token endpoint. `secrets` are what an authority, or whoever answers in its place,
-/// could repeat; words that do are withheld even from the log.
+/// Reads the answer of a token endpoint to a request that was sent at `sent`. `secrets` are what an authority, or
+/// whoever answers in its place, could repeat; words that do are withheld even from the log.
+///
+/// Authorities write whole seconds into a token, and count its life from the one in which they sign it. So it is counted
+/// from the second in which the request was sent: that is never a later one, and what is kept never outlives its token.
 ///
 /// # Errors
 /// The fault that the answer describes, or that it is no answer at all.
-pub fn token(incoming: &Incoming, now: Timestamp, secrets: &[&Secret]) -> Result<Token, Fault> {
-    let body: TokenBody = success(incoming, now, secrets)?;
+pub fn token(incoming: &Incoming, sent: Timestamp, secrets: &[&Secret]) -> Result<Token, Fault> {
+    let body: TokenBody = success(incoming, sent, secrets)?;
     if !body.token_type.as_deref().unwrap_or("Bearer").eq_ignore_ascii_case("bearer") {
         return Err(unusable("the authority issued a token that is no bearer token"));
     }
     if body.access_token.is_empty() || !body.access_token.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(unusable("the authority issued a token that cannot be used"));
     }
-    let life = life(&body, now).ok_or_else(|| unusable("the authority issued a token without a time to live"))?;
-    Ok(Token::new(Secret::from(body.access_token), now, now + life, seconds(&body.refresh_in)))
+    let issued_at = Timestamp::from_secs(sent.as_secs());
+    let life = life(&body, issued_at);
+    let life = life.ok_or_else(|| unusable("the authority issued a token without a time to live"))?;
+    Ok(Token::new(Secret::from(body.access_token), issued_at, issued_at + life, seconds(&body.refresh_in)))
 }
 
 /// Reads any successful JSON answer to a request that showed `secrets`.
@@ -120,9 +125,9 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 
 /// `expires_in`, else the distance to `expires_on`, else MSAL's ten minutes when neither is there; never a
 /// dead token, and never one of more than a year.
-fn life(body: &TokenBody, now: Timestamp) -> Option<Duration> {
+fn life(body: &TokenBody, issued_at: Timestamp) -> Option<Duration> {
     let absent = body.expires_in.is_null() && body.expires_on.is_null();
-    let expires_on = || Some(seconds(&body.expires_on)?.saturating_sub(Duration::from_secs(now.as_secs())));
+    let expires_on = || Some(seconds(&body.expires_on)?.saturating_sub(Duration::from_secs(issued_at.as_secs())));
     let life = seconds(&body.expires_in).or_else(expires_on).or(absent.then_some(UNNAMED_LIFE))?;
     (!life.is_zero()).then_some(life.min(MAX_LIFE))
 }

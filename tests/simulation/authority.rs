@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bursar::clock::Timestamp;
 use bursar::fault::{Fault, Kind};
-use bursar::secret::Secret;
 use bursar::token::Token;
+use bursar::wire::{Incoming, answer};
 use fastrand::Rng;
+use serde_json::json;
 
 use crate::scenario::{Life, MINUTE, SECOND, Scenario};
 
@@ -24,7 +25,9 @@ pub(crate) enum Mood {
 
 /// What becomes of one exchange.
 pub(crate) struct Outcome {
-    /// So many milliseconds after it was sent.
+    /// So many milliseconds after it was sent it is decided about: a token is signed.
+    pub(crate) decided: u64,
+    /// And so many after it was sent we know.
     pub(crate) after: u64,
     pub(crate) issues: Result<(), Fault>,
 }
@@ -33,23 +36,32 @@ pub(crate) struct Outcome {
 pub(crate) fn exchange(scenario: &Scenario, at: u64, rng: &mut Rng) -> Outcome {
     let mood = scenario.troubles.iter().find(|trouble| (trouble.from..trouble.to).contains(&at));
     let quick = rng.u64(40..400);
-    match mood.map_or(Mood::Well, |trouble| trouble.mood) {
-        Mood::Well => Outcome { after: quick, issues: Ok(()) },
-        Mood::Slow => Outcome { after: rng.u64(2 * SECOND..25 * SECOND), issues: Ok(()) },
+    let (after, issues) = match mood.map_or(Mood::Well, |trouble| trouble.mood) {
+        Mood::Well => (quick, Ok(())),
+        Mood::Slow => (rng.u64(2 * SECOND..25 * SECOND), Ok(())),
         Mood::Down => {
             let after = if rng.bool() { quick } else { 30 * SECOND };
-            Outcome { after, issues: Err(Fault::new(Kind::Unavailable, "down", "wait")) }
+            (after, Err(Fault::new(Kind::Unavailable, "down", "wait")))
         }
         Mood::Throttling => {
             let wait = Duration::from_millis(rng.u64(SECOND..2 * MINUTE));
-            let fault = Fault::new(Kind::Throttled, "throttled", "wait").with_retry_after(Some(wait));
-            Outcome { after: quick, issues: Err(fault) }
+            (quick, Err(Fault::new(Kind::Throttled, "throttled", "wait").with_retry_after(Some(wait))))
         }
-    }
+    };
+    Outcome { decided: rng.u64(..=after), after, issues }
 }
 
-/// A token that is issued at this moment of the wall clock.
-pub(crate) fn token(life: Life, now: Timestamp) -> Token {
-    let refresh_in = life.refresh_in.map(Duration::from_millis);
-    Token::new(Secret::from(String::new()), now, now + Duration::from_millis(life.millis), refresh_in)
+/// A token that was asked for and signed at these moments of the wall clock, as Bursar reads it. Its text is its own
+/// end, in seconds: authorities know no smaller part of time.
+pub(crate) fn token(life: Life, sent: Timestamp, signed: Timestamp) -> Token {
+    let (life, refresh_in) = (life.millis / SECOND, life.refresh_in.map(|millis| millis / SECOND));
+    let exp = signed.as_secs() + life;
+    let body = json!({ "access_token": exp.to_string(), "expires_in": life, "refresh_in": refresh_in });
+    let body = body.to_string().into();
+    answer::token(&Incoming { status: 200, retry_after: None, content_type: None, id: None, body }, sent, &[]).unwrap()
+}
+
+/// When a token itself says that it ends.
+pub(crate) fn end(token: &Token) -> Timestamp {
+    Timestamp::from_secs(token.secret.expose().parse().unwrap())
 }

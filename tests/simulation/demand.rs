@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use crate::scenario::{Life, MINUTE, Scenario};
+use crate::scenario::{Life, Scenario};
 
 /// Asks at random times for keys by Zipf's law: the n-th key is asked for a part of 1/n.
 pub(crate) struct Demand {
@@ -34,19 +34,21 @@ impl Demand {
 }
 
 /// How many exchanges one key takes at least, if none fails: one when somebody asks and there is
-/// no token or an ageing one, and one at each refresh point while somebody has asked in two lives. Written apart from
-/// what it judges, as design.md has it.
+/// no token or an ageing one, and one at each refresh point while somebody has asked in two lives, or always. Written
+/// apart from what it judges, as design.md has it.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of an interval is smaller than it")]
-pub(crate) fn least(asks: &[u64], life: Life, until: u64, rng: &mut Rng) -> u64 {
-    let late = (5 * MINUTE).min(life.millis / 4);
-    let own = if life.millis >= 120 * MINUTE { life.millis / 2 } else { life.millis * 3 / 4 };
-    let interval = life.refresh_in.unwrap_or(own).min(life.millis - 2 * late);
+pub(crate) fn least(asks: &[u64], is_warm: bool, life: Life, until: u64, rng: &mut Rng) -> u64 {
+    let interval = life.interval();
     let mut draw = |sent: u64| sent + USUAL + (interval as f64 * (1.0 - 0.1 * rng.f64())) as u64;
-    let Some((first, later)) = asks.split_first() else { return 0 };
-    let (mut exchanges, mut asked, mut refresh_at) = (1, *first, draw(*first));
+    let (first, later) = match asks.split_first() {
+        _ if is_warm => (0, asks),
+        Some((first, later)) => (*first, later),
+        None => return 0,
+    };
+    let (mut exchanges, mut asked, mut refresh_at) = (1, first, draw(first));
     for ask in later.iter().copied().chain([until]) {
         // Renewals that come before this ask.
-        while refresh_at < ask && refresh_at - asked <= 2 * life.millis {
+        while refresh_at < ask && (is_warm || refresh_at - asked <= 2 * life.millis) {
             exchanges += 1;
             refresh_at = draw(refresh_at);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::scenario::{MINUTE, SECOND, Scenario};
+use crate::scenario::{Life, MINUTE, SECOND, Scenario};
 
 /// In milliseconds.
 const LAST_MOMENT: i64 = 500;
@@ -18,6 +18,10 @@ pub(crate) struct Ledger {
     pub(crate) issued: u64,
     pub(crate) failed: u64,
     pub(crate) renewals: u64,
+    /// Renewals, and first fetches, of what nobody had asked for in two lives.
+    pub(crate) unasked: u64,
+    /// Minutes in which a key that is held ready had no token, of each such key.
+    pub(crate) bare: u64,
     /// The most renewals of one client in one second.
     pub(crate) burst: usize,
     /// How few exchanges would have done.
@@ -52,12 +56,12 @@ pub(crate) struct Answer {
     pub(crate) key: usize,
     pub(crate) at: u64,
     pub(crate) life: u64,
-    /// Negative when it has ended.
+    /// By its own end; negative when it has ended.
     pub(crate) left: i64,
 }
 
 impl Ledger {
-    pub(crate) const HEADER: &'static str = "history                         asks   waited  errors    late    issued   failed  renewals  a second  to the least";
+    pub(crate) const HEADER: &'static str = "history                         asks   waited  errors    late    issued   failed  renewals  a second   unasked      bare  to the least";
 
     pub(crate) fn answer(&mut self, scenario: &Scenario, answer: Answer) {
         if answer.left <= 0 {
@@ -94,6 +98,22 @@ impl Ledger {
         }
     }
 
+    /// A renewal, or a first fetch, of a key that nobody had asked for in two lives.
+    pub(crate) fn unasked(&mut self, scenario: &Scenario, key: usize, at: u64) {
+        self.unasked += 1;
+        if !scenario.is_warm(key) && scenario.steps.is_empty() {
+            self.broken.push(format!("key {key} was renewed at {at} for nobody"));
+        }
+    }
+
+    /// A key that is held ready has no token that is worth anything.
+    pub(crate) fn bare(&mut self, scenario: &Scenario, key: usize, life: Life, at: u64) {
+        self.bare += 1;
+        if !scenario.may_be_bare(life, at) {
+            self.broken.push(format!("key {key} is held ready and has no token at {at}"));
+        }
+    }
+
     pub(crate) fn second_flight(&mut self, key: usize, at: u64) {
         self.broken.push(format!("a second flight of key {key} at {at}"));
     }
@@ -112,6 +132,7 @@ impl Ledger {
     pub(crate) fn check(&self, scenario: &Scenario) {
         self.check_promises();
         assert!(self.asks > 1000 && self.renewals > 100, "{}: nothing happened", scenario.name);
+        assert_eq!(self.unasked > 100, scenario.warm.is_some(), "{}: {} unasked", scenario.name, self.unasked);
         if scenario.is_plain() {
             let may_all = scenario.troubles.is_empty() && self.least < scenario.budget();
             let ratio = self.ratio();
@@ -130,7 +151,7 @@ impl Ledger {
     pub(crate) fn line(&self, scenario: &Scenario) -> String {
         let ratio = if scenario.is_plain() { format!("{:.3}", self.ratio()) } else { "-".to_owned() };
         format!(
-            "{:<27}{:>9}{:>9}{:>8}{:>8}{:>10}{:>9}{:>10}{:>10}{:>14}",
+            "{:<27}{:>9}{:>9}{:>8}{:>8}{:>10}{:>9}{:>10}{:>10}{:>10}{:>10}{:>14}",
             scenario.name,
             self.asks,
             self.waits,
@@ -140,6 +161,8 @@ impl Ledger {
             self.failed,
             self.renewals,
             self.burst,
+            self.unasked,
+            self.bare,
             ratio
         )
     }

@@ -57,6 +57,8 @@ enum Event {
         waiter: u64,
     },
     SetClock(Step),
+    /// Those that are held ready are looked at.
+    Inspect,
     Sweep,
     Restart,
 }
@@ -64,6 +66,8 @@ enum Event {
 /// A flight until it lands.
 struct Flown {
     sent: Timestamp,
+    /// When the authority decides about it.
+    decided: Timestamp,
     issues: Result<(), Fault>,
     _renewing: Option<Renewing>,
 }
@@ -90,6 +94,7 @@ impl<'a> World<'a> {
             ledger: Ledger::default(),
         };
         world.restart();
+        world.plan(MINUTE, Event::Inspect);
         for (at, step) in &scenario.steps {
             world.plan(*at, Event::SetClock(*step));
         }
@@ -123,7 +128,9 @@ impl<'a> World<'a> {
             }
         }
         let mut rng = Rng::with_seed(self.scenario.seed);
-        let least = |(key, asks): (usize, &Vec<u64>)| least(asks, life(self.scenario, key), until, &mut rng);
+        let least = |(key, asks): (usize, &Vec<u64>)| {
+            least(asks, self.scenario.is_warm(key), life(self.scenario, key), until, &mut rng)
+        };
         self.ledger.least = self.asked.iter().enumerate().map(least).sum();
         self.ledger
     }
@@ -160,6 +167,7 @@ impl<'a> World<'a> {
                 };
                 self.plan(self.now + MINUTE, Event::Sweep);
             }
+            Event::Inspect => self.inspect(),
             Event::Sweep => self.slots.iter().for_each(|slot| _ = slot.sweep(self.wall)),
             Event::Restart => self.restart(),
         }
@@ -181,7 +189,29 @@ impl<'a> World<'a> {
         self.schedule = Schedule::default();
         self.flights.clear();
         self.events.retain(|_, event| !matches!(event, Event::Land { .. } | Event::GiveUp { .. }));
+        for key in self.warm() {
+            if let Some((at, ticket)) = self.slots[key].keep_warm(self.wall) {
+                self.schedule.put(at, key % self.scenario.clients, (key, ticket));
+            }
+        }
         self.round_at = self.now;
+    }
+
+    /// The keys that are held ready.
+    fn warm(&self) -> impl Iterator<Item = usize> + use<> {
+        let (keys, every) = (self.scenario.keys, self.scenario.warm);
+        every.into_iter().flat_map(move |every| (every - 1..keys).step_by(every))
+    }
+
+    fn inspect(&mut self) {
+        for key in self.warm() {
+            // What was issued in the future is worth nothing: the clock was set back.
+            let live = self.slots[key].live(self.wall);
+            if live.is_none_or(|token| token.issued_at > self.wall + Duration::from_mins(1)) {
+                self.ledger.bare(self.scenario, key, life(self.scenario, key), self.now);
+            }
+        }
+        self.plan(self.now + MINUTE, Event::Inspect);
     }
 
     fn ask(&mut self, key: usize) {
@@ -228,13 +258,14 @@ impl<'a> World<'a> {
             self.ledger.second_flight(key, self.now);
         }
         let outcome = authority::exchange(self.scenario, self.now, &mut self.rng);
-        let flight = Flown { sent: self.wall, issues: outcome.issues, _renewing: renewing };
+        let decided = self.wall + Duration::from_millis(outcome.decided);
+        let flight = Flown { sent: self.wall, decided, issues: outcome.issues, _renewing: renewing };
         self.plan(self.now + outcome.after, Event::Land { key, departure, flight });
     }
 
     fn land(&mut self, key: usize, departure: Departure, flight: Flown) {
-        // Its life counts from when it was asked for, as Bursar counts it.
-        let result = flight.issues.map(|()| authority::token(life(self.scenario, key), flight.sent));
+        let life = life(self.scenario, key);
+        let result = flight.issues.map(|()| authority::token(life, flight.sent, flight.decided));
         match &result {
             Ok(token) => {
                 self.ledger.issued += 1;
@@ -263,6 +294,10 @@ impl<'a> World<'a> {
         for ((client, (key, _)), turn) in going.into_iter().zip(turns) {
             if let Some(departure) = self.slots[key].renew(|| true) {
                 self.ledger.renewal(self.scenario, client, self.now, &mut self.seconds[client]);
+                let asked = self.asked[key].last();
+                if asked.is_none_or(|asked| *asked + 2 * life(self.scenario, key).millis < self.now) {
+                    self.ledger.unasked(self.scenario, key, self.now);
+                }
                 self.fly(key, departure, Some(turn));
             }
         }
@@ -287,7 +322,7 @@ impl<'a> World<'a> {
     }
 
     fn answer(&mut self, key: usize, token: &Token) {
-        let left = millis(token.expires_at) - millis(self.wall);
+        let left = millis(authority::end(token)) - millis(self.wall);
         let answer = Answer { key, at: self.now, life: life(self.scenario, key).millis, left };
         self.ledger.answer(self.scenario, answer);
     }

@@ -62,9 +62,7 @@ impl Known {
                 end
             }
         };
-        (now < end + TRUNCATED)
-            .then_some(())
-            .ok_or_else(|| format!("a token for {} that ended at {end}, at {now}", ask.resource))
+        (now < end).then_some(()).ok_or_else(|| format!("a token for {} that ended at {end}, at {now}", ask.resource))
     }
 
     /// Forgets what has ended.
@@ -72,9 +70,6 @@ impl Known {
         self.0.retain(|_, (_, end)| now < *end);
     }
 }
-
-/// `exp` is a whole second, and `expires_in`, which Bursar goes by, counts from a moment within it.
-const TRUNCATED: u64 = 1;
 
 fn token(body: &[u8]) -> Option<&[u8]> {
     const BEFORE: &[u8] = b"\"access_token\":\"";

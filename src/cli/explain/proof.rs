@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::caller::Means;
+use crate::cluster::claims::Rules;
+use crate::cluster::{Settings, Warrant, keys};
 use crate::config::caller::Caller;
 use crate::config::server::Origin;
 use crate::name::Name;
@@ -25,15 +28,32 @@ pub(super) struct Change<'a> {
 }
 
 impl Proof {
-    /// That of a configured caller.
-    pub(super) fn of(caller: &Caller) -> Self {
+    /// That of a configured caller. An account is one of a cluster: the same names in another are somebody else.
+    pub(super) fn of(caller: &Caller, cluster: Option<&Settings>) -> Self {
         let places = caller.origins.iter().map(|origin| match origin {
             Origin::Env(name) => ("env", name.clone()),
             Origin::File(path) => ("file", path.display().to_string()),
         });
-        let conditions = caller.proof.conditions().into_iter().chain(places).collect();
-        Self { means: caller.proof.means().as_str(), conditions }
+        let means = caller.proof.means();
+        let cluster = cluster.filter(|_| means == Means::ServiceAccount).into_iter().flat_map(of_cluster);
+        let conditions = caller.proof.conditions().into_iter().chain(places).chain(cluster).collect();
+        Self { means: means.as_str(), conditions }
     }
+}
+
+/// What makes a token one of this cluster and for this service, as the configuration writes it. How its keys are
+/// reached is not compared.
+fn of_cluster(cluster: &Settings) -> Vec<(&'static str, String)> {
+    let Rules { issuer, audiences, legacy } = &cluster.rules;
+    let mut audiences = audiences.clone();
+    audiences.sort_unstable();
+    let warrant = match &cluster.warrant {
+        Warrant::Keys(keys::Origin::File(path)) => ("jwks_file", path.display().to_string()),
+        Warrant::Keys(keys::Origin::Url(endpoint)) => ("jwks_url", endpoint.url.to_string()),
+        Warrant::Review(endpoint) => ("token_review", endpoint.url.to_string()),
+    };
+    let told = [("issuer", issuer.clone()), ("audience", audiences.join(" or ")), warrant];
+    told.into_iter().chain(legacy.then(|| ("legacy_tokens", true.to_string()))).collect()
 }
 
 impl fmt::Display for Proof {

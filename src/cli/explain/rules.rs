@@ -25,7 +25,8 @@ impl Rules {
     /// Those of a whole configuration.
     pub(super) fn of(config: Config) -> Self {
         let identities: Vec<Identity> = config.identities.into_iter().map(|identity| identity.rules).collect();
-        let proof = |caller: &Caller| (caller.entitlement.caller.clone(), Proof::of(caller));
+        let cluster = config.kubernetes.as_ref().map(|kubernetes| &kubernetes.settings);
+        let proof = |caller: &Caller| (caller.entitlement.caller.clone(), Proof::of(caller, cluster));
         let proofs = config.callers.iter().map(proof).collect();
         let entitlements: Vec<Entitlement> = config.callers.into_iter().map(|caller| caller.entitlement).collect();
         let listed = identities.iter().map(|identity| &identity.resources);

@@ -4,10 +4,11 @@ use serde_json::Value;
 
 use crate::visible::Visible;
 
-/// A line for the whole, and one for each identity and whatever it lacks; none if the body says nothing of the kind.
+/// A line for the whole, one for a reload that was refused, and one for each identity and whatever it lacks; none if the body says nothing of the kind.
 pub(super) fn told(body: &str) -> Option<String> {
     let body: Value = serde_json::from_str(body).ok()?;
     let mut lines = vec![shown(&body["status"])?];
+    lines.extend(refused(&body["reload"]));
     for identity in listed(&body["identities"]) {
         lines.push(of_identity(identity));
         lines.extend(listed(&identity["warm"]).filter_map(lack));
@@ -15,6 +16,18 @@ pub(super) fn told(body: &str) -> Option<String> {
     }
     lines.extend(body["left_out"].as_u64().map(|more| format!("  and {more} more identities")));
     Some(lines.join("\n") + "\n")
+}
+
+/// That the configuration which was read last does not hold, and what is wrong with it.
+fn refused(reload: &Value) -> Vec<String> {
+    if reload["outcome"] != "refused" {
+        return Vec::new();
+    }
+    let at = shown(&reload["at"]).map(|at| format!(" at {at}")).unwrap_or_default();
+    let first = format!("  the configuration that was read{at} was refused, and the one before it holds:");
+    let mistakes = listed(&reload["mistakes"]).filter_map(shown).map(|mistake| format!("    {mistake}"));
+    let more = reload["left_out"].as_u64().map(|more| format!("    and {more} more mistakes"));
+    [first].into_iter().chain(mistakes).chain(more).collect()
 }
 
 fn of_identity(identity: &Value) -> String {
@@ -47,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_identity_has_a_line_and_what_it_lacks_others() {
+    fn what_is_there_has_a_line_each_and_what_is_wrong_others() {
         let body = r#"{ "status": "warming", "tokens": 2, "left_out": 3, "identities": [
             { "name": "payroll", "state": "failing", "tokens": 0,
               "warm": [{ "resource": "a", "state": "held", "remaining_seconds": 7 }, { "resource": "b\u202e", "state": "failing" }],
@@ -61,6 +74,15 @@ mod tests {
   and 3 more identities
 ";
         assert_eq!(told(body).as_deref(), Some(expected));
+        let body = r#"{ "status": "ready", "identities": [], "reload": { "at": "2027-01-15T08:00:00Z", "outcome": "refused",
+            "mistakes": ["tenants.one.id: it is wrong"], "left_out": 2 } }"#;
+        let expected = "ready
+  the configuration that was read at 2027-01-15T08:00:00Z was refused, and the one before it holds:
+    tenants.one.id: it is wrong
+    and 2 more mistakes
+";
+        assert_eq!(told(body).as_deref(), Some(expected));
+        assert_eq!(told(&body.replace("refused", "taken")).as_deref(), Some("ready\n"));
         for other in ["", "no JSON", "[]", "{}", r#"{"status": 3}"#] {
             assert_eq!(told(other), None, "{other}");
         }

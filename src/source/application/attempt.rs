@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::SemaphorePermit;
 use url::Url;
 
 use super::Application;
@@ -10,6 +9,7 @@ use crate::clock::{Deadline, Timestamp};
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
 use crate::source::roster::{Candidate, Held};
+use crate::source::standing::Turn;
 use crate::source::{Wish, may_retry, within};
 use crate::token::Token;
 
@@ -57,7 +57,7 @@ impl Application {
         &self,
         candidate: &Candidate<'a>,
         deadline: Deadline,
-    ) -> Result<Option<SemaphorePermit<'a>>, Fault> {
+    ) -> Result<Option<Turn<'a>>, Fault> {
         let standing = &candidate.held.standing;
         if candidate.is_trial {
             return Ok(standing.try_enter().filter(|_| !standing.rests(self.clock.now())));

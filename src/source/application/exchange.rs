@@ -25,7 +25,6 @@ impl Application {
     /// With the token goes the generation of the credential that got it.
     pub(super) async fn exchange(&self, attempt: Attempt<'_>) -> Result<(Token, u64), Failure> {
         let Attempt { held, wish, deadline, metrics, .. } = attempt;
-        // Lives are counted from before the request: how long the answer took is no part of them.
         let now = self.clock.now();
         // A failure to apply it is charged to what was there when that began.
         let present = held.credential.generation();
@@ -39,7 +38,7 @@ impl Application {
             held.credential.expiry().map(|expiry| expiry.at),
         );
         let watch = Stopwatch::start();
-        let result = within(deadline, self.send(attempt, &proof, now)).await;
+        let result = within(deadline, self.send(attempt, &proof)).await;
         metrics.exchanged(&self.principal.identity, &result, watch.elapsed());
         self.record(attempt, &result);
         let token = result.map_err(|fault| Failure { fault, generation, is_sent: true })?;
@@ -76,7 +75,7 @@ impl Application {
         asked.unwrap_or_else(|_| Err(late())).map(Some).map_err(Delegate::without_token)
     }
 
-    async fn send(&self, attempt: Attempt<'_>, proof: &ClientProof, now: Timestamp) -> Result<Token, Fault> {
+    async fn send(&self, attempt: Attempt<'_>, proof: &ClientProof) -> Result<Token, Fault> {
         let wish = attempt.wish;
         let client_claims = wish.extras.client_claims.as_ref();
         let claims = claims::merged(wish.challenge, client_claims, &self.client_capabilities);
@@ -93,10 +92,12 @@ impl Application {
         span.record("bursar.credential", &*attempt.held.label);
         let content = Some(Content::Form(request.form()));
         let outgoing = Outgoing { url, content, request_id, headers: Vec::new(), span };
+        // Not before: whoever vouches may have taken long.
+        let sent = self.clock.now();
         let incoming = self.authority.wire().send(outgoing).await?;
         let known: Vec<Arc<Secret>> = self.roster.iter().filter_map(|one| one.credential.secret()).collect();
         let secrets: Vec<&Secret> = known.iter().map(Arc::as_ref).chain([proof.secret()]).collect();
-        answer::token(&incoming, now, &secrets)
+        answer::token(&incoming, sent, &secrets)
     }
 
     fn record(&self, attempt: Attempt<'_>, result: &Result<Token, Fault>) {

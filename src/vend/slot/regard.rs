@@ -65,7 +65,7 @@ impl Slot {
         if state.flying().is_some() {
             return None;
         }
-        let at = state.refresh_at().map_or(now, |refresh_at| refresh_at.max(now));
+        let at = state.turn(now).unwrap_or(now).max(now);
         state.ahead.take_up(at).map(|ticket| (at, ticket))
     }
 }

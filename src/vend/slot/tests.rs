@@ -109,6 +109,18 @@ fn a_cooling_does_not_come_back_with_its_time() {
 }
 
 #[test]
+fn nobody_waits_for_the_time_of_a_token_that_lies_ahead() {
+    let slot = slot();
+    slot.keep_warm(at(5000).now);
+    assert!(departure(&slot, 5000).land(Ok(token(5000)), at(5000), 0.0).is_none());
+    assert!(slot.renew(|| true).unwrap().land(Err(outage()), at(3000), 0.0).is_none());
+    let (again, ticket) = slot.take_up(at(3000).now).unwrap();
+    assert_eq!((again, slot.renewal(ticket, again, None)), (at(3001).now, Renewal::Due(at(3001).now)));
+    slot.let_go(ticket);
+    assert_eq!(slot.keep_warm(at(3001).now).map(|(at, _)| at), Some(at(3001).now));
+}
+
+#[test]
 fn what_is_wrong_with_a_credential_cools_in_its_source_alone() {
     let slot = slot();
     for kind in [Kind::RejectedCredential, Kind::UnusableCredential] {

@@ -236,6 +236,23 @@ fn anything() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
+    fn no_token_is_kept_past_its_end(
+        sent in 1_700_000_000_000_u64..1_700_000_100_000,
+        until_signed in 0_u64..5000,
+        life in 1_u64..100_000,
+    ) {
+        let at = |millis| Timestamp::default() + Duration::from_millis(millis);
+        let exp = Timestamp::from_secs(at(sent + until_signed).as_secs() + life);
+        let kept = |body: &str| token(&incoming(200, body), at(sent), &[]).unwrap();
+        let counted = kept(&format!(r#"{{"access_token":"t","expires_in":{life}}}"#));
+        prop_assert!(counted.expires_at <= exp);
+        prop_assert!(exp.since(counted.expires_at) < Duration::from_millis(until_signed + 1000));
+        prop_assert_eq!(counted.life(), Duration::from_secs(life));
+        let told = kept(&format!(r#"{{"access_token":"t","expires_on":"{}"}}"#, exp.as_secs()));
+        prop_assert_eq!(told.expires_at, exp);
+    }
+
+    #[test]
     fn no_time_is_too_odd_to_be_read_or_refused(
         expires_in in anything(), expires_on in anything(), refresh_in in anything(), now in any::<u64>(),
     ) {
@@ -244,7 +261,10 @@ proptest! {
         );
         let now = Timestamp::from_secs(now);
         match token(&incoming(200, &body), now, &[]) {
-            Ok(token) => prop_assert!(token.life() <= MAX_LIFE && token.issued_at == now),
+            Ok(token) => {
+                prop_assert!(token.life() <= MAX_LIFE);
+                prop_assert_eq!(token.issued_at, Timestamp::from_secs(now.as_secs()));
+            }
             Err(fault) => prop_assert!(fault.is_transient()),
         }
     }
