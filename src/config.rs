@@ -330,21 +330,21 @@ const FRESHNESS: &[Key] = &[
     Key::value(
         "refresh_rate",
         "20",
-        "renewals ahead of expiry a second, for each identity in each tenant, [evenly](#what-is-renewed-ahead); and as \
+        "renewals ahead of expiry a second, 1 to 10000, for each identity in each tenant, [evenly](#what-is-renewed-ahead); and as \
          many answers a second to what callers demand beyond a live token (`claims`, `bypass_cache`, \
          `token_sha256_to_refresh`), of which all may come at once. Neither takes from the other",
     ),
 ];
 /// What `[cache]` has.
 const CACHE: &[Key] = &[
-    Key::value("entries", "100000", "the most keys; beyond that those go first that nobody asks for any more")
+    Key::value("entries", "100000", "the most keys, 1 to 100000000; beyond that those go first that nobody asks for any more")
         .settled(),
     Key::text(
         "bytes",
         "256MiB",
-        "the most bytes of tokens, of what they are kept under, and 500 for what surrounds each. Both bounds hold at every \
-         instant, but for what is in flight or held ready. A large cache keeps its room in parts, and may give up what was \
-         used least when it is nearly full. What is dead goes each minute, whether somebody asks or not",
+        "the most bytes, at least `\"1MiB\"`, of tokens, of what they are kept under, and 500 for what surrounds each. Both bounds hold at every \
+         instant, but for what is in flight or held ready. It may give up what was used least when it is \
+         nearly full. What is dead goes each minute, whether somebody asks or not",
     )
     .settled(),
     Key::value(

@@ -319,6 +319,8 @@ fn most_connections(workers: usize) -> (usize, usize) {
     (admin, (shared / workers.max(1)).clamp(1, MAX_CONNECTIONS))
 }
 
+/// Under which name the framework logs what is wrong with HTTP.
+pub const FRAMEWORK: &str = "actix_http";
 /// How long no answer has to be given for it to be quiet.
 const QUIET: Duration = Duration::from_millis(150);
 /// Descriptors that the connections of all listeners leave to authorities and files.

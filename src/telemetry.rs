@@ -11,6 +11,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::config::{Format, Log};
+use crate::server::FRAMEWORK;
 
 mod carrier;
 mod remote;
@@ -60,7 +61,9 @@ impl Dial {
 fn filter(level: Level) -> Targets {
     let ours = LevelFilter::from_level(level);
     let others = if ours > LevelFilter::INFO { LevelFilter::INFO } else { ours.min(LevelFilter::WARN) };
-    Targets::new().with_target("bursar", ours).with_default(others)
+    // What is no HTTP is an error to the framework, and to us a caller's mistake, of which anybody can make thousands.
+    let framework = if ours > LevelFilter::INFO { LevelFilter::INFO } else { LevelFilter::OFF };
+    Targets::new().with_target("bursar", ours).with_target(FRAMEWORK, framework).with_default(others)
 }
 
 /// A line is the same whether what it is about is traced or not, and so says nothing of spans.
@@ -70,3 +73,24 @@ fn is_line(metadata: &Metadata<'_>) -> bool {
 
 /// So many lines wait for whoever reads them. The queue is touched whole when it is made, with 32 bytes for each.
 const LINES: usize = 8192;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_callers_do_wrong_in_http_fills_no_log() {
+        for (level, ours, framework) in
+            [(Level::INFO, true, false), (Level::ERROR, false, false), (Level::DEBUG, true, true)]
+        {
+            let filter = filter(level);
+            assert_eq!(filter.would_enable("bursar::server", &Level::INFO), ours, "{level}");
+            assert_eq!(
+                filter.would_enable(&format!("{FRAMEWORK}::h1::dispatcher"), &Level::ERROR),
+                framework,
+                "{level}"
+            );
+            assert!(filter.would_enable("rustls", &Level::ERROR), "{level}");
+        }
+    }
+}

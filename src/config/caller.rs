@@ -296,7 +296,7 @@ pub const KEYS: &[Key] = &[
         "`\"audit\"` admits what these lists would refuse, and logs which of them: for finding out what a workload \
          needs. What the identity itself is limited to holds all the same",
     ),
-    Key::optional("rate", "how many requests a second it may make; beyond that 429"),
+    Key::optional("rate", "how many requests a second it may make, 1 to 1000000; beyond that 429"),
 ];
 /// What a proof has, of whichever kind.
 const PROOF: &[Key] = &[

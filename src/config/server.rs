@@ -1,6 +1,7 @@
 //! Reads `[server]`: where to listen, what to serve there, and to whom.
 
 use std::iter;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::caller::means;
@@ -117,12 +118,21 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
     if server.status_page && server.admin_listen.is_loopback() {
         section.warn("status_page", "on loopback the page is served anyway", "leave it out");
     }
-    let taken = server.admin_listen.address().filter(|address| address.port() != 0);
-    if taken.is_some() && server.listen.iter().any(|listen| listen.address() == taken) {
+    if server.listen.iter().filter_map(Listen::address).any(|address| is_taken(server.admin_listen.address(), address))
+    {
         section.note("admin_listen", "tokens are served there", "choose another port");
     }
     section.end();
     server
+}
+
+/// Whether one address cannot be listened on beside another: an unspecified one has all of its family.
+fn is_taken(one: Option<SocketAddr>, other: SocketAddr) -> bool {
+    let is_all = |address: SocketAddr| address.ip().is_unspecified();
+    one.is_some_and(|one| {
+        let meet = one.ip() == other.ip() || one.is_ipv4() == other.is_ipv4() && (is_all(one) || is_all(other));
+        meet && one.port() == other.port() && one.port() != 0
+    })
 }
 
 /// In which order what callers show is looked at; every means that one of them has needs a place.
@@ -305,7 +315,7 @@ pub const KEYS: &[Key] = &[
          (`app-service` is off without), `service-fabric` needs an https listener, `arc` the directory \
          `dialects.arc.key_dir`",
     ),
-    Key::said("workers", "number of CPUs", "threads that serve tokens"),
+    Key::said("workers", "number of CPUs", "threads that serve tokens, 1 to 1024"),
     Key::value(
         "header_secret",
         "[]",

@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -20,6 +21,7 @@ use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service};
 use actix_web::body::MessageBody;
 use actix_web::http::ConnectionType;
 use actix_web::rt::net::{TcpStream, UnixStream};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -149,6 +151,10 @@ struct Connection {
     farewell: Option<Deadline>,
     /// Whether the framework has looked for bytes since it last flushed.
     is_read: bool,
+    /// What came of later requests while one is answered.
+    ahead: BytesMut,
+    /// Whether nothing comes any more behind that.
+    has_ended: bool,
     /// Wakes us no later than something is overdue. It is not taken back when that comes in time, so that a busy
     /// connection sets one every few seconds at most.
     timer: Option<Pin<Box<Sleep>>>,
@@ -162,6 +168,8 @@ impl Connection {
             stalled: None,
             farewell: None,
             is_read: true,
+            ahead: BytesMut::new(),
+            has_ended: false,
             timer: None,
         }
     }
@@ -197,6 +205,25 @@ impl Connection {
             context.waker().wake_by_ref();
         }
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    /// Takes in what comes while a request is answered, so that whoever hangs up is noticed, and holds it back.
+    fn read_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut bytes = [const { MaybeUninit::uninit() }; 4096];
+        while !self.has_ended && self.ahead.len() < MOST_AHEAD {
+            let mut buffer = ReadBuf::uninit(&mut bytes);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => break,
+            }
+            self.has_ended = buffer.filled().is_empty();
+            self.ahead.extend_from_slice(buffer.filled());
+        }
+        if self.ahead.is_empty() {
+            return if self.has_ended { Poll::Ready(Ok(())) } else { Poll::Pending };
+        }
+        self.ledger.wait(context.waker());
+        Poll::Pending
     }
 
     /// Throws away what comes after the last answer, since a socket that is closed with unread bytes is reset, and
@@ -242,10 +269,21 @@ impl AsyncRead for Connection {
         if this.farewell.is_some() {
             return this.throw_away(context);
         }
+        if this.ledger.holds_back() {
+            return this.read_ahead(context);
+        }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
-        this.ledger.came(&buffer.filled()[before..]);
-        read
+        if this.ahead.is_empty() && !this.has_ended {
+            ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+            let read = this.ledger.came(&buffer.filled()[before..]);
+            this.ahead.extend_from_slice(&buffer.filled()[before + read..]);
+            buffer.set_filled(before + read);
+        } else {
+            let most = this.ahead.len().min(buffer.remaining());
+            let read = this.ledger.came(&this.ahead[..most]);
+            buffer.put_slice(&this.ahead.split_to(read));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -279,5 +317,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long what comes is still taken after an answer that ends the connection, so that the caller can read the answer.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How much of later requests is taken in while one is answered; the rest waits with whoever sends it.
+const MOST_AHEAD: usize = 16 << 10;
 /// How many pieces of that are read before others have their turn.
 const THROWN_AT_ONCE: usize = 16;

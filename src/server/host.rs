@@ -44,7 +44,8 @@ impl Hosts {
 fn without_port(host: &str) -> Option<&str> {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => {
-            let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+            // A connection remembers a host, which so is short.
+            let digits = (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
             (digits && port.parse::<u16>().is_ok()).then_some(name)
         }
         _ => Some(host),
@@ -82,6 +83,7 @@ mod tests {
             "192.0.2.8",
             "localhost:x",
             "127.0.0.1:",
+            "127.0.0.1:000080",
         ] {
             assert!(!hosts.are_ours(foreign), "{foreign}");
         }

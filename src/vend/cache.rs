@@ -22,6 +22,9 @@ use crate::fault::Fault;
 use crate::token::TokenKey;
 
 /// Slots by key.
+///
+/// A slot's lock may be held when that of the flights is taken, and that one when those of the table and of the warm ones
+/// are; never the other way round.
 pub struct Cache {
     slots: Table<ByKey, Weighed, Weigh, RandomState>,
     least: u64,
@@ -57,14 +60,14 @@ impl Eq for ByKey {}
 
 /// A slot with what it weighed when it was put in: the library takes off what it added, and asks anew for that.
 #[derive(Clone)]
-struct Weighed(Arc<Slot>, u32);
+struct Weighed(Arc<Slot>, u64);
 
 #[derive(Clone)]
 struct Weigh;
 
 impl Weighter<ByKey, Weighed> for Weigh {
     fn weight(&self, _: &ByKey, weighed: &Weighed) -> u64 {
-        u64::from(weighed.1)
+        weighed.1
     }
 }
 
@@ -116,30 +119,36 @@ impl Cache {
         if let Some(Weighed(slot, _)) = self.slots.get(key) {
             return Ok(slot);
         }
-        // Until it is in the table, nobody makes another one, and no flight begins. The library's own way to do that drops
-        // a new entry again where all others are settled.
         let flights = lock(&self.flights);
-        if let Some(Weighed(slot, _)) = self.slots.get(key) {
+        if let Some(slot) = self.find(&flights, key) {
+            // Whoever has a slot's lock may wait for the flights, and so nobody the other way round.
+            drop(flights);
+            self.put(Arc::clone(&slot));
             return Ok(slot);
         }
-        let flying = flights.get_key_value(key).map(|(flying, _)| flying.clone());
-        let kept = flying.or_else(|| lock(&self.warm).get(key).cloned());
-        let slot = match kept {
-            Some(ByKey(slot)) => slot,
-            None => Arc::new(Slot::new(key.clone(), lease()?)),
-        };
+        // Until it is in the table, nobody makes another one, and no flight begins. The library's own way to do that drops
+        // a new entry again where all others are settled. Nobody has this one's lock yet.
+        let slot = Arc::new(Slot::new(key.clone(), lease()?));
         self.put(Arc::clone(&slot));
         Ok(slot)
+    }
+
+    /// The slot of a key, wherever it is kept.
+    #[expect(clippy::mutable_key_type, reason = "a slot is found by its key, which never changes")]
+    fn find(&self, flights: &Flights, key: &TokenKey) -> Option<Arc<Slot>> {
+        let flying = flights.get_key_value(key).map(|(flying, _)| flying.clone());
+        let kept = flying.or_else(|| lock(&self.warm).get(key).cloned());
+        kept.map(|ByKey(slot)| slot).or_else(|| self.slots.get(key).map(|weighed| weighed.0))
     }
 
     /// The slot of a key that is held ready: in nobody's room, and findable whatever is evicted.
     #[must_use]
     pub fn keep(&self, key: &TokenKey) -> Arc<Slot> {
-        let found = self.slots.get(key).map_or_else(|| Arc::new(Slot::new(key.clone(), None)), |weighed| weighed.0);
-        let mut warm = lock(&self.warm);
-        let ByKey(kept) = warm.get(key).cloned().unwrap_or(ByKey(found));
-        warm.insert(ByKey(Arc::clone(&kept)));
-        drop(warm);
+        let flights = lock(&self.flights);
+        let kept = self.find(&flights, key).unwrap_or_else(|| Arc::new(Slot::new(key.clone(), None)));
+        lock(&self.warm).insert(ByKey(Arc::clone(&kept)));
+        drop(flights);
+        kept.leave_room();
         // Also as one that was used just now.
         self.put(Arc::clone(&kept));
         kept
@@ -147,18 +156,13 @@ impl Cache {
 
     /// Lets go of those that are held ready no more.
     pub fn release(&self, is_kept: impl Fn(&TokenKey) -> bool) {
-        lock(&self.warm).retain(|warm| {
-            let stays = is_kept(warm.0.key());
-            if !stays {
-                warm.0.release();
-            }
-            stays
-        });
+        let released: Vec<ByKey> = lock(&self.warm).extract_if(|warm| !is_kept(warm.0.key())).collect();
+        released.iter().for_each(|released| released.0.release());
     }
 
     /// Shows each slot.
     pub fn each(&self, mut look: impl FnMut(&Arc<Slot>)) {
-        self.slots.iter().for_each(|(_, weighed)| look(&weighed.0));
+        self.all().for_each(|slot| look(&slot));
     }
 
     /// Makes the flight of a key this slot's, and keeps the slot findable until the hold is dropped; none if another
@@ -189,21 +193,28 @@ impl Cache {
     /// Puts it in anew, and says what it weighs.
     fn put(&self, slot: Arc<Slot>) -> u64 {
         let weighed = self.weighed(Arc::clone(&slot));
-        let weight = weighed.1.into();
+        let weight = weighed.1;
         self.slots.insert(ByKey(slot), weighed);
         weight
     }
 
     fn weighed(&self, slot: Arc<Slot>) -> Weighed {
         let weight = weight(&slot).max(self.least);
-        Weighed(slot, u32::try_from(weight).unwrap_or(u32::MAX))
+        Weighed(slot, weight)
+    }
+
+    /// Those in the table, and those that are held ready though they are in it no more.
+    fn all(&self) -> impl Iterator<Item = Arc<Slot>> {
+        let is_out = |warm: &&ByKey| !self.slots.contains_key(*warm);
+        let warm: Vec<ByKey> = lock(&self.warm).iter().filter(is_out).cloned().collect();
+        self.slots.iter().map(|(_, weighed)| weighed.0).chain(warm.into_iter().map(|warm| warm.0))
     }
 
     /// What there is now.
     #[must_use]
     pub fn stock(&self, now: Timestamp) -> Stock {
         let mut stock = Stock::default();
-        for (_, Weighed(slot, _)) in self.slots.iter() {
+        for slot in self.all() {
             stock.tokens += usize::from(slot.live(now).is_some());
             let cover = slot.covers_until(now).map(|until| until.since(now));
             stock.cover = stock.cover.into_iter().chain(cover).min();
@@ -214,9 +225,12 @@ impl Cache {
     /// Drops the slots that hold nothing worth keeping, and those whose key nobody can ask for any more.
     pub fn sweep(&self, now: Timestamp, is_asked: impl Fn(&TokenKey) -> bool) {
         let is_idle = |slot: &Slot| slot.sweep(now) || !is_asked(slot.key());
-        for (key, _) in self.slots.iter().filter(|(_, weighed)| is_idle(&weighed.0)) {
-            // A flight may have landed since.
-            self.slots.remove_if(&key, |weighed| is_idle(&weighed.0));
+        for (key, Weighed(slot, _)) in self.slots.iter().filter(|(_, weighed)| is_idle(&weighed.0)) {
+            self.slots.remove_if(&key, |weighed| Arc::ptr_eq(&weighed.0, &slot));
+            // A flight may have begun or landed meanwhile. That cannot be asked while the table is locked.
+            if !is_idle(&slot) {
+                self.put(slot);
+            }
         }
     }
 }

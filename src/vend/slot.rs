@@ -27,13 +27,13 @@ pub use regard::Regard;
 #[derive(Debug)]
 pub struct Slot {
     key: TokenKey,
-    /// The room of the caller that had it made.
-    lease: Option<Lease>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// The room of the caller that had it made.
+    lease: Option<Lease>,
     held: Option<Held>,
     /// Boxed, as is the flight: most slots have neither.
     cooling: Option<Box<Cooling>>,
@@ -114,7 +114,7 @@ impl Slot {
     /// An empty cell, in the room of whoever had it made.
     #[must_use]
     pub fn new(key: TokenKey, lease: Option<Lease>) -> Self {
-        Self { key, lease, state: Mutex::default() }
+        Self { key, state: Mutex::new(State { lease, ..State::default() }) }
     }
 
     /// What it guards.
@@ -258,9 +258,14 @@ impl Slot {
 
     /// Notes what it weighs in the cache, in the room of whoever had it made.
     pub fn charge(&self, weight: u64) {
-        if let Some(lease) = &self.lease {
+        if let Some(lease) = &self.lock().lease {
             lease.weigh(weight);
         }
+    }
+
+    /// Gives back the room of whoever had it made: it is there for all from now on.
+    pub fn leave_room(&self) {
+        self.lock().lease = None;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

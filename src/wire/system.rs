@@ -32,7 +32,7 @@ impl System {
     pub fn of(variables: &HashMap<String, String>) -> Self {
         let directories = variables.get("SSL_CERT_DIR").into_iter().flat_map(split_paths);
         Self(Arc::new(Store {
-            file: variables.get("SSL_CERT_FILE").map(PathBuf::from),
+            file: variables.get("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from),
             directories: directories.filter(|path| !path.as_os_str().is_empty()).collect(),
             read: OnceLock::new(),
         }))
@@ -66,6 +66,16 @@ impl Store {
         self.file.is_some() || !self.directories.is_empty()
     }
 
+    /// Where it is to be, in words.
+    fn place(&self) -> String {
+        let named = self.file.as_deref().into_iter().chain(self.directories.iter().map(PathBuf::as_path));
+        let named: Vec<String> = named.map(|path| path.display().to_string()).collect();
+        if named.is_empty() {
+            return "where this system would have them".to_owned();
+        }
+        format!("where SSL_CERT_FILE and SSL_CERT_DIR say: {}", named.join(", "))
+    }
+
     /// Whether there is something where it is named, or else where systems have it.
     fn is_there(&self) -> bool {
         let has_text = |file: &Path| file.metadata().is_ok_and(|file| file.len() > 0);
@@ -85,7 +95,7 @@ impl Store {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(self.certificates());
         if roots.is_empty() {
-            return Err(Error::General("No CA certificates were loaded from the system".to_owned()));
+            return Err(Error::General(format!("no CA certificate lies {}", self.place())));
         }
         let read = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
         let read = read.map_err(|error| Error::General(error.to_string()))?;
@@ -199,6 +209,11 @@ mod tests {
             let store = at(variables);
             assert_eq!((store.is_there(), store.certificates().len()), (is_there, found), "{variables:?}");
         }
-        assert!(!at(&[("SSL_CERT_DIR", Path::new(""))]).is_named(), "what is empty names nothing");
+        for empty in ["SSL_CERT_DIR", "SSL_CERT_FILE"] {
+            assert!(!at(&[(empty, Path::new(""))]).is_named(), "what is empty names nothing");
+        }
+        let provider = Arc::clone(ClientConfig::builder().crypto_provider());
+        let why = at(&[("SSL_CERT_FILE", Path::new("/nowhere"))]).verifier(&provider).unwrap_err().to_string();
+        assert!(why.contains("SSL_CERT_FILE") && why.contains("/nowhere"), "{why}");
     }
 }

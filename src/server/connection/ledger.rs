@@ -2,6 +2,7 @@
 //! write down what they took.
 
 use std::cell::{Cell, RefCell};
+use std::task::Waker;
 use std::time::Duration;
 
 use super::lines::Lines;
@@ -23,6 +24,8 @@ pub(in crate::server) struct Ledger {
     lines: Cell<Lines>,
     unasked: Cell<Option<Unasked>>,
     has_said_last: Cell<bool>,
+    /// Whom to wake when what is held back may go on.
+    waiting: Cell<Option<Waker>>,
 }
 
 /// What has to come, and by when.
@@ -58,19 +61,39 @@ impl Ledger {
             answering,
             lines,
             has_said_last: Cell::new(false),
+            waiting: Cell::default(),
         }
     }
 
-    /// These bytes came. While a request is answered nothing is owed: it bounds itself, and so its body.
-    pub(super) fn came(&self, bytes: &[u8]) {
+    /// These bytes came, of which so many belong to what is read now: all but what is behind the end of a head. While a
+    /// request is answered nothing is owed: it bounds itself, and so its body.
+    pub(super) fn came(&self, bytes: &[u8]) -> usize {
         if bytes.is_empty() {
-            return;
+            return 0;
         }
         let mut lines = self.lines.get();
-        lines.read(bytes);
+        let read = lines.read(bytes);
         self.lines.set(lines);
         if self.answering.get() == Answering::Nobody && matches!(self.owed.get(), Owed::Nothing) {
             self.owed.set(Owed::Begun);
+        }
+        read
+    }
+
+    /// Whether a head is whole and not answered, and what comes is no body as far as is known: the next request, which
+    /// the framework must not see yet, since it writes an answer by what it has read last.
+    pub(super) fn holds_back(&self) -> bool {
+        self.lines.get().is_past_head() && self.answering.get() != Answering::Embodied
+    }
+
+    /// Has `waker` called when that is over.
+    pub(super) fn wait(&self, waker: &Waker) {
+        self.waiting.set(Some(waker.clone()));
+    }
+
+    fn go_on(&self) {
+        if let Some(waker) = self.waiting.take() {
+            waker.wake();
         }
     }
 
@@ -100,11 +123,14 @@ impl Ledger {
         drop(self.unasked.take());
         self.owed.set(Owed::Nothing);
         self.answering.set(if has_body { Answering::Embodied } else { Answering::Bare });
+        if has_body {
+            self.go_on();
+        }
     }
 
     /// Whether a line of its head ended without a carriage return.
     pub(in crate::server) fn has_bare_line(&self) -> bool {
-        self.lines.get().is_bare(self.answering.get() == Answering::Bare)
+        self.lines.get().is_bare()
     }
 
     /// It is answered. Whether the connection must end with that: where a body ends, and so where the lines of the
@@ -116,6 +142,7 @@ impl Ledger {
         lines.next_head();
         self.lines.set(lines);
         self.owed.set(if must_end || !lines.are_whole() { Owed::Begun } else { Owed::Nothing });
+        self.go_on();
         must_end
     }
 
@@ -194,21 +221,37 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_line_feed_ends_the_connection_wherever_a_head_can_be() {
-        for (came, has_body, later, is_bare) in [
+    fn a_bare_line_feed_in_a_head_ends_the_connection() {
+        for (head, has_body, body, is_bare) in [
             (&b"GET / HTTP/1.1\nHost: a\r\n\r\n"[..], false, &b""[..], true),
-            (b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\n\n", false, b"", true),
-            (b"GET / HTTP/1.1\r\n\r\n", false, b"POST / HTTP/1.1\n\n", true),
-            (b"POST / HTTP/1.1\nHost: a\r\n\r\n", true, b"", true),
-            (b"POST / HTTP/1.1\r\n\r\na\nb\n", true, b"c\n", false),
+            (b"POST / HTTP/1.1\nHost: a\r\n\r\n", true, b"a=b", true),
+            (b"POST / HTTP/1.1\r\n\r\n", true, b"a\nb\n", false),
         ] {
             let ledger = idle();
-            ledger.came(came);
+            assert_eq!(ledger.came(head), head.len());
             ledger.begin(has_body);
-            ledger.came(later);
+            assert_eq!(ledger.came(body), body.len());
             let told = ledger.has_bare_line();
-            assert_eq!(ledger.end(), is_bare || has_body, "{}", String::from_utf8_lossy(came));
-            assert_eq!(told, is_bare, "{}", String::from_utf8_lossy(came));
+            assert_eq!(ledger.end(), is_bare || has_body, "{}", String::from_utf8_lossy(head));
+            assert_eq!(told, is_bare, "{}", String::from_utf8_lossy(head));
         }
+    }
+
+    #[test]
+    fn the_next_head_is_held_back_until_the_answer_and_a_body_is_not() {
+        let ledger = idle();
+        let two = [HEAD, b"GET / HTTP/1.1\n\n"].concat();
+        assert_eq!(ledger.came(&two), HEAD.len());
+        assert!(ledger.holds_back(), "nobody has looked at it yet");
+        ledger.begin(false);
+        assert!(ledger.holds_back() && !ledger.has_bare_line(), "that of the next is the next one's");
+        assert!(!ledger.end() && !ledger.holds_back());
+        ledger.came(&two[HEAD.len()..]);
+        ledger.begin(false);
+        assert!(ledger.has_bare_line());
+        let ledger = idle();
+        ledger.came(HEAD);
+        ledger.begin(true);
+        assert!(!ledger.holds_back());
     }
 }

@@ -11,49 +11,55 @@ pub(super) struct Lines {
     /// The bytes of a line that has not ended.
     length: usize,
     in_head: bool,
-    /// What comes now may be a body.
+    /// A head is whole, and what comes now may be its body.
     past_head: bool,
-    bare_in_head: bool,
-    bare_past_head: bool,
+    is_bare: bool,
 }
 
 impl Lines {
-    /// Takes note of what came.
-    pub(super) fn read(&mut self, bytes: &[u8]) {
-        let mut start = 0;
+    /// Takes note of what came, up to the end of a head where one ends in it, and says how many bytes that is.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> usize {
+        let (mut start, was_past) = (0, self.past_head);
         for end in memchr_iter(b'\n', bytes) {
             let before = end.checked_sub(1).map_or(self.last, |at| bytes[at]);
             self.end_line(self.length + end - start, before != b'\r');
             self.length = 0;
             start = end + 1;
+            if self.past_head && !was_past {
+                break;
+            }
         }
-        self.length += bytes.len() - start;
-        self.last = bytes.last().copied().unwrap_or(self.last);
+        let read = if self.past_head && !was_past { start } else { bytes.len() };
+        self.length += read - start;
+        self.last = bytes[..read].last().copied().unwrap_or(self.last);
+        read
     }
 
     fn end_line(&mut self, length: usize, is_bare: bool) {
-        self.bare_in_head |= is_bare && !self.past_head;
-        self.bare_past_head |= is_bare && self.past_head;
+        self.is_bare |= is_bare && !self.past_head;
         let is_empty = length == usize::from(!is_bare);
         // Empty lines before a head are no part of it.
         self.past_head |= is_empty && self.in_head;
         self.in_head = !is_empty;
     }
 
-    /// Whether a head has a line that ends with a line feed alone. What follows a head is heads too where they are
-    /// `without_body`.
-    pub(super) fn is_bare(self, without_body: bool) -> bool {
-        self.bare_in_head || without_body && self.bare_past_head
+    /// Whether a line of a head ended with a line feed alone.
+    pub(super) const fn is_bare(self) -> bool {
+        self.is_bare
+    }
+
+    /// Whether a head is whole that was not answered.
+    pub(super) const fn is_past_head(self) -> bool {
+        self.past_head
     }
 
     /// Whether the last head came to its end, and nothing after it.
-    pub(super) fn are_whole(self) -> bool {
+    pub(super) const fn are_whole(self) -> bool {
         !self.in_head && self.length == 0
     }
 
-    /// The head was answered, and had no body: what came after it belongs to the next.
-    pub(super) fn next_head(&mut self) {
-        self.bare_in_head |= self.bare_past_head;
+    /// The head was answered: what comes now is the next.
+    pub(super) const fn next_head(&mut self) {
         self.past_head = false;
     }
 }
@@ -62,39 +68,55 @@ impl Lines {
 mod tests {
     use super::*;
 
-    /// However it is cut into pieces, the same is found.
-    fn read(text: &str) -> (bool, bool, bool) {
-        let found = |lines: Lines| (lines.is_bare(false), lines.is_bare(true), lines.are_whole());
+    /// However it is cut into pieces, the same is found: whether a line of the first head is bare, whether it is whole,
+    /// and what follows it.
+    fn read(text: &str) -> (bool, bool, &str) {
+        let found = |lines: Lines, read: usize| (lines.is_bare(), lines.is_past_head(), read);
         let mut whole = Lines::default();
-        whole.read(text.as_bytes());
+        let length = whole.read(text.as_bytes());
         for size in 1..=text.len().max(1) {
-            let mut lines = Lines::default();
-            text.as_bytes().chunks(size).for_each(|piece| lines.read(piece));
-            assert_eq!(found(lines), found(whole), "{text:?} in pieces of {size}");
+            let (mut lines, mut total) = (Lines::default(), 0);
+            for piece in text.as_bytes().chunks(size) {
+                let read = lines.read(piece);
+                total += read;
+                if read < piece.len() || lines.is_past_head() {
+                    break;
+                }
+            }
+            assert_eq!(found(lines, total), found(whole, length), "{text:?} in pieces of {size}");
         }
-        found(whole)
+        (whole.is_bare(), whole.is_past_head(), &text[length..])
     }
 
     #[test]
-    fn lines_and_heads_are_told_apart_from_what_follows() {
-        for (text, in_head, anywhere, whole) in [
-            ("", false, false, true),
-            ("GET", false, false, false),
-            ("GET / HTTP/1.1\r", false, false, false),
-            ("GET / HTTP/1.1\r\n", false, false, false),
-            ("GET / HTTP/1.1\r\nA: b\r\n", false, false, false),
-            ("GET / HTTP/1.1\r\nA: b\r\n\r\n", false, false, true),
-            ("\r\n\r\nGET / HTTP/1.1\r\n", false, false, false),
-            ("\r\nGET / HTTP/1.1\n", true, true, false),
-            ("GET / HTTP/1.1\n\n", true, true, true),
-            ("GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n", true, true, true),
-            ("GET / HTTP/1.1\r\nA: b\r\n\n", true, true, true),
-            ("POST / HTTP/1.1\r\n\r\na\nb", false, true, false),
-            ("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", false, false, true),
-            ("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n", false, false, false),
-            ("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\n\r\n", false, true, true),
+    fn a_head_is_told_apart_from_what_follows() {
+        for (text, is_bare, is_whole, rest) in [
+            ("", false, false, ""),
+            ("GET", false, false, ""),
+            ("GET / HTTP/1.1\r", false, false, ""),
+            ("GET / HTTP/1.1\r\n", false, false, ""),
+            ("GET / HTTP/1.1\r\nA: b\r\n", false, false, ""),
+            ("GET / HTTP/1.1\r\nA: b\r\n\r\n", false, true, ""),
+            ("\r\n\r\nGET / HTTP/1.1\r\n", false, false, ""),
+            ("\r\nGET / HTTP/1.1\n", true, false, ""),
+            ("GET / HTTP/1.1\n\n", true, true, ""),
+            ("GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n", true, true, ""),
+            ("GET / HTTP/1.1\r\nA: b\r\n\n", true, true, ""),
+            ("POST / HTTP/1.1\r\n\r\na\nb", false, true, "a\nb"),
+            ("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", false, true, "GET / HTTP/1.1\r\n\r\n"),
+            ("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\n\r\n", false, true, "GET / HTTP/1.1\n\r\n"),
         ] {
-            assert_eq!(read(text), (in_head, anywhere, whole), "{text:?}");
+            assert_eq!(read(text), (is_bare, is_whole, rest), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_read_past_a_head_is_a_body_and_has_no_lines() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.read(b"POST / HTTP/1.1\r\n\r\na\nb"), 19);
+        assert_eq!(lines.read(b"a\nb\n\nc"), 6);
+        assert!(!lines.is_bare() && !lines.are_whole());
+        lines.next_head();
+        assert!(!lines.is_past_head());
     }
 }

@@ -1,5 +1,6 @@
 //! The files of what https listeners show, which are read again when they change.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -78,7 +79,7 @@ impl Renewal {
                 if is_shown {
                     return (sight, Ok(false));
                 }
-                let taken = contents.tls().map(|tls| {
+                let taken = files.tls(&contents).map(|tls| {
                     shown.replace(tls);
                     *present = sight;
                     true
@@ -116,19 +117,24 @@ impl Files {
         let problem =
             "the files of the listeners' certificate changed and cannot be used; the old certificate stays in use";
         let remedy = "mend the files of 'server.tls'";
-        Fault::new(Kind::Misconfigured, problem, remedy).with_inward(format!("{}: {why}", self.certificate.display()))
+        Fault::new(Kind::Misconfigured, problem, remedy).with_inward(why.to_owned())
+    }
+
+    /// What is to be shown of what they hold, or which of them is wrong.
+    fn tls(&self, contents: &Contents) -> Result<Tls, String> {
+        let told = |path: Option<&PathBuf>, why: &dyn fmt::Display| {
+            format!("{}: {why}", path.unwrap_or(&self.certificate).display())
+        };
+        let clients = contents.client_ca.as_ref().map(|ca| ClientCa::from_pem(ca)).transpose();
+        let clients = clients.map_err(|malformed| told(self.client_ca.as_ref(), &malformed))?;
+        let tls = Tls::from_pem(&contents.certificate, &contents.key, clients.as_ref());
+        tls.map_err(|unfit| told(None, &unfit))
     }
 }
 
 impl Contents {
     fn sight(&self) -> Sight {
         sight(&self.certificate, &self.key, self.client_ca.as_ref().map(|ca| &ca[..]))
-    }
-
-    fn tls(&self) -> Result<Tls, String> {
-        let clients = self.client_ca.as_ref().map(|ca| ClientCa::from_pem(ca)).transpose();
-        let clients = clients.map_err(|malformed| format!("client_ca: {malformed}"))?;
-        Tls::from_pem(&self.certificate, &self.key, clients.as_ref()).map_err(|unfit| unfit.to_string())
     }
 }
 

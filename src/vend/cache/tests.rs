@@ -4,6 +4,7 @@ use crate::freshness::Windows;
 use crate::name::{Resource, Scope, ScopeForm};
 use crate::secret::Secret;
 use crate::token::{Extension, Extras, Principal, Token};
+use crate::vend::flight::Errand;
 use crate::vend::holding::Holding;
 use crate::vend::slot::{Moment, Step};
 
@@ -172,4 +173,69 @@ fn a_token_weighs_on_whoever_had_its_slot_made() {
     cache.weigh(&slot);
     assert!(holding.lease(1000).is_err());
     assert!(holding.lease(880).is_ok());
+}
+
+/// Asks for a key, and flies for it if nobody else does.
+fn fly(cache: &Cache, n: usize) {
+    let slot = find(cache, n);
+    let (now, windows) = (Timestamp::from_secs(1000), Windows::default());
+    let moment = Moment { now, windows: &windows };
+    let mut hold = None;
+    let claim = || {
+        hold = cache.hold(&slot);
+        hold.is_some()
+    };
+    let demand = Errand { challenge: None, is_forced: true };
+    if let Step::Wait(_, _, Some(departure)) = slot.answer(demand, now, None, || true, claim, |_| Ok(())) {
+        let token = Token::new(Secret::from("t".to_owned()), now, now + Duration::from_secs(500), None);
+        drop(departure.land(Ok(token), moment, 0.0));
+        cache.weigh(&slot);
+    }
+}
+
+#[test]
+fn nobody_waits_in_a_circle() {
+    let cache = Arc::new(Cache::new(Bounds { entries: 1, bytes: 1 << 20 }));
+    let (ended, ends) = std::sync::mpsc::channel();
+    for thread in 0..4 {
+        let (cache, ended) = (Arc::clone(&cache), ended.clone());
+        std::thread::spawn(move || {
+            for n in 0..20_000 {
+                match (n + thread) % 50 {
+                    0 => drop(cache.keep(&key(n % 3))),
+                    1 => cache.release(|_| false),
+                    2 => cache.sweep(Timestamp::from_secs(1000), |asked| *asked != key(n % 3)),
+                    3 => drop(cache.stock(Timestamp::from_secs(1000))),
+                    _ => fly(&cache, n % 3),
+                }
+            }
+            ended.send(()).unwrap();
+        });
+    }
+    for _ in 0..4 {
+        ends.recv_timeout(Duration::from_mins(1)).expect("each thread comes to its end");
+    }
+}
+
+#[test]
+fn what_is_held_ready_leaves_the_room_of_whoever_asked_for_it_first_and_is_counted_wherever_it_is() {
+    let cache = Cache::new(Bounds { entries: 1, bytes: 1 << 20 });
+    let holding = Arc::new(Holding::new(1000));
+    let slot = cache.slot(&key(0), || holding.lease(1000).map(Some)).unwrap();
+    assert!(holding.lease(1000).is_err());
+    assert!(Arc::ptr_eq(&slot, &cache.keep(&key(0))));
+    assert!(holding.lease(1000).is_ok());
+    fly(&cache, 0);
+    fly(&cache, 1);
+    assert_eq!(cache.stock(Timestamp::from_secs(1000)).tokens, 2, "one in the table, and the one that is held ready");
+}
+
+#[test]
+fn what_flies_is_the_one_that_is_held_ready() {
+    let cache = Cache::new(Bounds { entries: 1, bytes: 1 << 20 });
+    let slot = find(&cache, 0);
+    let hold = cache.hold(&slot).unwrap();
+    cache.evict(&key(0));
+    assert!(Arc::ptr_eq(&slot, &cache.keep(&key(0))));
+    drop(hold);
 }
