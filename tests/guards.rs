@@ -5,7 +5,7 @@ mod support;
 
 use futures_util::future::join_all;
 use support::NATIVE;
-use support::door::{Door, statuses, world_with_doors};
+use support::door::{Door, lengths, statuses, world_with_doors};
 
 const TARGET: &str = "/token?resource=https://vault.azure.net";
 
@@ -237,19 +237,6 @@ async fn a_flood_is_refused_and_pipelined_requests_are_answered_in_turn() {
         let asked: Vec<bool> = answer.split("HTTP/1.1 200").skip(1).map(|one| one.contains("azure.net/\"")).collect();
         assert_eq!(asked, [false, true, false, true, false, true, false, true, false, true], "each answer in its turn");
     }
-}
-
-/// What answers say: how many bytes each has, by its own word, and has in truth.
-fn lengths(answer: &str) -> Vec<(u16, usize, usize)> {
-    let parts = answer.split("HTTP/1.1 ").skip(1).map(|part| {
-        let (head, body) = part.split_once("\r\n\r\n").unwrap();
-        let told = head
-            .to_lowercase()
-            .split_once("content-length: ")
-            .map_or(0, |(_, rest)| rest.split("\r\n").next().unwrap().parse().unwrap());
-        (head[..3].parse().unwrap(), told, body.len())
-    });
-    parts.collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

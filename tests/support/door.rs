@@ -132,5 +132,18 @@ pub fn statuses(answer: &str) -> Vec<u16> {
     lines.filter_map(|line| line.split(' ').next()?.parse().ok()).collect()
 }
 
+/// What answers say: how many bytes each has, by its own word, and has in truth.
+pub fn lengths(answer: &str) -> Vec<(u16, usize, usize)> {
+    let parts = answer.split("HTTP/1.1 ").skip(1).map(|part| {
+        let (head, body) = part.split_once("\r\n\r\n").unwrap();
+        let told = head
+            .to_lowercase()
+            .split_once("content-length: ")
+            .map_or(0, |(_, rest)| rest.split("\r\n").next().unwrap().parse().unwrap());
+        (head[..3].parse().unwrap(), told, body.len())
+    });
+    parts.collect()
+}
+
 /// Longer than any connection may be held up.
 const PATIENCE: Duration = Duration::from_secs(13);
