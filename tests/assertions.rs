@@ -239,6 +239,7 @@ async fn the_bearer_shows_nowhere() {
     serve.logged("no token").await;
     shown += &serve.log();
     assert!(!shown.contains(BEARER), "{shown}");
-    let asked = service.asked();
+    // Others may still ask for what was at this port before.
+    let asked: Vec<String> = service.asked().into_iter().filter(|head| head.contains("audience=x")).collect();
     assert!(!asked.is_empty() && asked.iter().all(|head| head.contains(BEARER)), "it was shown to the URL: {asked:?}");
 }
