@@ -261,6 +261,10 @@ async fn an_answer_is_framed_by_its_own_request_and_not_by_one_that_was_sent_ahe
         let first = answer.split("\r\n\r\n").next().unwrap().to_lowercase();
         assert!(!first.contains("connection: close"), "{}: {answer}", door.name);
     }
+    let other = get(0).replace("\r\n\r\n", "\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n");
+    for answer in answers(&doors[..2], [other, get(0)].concat().as_bytes()).await {
+        assert!(statuses(&answer) == [200] && answer.contains("connection: close"), "{answer}");
+    }
     let pages = ["HEAD /readyz", "GET /healthz"].map(|line| format!("{line} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     for answer in answers(&doors[2..], pages.concat().as_bytes()).await {
         let [(200, _, 0), (200, told, sent)] = lengths(&answer)[..] else { panic!("{answer}") };

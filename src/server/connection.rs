@@ -54,7 +54,8 @@ pub(super) fn ledger(request: &HttpRequest) -> &Rc<Ledger> {
 /// asked to end, for what came or by itself, has nothing more answered that it sent ahead.
 pub(super) fn end(request: &HttpRequest, mut response: HttpResponse, is_last: bool) -> HttpResponse {
     let ledger = ledger(request);
-    if !ledger.end() && !is_last && request.head().connection_type() != ConnectionType::Close {
+    // The framework ends a connection too that should become another protocol.
+    if !ledger.end() && !is_last && request.head().connection_type() == ConnectionType::KeepAlive {
         return response;
     }
     response.head_mut().set_connection_type(ConnectionType::Close);
