@@ -37,7 +37,7 @@ mod keeper;
 mod sources;
 mod tidings;
 
-use floods::Rest;
+use floods::Untold;
 use ground::Ground;
 use keeper::Keeper;
 
@@ -100,8 +100,8 @@ impl App {
 
     /// What the log has to be told when it has ended.
     #[must_use]
-    pub fn rest(&self) -> Rest {
-        Rest(Arc::clone(&self.keeper.ground.floods))
+    pub fn untold(&self) -> Untold {
+        Untold(Arc::clone(&self.keeper.ground.floods))
     }
 
     /// Listens and serves.

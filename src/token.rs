@@ -82,13 +82,13 @@ pub struct TokenKey {
     pub principal: Arc<Principal>,
     /// What was asked for.
     pub scope: Scope,
-    /// Apart, since few keys have any.
-    rest: Option<Box<Rest>>,
+    /// Few keys have any.
+    apart: Option<Box<Apart>>,
 }
 
 /// What else tells keys apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Rest {
+struct Apart {
     extras: Extras,
     extension: Extension,
 }
@@ -97,8 +97,8 @@ struct Rest {
 impl Hash for TokenKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.principal, &self.scope).hash(state);
-        if let Some(rest) = &self.rest {
-            rest.extras.hash(state);
+        if let Some(apart) = &self.apart {
+            apart.extras.hash(state);
         }
     }
 }
@@ -108,25 +108,25 @@ impl TokenKey {
     /// beside the scope, as one short text.
     #[must_use]
     pub fn new(principal: Arc<Principal>, scope: Scope, extras: &Extras, extension: Extension) -> Self {
-        let is_plain = *extras == Extras::default() && extension == Extension::default();
-        let rest = (!is_plain).then(|| Box::new(Rest { extras: extras.clone(), extension }));
-        Self { principal, scope, rest }
+        let is_plain = *extras == Extras::NONE && extension == Extension::default();
+        let apart = (!is_plain).then(|| Box::new(Apart { extras: extras.clone(), extension }));
+        Self { principal, scope, apart }
     }
 
     /// What else the token is to be.
     #[must_use]
     pub fn extras(&self) -> &Extras {
-        self.rest.as_ref().map_or(&Extras::NONE, |rest| &rest.extras)
+        self.apart.as_ref().map_or(&Extras::NONE, |apart| &apart.extras)
     }
 
     /// How many bytes of text are this key's alone. Its principal is shared with all keys of its source.
     #[must_use]
     pub fn own_text(&self) -> usize {
-        let of_rest = |rest: &Rest| {
-            let extras = rest.extras.parameters().map(|(_, value)| value.len()).sum::<usize>();
-            extras + rest.extension.0.as_ref().map_or(0, |hash| hash.len())
+        let of_these = |apart: &Apart| {
+            let extras = apart.extras.parameters().map(|(_, value)| value.len()).sum::<usize>();
+            extras + apart.extension.0.as_ref().map_or(0, |hash| hash.len())
         };
-        self.scope.held() + self.rest.as_deref().map_or(0, of_rest)
+        self.scope.held() + self.apart.as_deref().map_or(0, of_these)
     }
 }
 

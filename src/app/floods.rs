@@ -20,9 +20,9 @@ pub(super) fn settle_forever(floods: &Arc<Floods<Concern>>, clock: Clock) {
 }
 
 /// What is left to be told once everything has ended: floods that were not over.
-pub struct Rest(pub(super) Arc<Floods<Concern>>);
+pub struct Untold(pub(super) Arc<Floods<Concern>>);
 
-impl Rest {
+impl Untold {
     /// Tells it.
     pub fn tell(self) {
         tell(self.0.end());
@@ -78,7 +78,7 @@ mod tests {
         let writer = lines.clone();
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_max_level(level).with_writer(move || writer.clone());
-        tracing::subscriber::with_default(subscriber.finish(), || Rest(floods).tell());
+        tracing::subscriber::with_default(subscriber.finish(), || Untold(floods).tell());
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
     }
 

@@ -66,10 +66,10 @@ impl Dev {
         let (_log, _) =
             telemetry::start(config.log, None).map_err(|error| Failure::new(EX_SOFTWARE, error.to_string()))?;
         let app = App::build(config, Clock::System, Handle::current())?;
-        let rest = app.rest();
+        let untold = app.untold();
         let server = app.start().map_err(unstartable)?;
         print(&self.banner(&server, &announcement))?;
-        until_told(server, rest).await?;
+        until_told(server, untold).await?;
         sts.stop().await;
         Ok(())
     }

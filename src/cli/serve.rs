@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::named::ConfigFile;
 use super::{Failure, told_to_end, variables};
 use crate::app::App;
-use crate::app::floods::Rest;
+use crate::app::floods::Untold;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fault::EX_SOFTWARE;
@@ -49,11 +49,11 @@ impl Serve {
             tracing::warn!("allow_unauthenticated is on: whoever reaches a token listener gets tokens");
         }
         let app = App::build(config, Clock::System, Handle::current())?.with_dial(dial);
-        let rest = app.rest();
+        let untold = app.untold();
         let server = heard(app, hangups).start()?;
         let (tokens, admin) = (listed(&server.listens()), listed(&server.admin_listens()));
         tracing::info!(%tokens, %admin, "serving");
-        until_told(server, rest).await?;
+        until_told(server, untold).await?;
         if let Some(traces) = traces {
             traces.end().await;
         }
@@ -78,14 +78,14 @@ fn listed(places: &[Listen]) -> String {
 }
 
 /// Serves until told to end, then drains; told again, it ends at once.
-pub(super) async fn until_told(server: Server, rest: Rest) -> Result<(), Failure> {
+pub(super) async fn until_told(server: Server, untold: Untold) -> Result<(), Failure> {
     told_to_end().await?;
     tracing::info!("draining");
     let is_drained = tokio::select! {
         () = server.shutdown() => true,
         told = told_to_end() => told.map(|()| false)?,
     };
-    rest.tell();
+    untold.tell();
     if is_drained {
         tracing::info!("ended");
     } else {

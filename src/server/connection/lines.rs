@@ -19,17 +19,17 @@ pub(super) struct Lines {
 impl Lines {
     /// Takes note of what came, up to the end of a head where one ends in it, and says how many bytes that is.
     pub(super) fn read(&mut self, bytes: &[u8]) -> usize {
-        let (mut start, was_past) = (0, self.past_head);
+        let (mut start, mut read, was_past) = (0, bytes.len(), self.past_head);
         for end in memchr_iter(b'\n', bytes) {
             let before = end.checked_sub(1).map_or(self.last, |at| bytes[at]);
             self.end_line(self.length + end - start, before != b'\r');
             self.length = 0;
             start = end + 1;
             if self.past_head && !was_past {
+                read = start;
                 break;
             }
         }
-        let read = if self.past_head && !was_past { start } else { bytes.len() };
         self.length += read - start;
         self.last = bytes[..read].last().copied().unwrap_or(self.last);
         read
