@@ -9,6 +9,8 @@ use std::collections::{BinaryHeap, HashMap};
 use std::hash::Hash;
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
+
 use super::STEP;
 use super::renewal::Renewal;
 use crate::clock::Timestamp;
@@ -17,7 +19,8 @@ use crate::clock::Timestamp;
 #[derive(Debug)]
 pub struct Schedule<L, K> {
     waiting: Heap<(L, K)>,
-    lanes: HashMap<L, Heap<K>>,
+    /// Hashed without a seed, so that the same history has the same rounds. No caller chooses lanes.
+    lanes: HashMap<L, Heap<K>, FixedState>,
     /// The time of the last round.
     seen: Timestamp,
 }
@@ -34,7 +37,7 @@ struct Timed<T> {
 
 impl<L, K> Default for Schedule<L, K> {
     fn default() -> Self {
-        Self { waiting: BinaryHeap::new(), lanes: HashMap::new(), seen: Timestamp::default() }
+        Self { waiting: BinaryHeap::new(), lanes: HashMap::default(), seen: Timestamp::default() }
     }
 }
 

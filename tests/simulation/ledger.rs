@@ -58,6 +58,8 @@ pub(crate) struct Answer {
     pub(crate) life: u64,
     /// By its own end; negative when it has ended.
     pub(crate) left: i64,
+    /// As it was counted from the sending, which is less: by the time that it took to be signed.
+    pub(crate) counted: i64,
 }
 
 impl Ledger {
@@ -68,7 +70,7 @@ impl Ledger {
             self.broken.push(format!("an expired token: {answer:?}"));
         }
         // Who waits gets the live one when it could not be used for longer, whatever comes then.
-        let is_last = answer.left <= LAST_MOMENT;
+        let is_last = answer.counted <= LAST_MOMENT;
         let is_late = answer.life > 20 * MINUTE && answer.left < 5 * i64::try_from(MINUTE).unwrap() && !is_last;
         if is_late {
             self.late += 1;

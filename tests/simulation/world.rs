@@ -322,8 +322,9 @@ impl<'a> World<'a> {
     }
 
     fn answer(&mut self, key: usize, token: &Token) {
-        let left = millis(authority::end(token)) - millis(self.wall);
-        let answer = Answer { key, at: self.now, life: life(self.scenario, key).millis, left };
+        let left = |end| millis(end) - millis(self.wall);
+        let (left, counted) = (left(authority::end(token)), left(token.expires_at));
+        let answer = Answer { key, at: self.now, life: life(self.scenario, key).millis, left, counted };
         self.ledger.answer(self.scenario, answer);
     }
 
