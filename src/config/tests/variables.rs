@@ -20,6 +20,7 @@ fn variables_override_plain_sections_and_nothing_else() {
         "BURSAR__IDENTITIES__X",
         "BURSAR__SERVER",
         "BURSAR__SERVER__A__B",
+        "BURSAR__SERVER__TLS__CERT",
         "BURSAR__SERVER__X[400000000]",
     ] {
         let told = told(read_in(Path::new(""), GOOD, &[(bad, "x")]));
