@@ -256,7 +256,8 @@ async fn a_flood_is_counted_and_fills_no_disk() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_more_often_than_it_may_is_told_to_wait() {
-    let world = world().await;
+    // However slowly a busy machine asks, it asks more often than this.
+    let world = World::within(directory(), &config().replacen("rate = 40", "rate = 4", 1)).await;
     let mut statuses = Vec::new();
     for _ in 0..200 {
         let reply = ask(&world, "billing", NATIVE).await;
@@ -266,7 +267,7 @@ async fn who_asks_more_often_than_it_may_is_told_to_wait() {
         }
         statuses.push(reply.status);
     }
-    assert!((40..200).contains(&statuses.len()), "{}", statuses.len());
+    assert!((4..200).contains(&statuses.len()), "{}", statuses.len());
     assert!(statuses.iter().all(|status| *status == 200));
     ask(&world, "trial", NATIVE).await.token();
 }
@@ -290,6 +291,7 @@ async fn who_demands_more_fresh_tokens_than_there_is_a_budget_for_is_told_of() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_is_no_place_to_guess_a_secret_unseen() {
     let config = config().replace("workers = 2", "workers = 2\ndialects = [\"native\", \"imds\"]");
+    let config = config.replacen("rate = 40", "rate = 4", 1);
     let world = World::within(directory(), &config).await;
     let (instance, info) =
         ("/metadata/instance?api-version=2021-02-01", "/metadata/identity/info?api-version=2018-02-01");

@@ -10,6 +10,7 @@ use bursar::fault::{Kind, Rest};
 use bursar::sts::{Settings, Sts};
 use bursar::wire::failure::table::ROWS;
 use bursar::wire::failure::{Event, Row, Sign};
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 use support::{NATIVE, Reply, TWO_IDENTITIES, World};
 
@@ -55,6 +56,9 @@ const EXPECTED: &[(&str, u16, &str, usize, u64)] = &[
     ("request-unfit", 400, "For the caller", 1, 60),
     ("refused", 403, "For the operator", 1, 60),
 ];
+
+/// So many worlds at a time.
+const AT_ONCE: usize = 4;
 
 const TOKEN: &str = "/oauth2/v2.0/token";
 const CONFIGURATION: &str = "openid-configuration";
@@ -175,14 +179,16 @@ async fn check(row: &Row, path: &str, rule: Value) {
     world.ask(NATIVE).await.token();
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn every_row_is_told_retried_and_rested_as_it_says() {
     let expected: Vec<&str> = EXPECTED.iter().map(|(name, ..)| *name).collect();
     assert_eq!(ROWS.iter().map(|row| row.name).collect::<Vec<_>>(), expected, "each row, and in its order");
-    for row in ROWS {
-        let cases = row.signs.iter().flat_map(|sign| produce(*sign));
-        futures_util::future::join_all(cases.map(|(path, rule)| check(row, path, rule))).await;
-    }
+    let signs = ROWS.iter().flat_map(|row| row.signs.iter().map(move |sign| (row, *sign)));
+    let cases = signs.flat_map(|(row, sign)| produce(sign).into_iter().map(move |(path, rule)| (row, path, rule)));
+    // Each in a task of its own, and few enough for a thread each: building a world keeps a thread busy, and the
+    // others' connections must not wait for it until they are closed.
+    let checks = cases.map(async |(row, path, rule)| tokio::spawn(check(row, path, rule)).await.unwrap());
+    futures_util::stream::iter(checks).buffer_unordered(AT_ONCE).collect::<()>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

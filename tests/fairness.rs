@@ -110,7 +110,7 @@ async fn a_flood_slows_nobody_else_by_more_than_a_tenth() {
     let flood = Flood::of(flooded.server.token_addresses()[0], FLOOD);
     until(async || flood.refused() > 0).await;
     flooded.exchanges().await;
-    let (watch, asked) = (Stopwatch::start(), flood.asked());
+    let (watch, asked, refused) = (Stopwatch::start(), flood.asked(), flood.refused());
     let mut tries = 0;
     let report = loop {
         tries += 1;
@@ -119,7 +119,9 @@ async fn a_flood_slows_nobody_else_by_more_than_a_tenth() {
         let rate = f64::from(flood.asked() - asked) / watch.elapsed().as_secs_f64();
         let report =
             format!("{rate:.0} requests a second; exchanges waited for, calm and under the flood: {waits:.2?}");
-        assert!(rate >= 800.0, "that is no flood: {report}");
+        // However fast the machine can send them, nearly all must be more than the flood's share.
+        let overflow = f64::from(flood.refused() - refused) / f64::from(flood.asked() - asked);
+        assert!(rate >= LEAST_RATE && overflow >= 0.9, "that is no flood, {overflow:.2} were refused: {report}");
         if waits.iter().all(|[calm, flooded]| *flooded <= 1.1 * calm) {
             break report;
         }
@@ -306,7 +308,10 @@ async fn a_flood_that_nobody_is_told_apart_in_leaves_no_more_than_the_bounds() {
 const FLYING: usize = 2;
 /// So many more wait.
 const WAITING: usize = 256;
-/// How long an exchange takes where none hangs, in milliseconds.
-const PACE: u64 = 1000;
+/// How long an exchange takes where none hangs, in milliseconds: so long that what a busy machine adds to a request
+/// is little beside it.
+const PACE: u64 = 2000;
 /// How often each of the others asks.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 3;
+/// Requests a second below which nobody speaks of a flood, two hundred times what one caller's exchanges can be.
+const LEAST_RATE: f64 = 200.0;

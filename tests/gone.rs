@@ -36,10 +36,7 @@ async fn the_series_of_what_a_reload_removed_go_also_those_of_requests_that_end_
         let world = Arc::clone(&world);
         async move { world.ask("/token?resource=late&identity=second").await }
     });
-    // Looked at and not emptied, which would lose what comes in between.
-    let journal = format!("{}/_sts/requests", world.sts.url());
-    let is_asked = async || world.send(world.http.get(&journal)).await.body.to_string().contains("\"POST\"");
-    until("it is on its way", is_asked).await;
+    until("it is on its way", async || world.exchanges().await > 0).await;
     let without = config(ONE).split("[identities.second]").next().unwrap().to_owned();
     world.rewrite(&without).await;
     until("they are gone", async || lines(&world, second).await.is_empty() && lines(&world, spare).await.is_empty())

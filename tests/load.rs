@@ -16,6 +16,8 @@ use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval};
 
 const RATE: usize = 2000;
+/// A machine that is busy with other things sends fewer, and below this it proves nothing.
+const LEAST_RATE: f64 = 200.0;
 const CONNECTIONS: usize = 16;
 /// Ten seconds' worth.
 const REQUESTS: usize = 10 * RATE;
@@ -125,9 +127,10 @@ async fn every_kind_is_replaced_twice_and_no_request_fails() {
     for caller in callers {
         caller.await.unwrap_or_else(|failed| panic!("{failed}\n{}", serve.log()));
     }
-    // Late requests are made up for, so the rate is short only where the machine is.
-    let rate = REQUESTS as f64 / watch.elapsed().as_secs_f64();
-    assert!(rate > 0.5 * RATE as f64, "{rate:.0} requests a second are no load");
+    // Late requests are made up for, so the rate is short only where the machine is: what must hold of each request
+    // holds of all of them anyway, and they go on until after the last swap.
+    let (rate, ended) = (REQUESTS as f64 / watch.elapsed().as_secs_f64(), now());
+    assert!(rate > LEAST_RATE && swaps.iter().all(|swap| swap.at < ended), "{rate:.0} requests a second are no load");
 
     let exchanges = support::exchanges(&support::client(), authority).await;
     for kind in KINDS {

@@ -715,7 +715,7 @@ mod journal {
         assert_eq!(journal[1]["query"], json!({"a": "b"}));
         let basic = journal[1]["headers"]["authorization"].as_str().unwrap();
         assert!(basic.starts_with("sha256:"));
-        lab.clear("requests").await;
+        assert_eq!(lab.clear("requests").await.body, journal, "what is taken out is told");
         assert_eq!(lab.get("/_sts/requests").await.body, json!([]));
     }
 

@@ -23,8 +23,9 @@ impl Journal {
         self.0.push_back(entry(request, now));
     }
 
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
+    /// All of it, taken out: whoever looks again and again sees each request once.
+    pub(super) fn take(&mut self) -> Value {
+        self.0.drain(..).collect()
     }
 
     /// All of it.

@@ -69,10 +69,7 @@ impl Service {
     fn control(&self, name: &str, request: &Request, now: Timestamp) -> Answer {
         match (request.method.as_str(), name) {
             ("GET", "requests") => Answer::json(200, &lock(&self.journal).to_json()),
-            ("DELETE", "requests") => {
-                lock(&self.journal).clear();
-                Answer::json(200, &json!({"requests": 0}))
-            }
+            ("DELETE", "requests") => Answer::json(200, &lock(&self.journal).take()),
             ("POST", "faults") => self.append_rules(request),
             ("DELETE", "faults") => {
                 lock(&self.rules).clear();

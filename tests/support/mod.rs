@@ -243,10 +243,8 @@ pub async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
 
 /// All requests in the journal, which is emptied.
 pub async fn journal(http: &reqwest::Client, sts: &str) -> Vec<Value> {
-    let journal = format!("{sts}/_sts/requests");
-    let listed: Value = serde_json::from_str(&http.get(&journal).send().await.unwrap().text().await.unwrap()).unwrap();
-    http.delete(&journal).send().await.unwrap();
-    listed.as_array().unwrap().clone()
+    let taken = http.delete(format!("{sts}/_sts/requests")).send().await.unwrap();
+    serde_json::from_str(&taken.text().await.unwrap()).unwrap()
 }
 
 /// A rule for the token endpoint alone.
