@@ -10,7 +10,7 @@ use crate::clock::Span;
 use crate::fault::{Fault, Kind, Turn};
 use crate::freshness::{Times, cool_down};
 use crate::token::Token;
-use crate::vend::flight::{Errand, Landing};
+use crate::vend::flight::{Errand, Landing, dead_on_arrival};
 use crate::vend::gate::{Gate, waited_too_long};
 
 /// The duty to fly: whoever holds it must land the flight. Dropped without landing (a panic), it frees
@@ -79,19 +79,23 @@ impl Departure {
         is_deserted
     }
 
-    /// Ends the flight: a token replaces the held one, a fault never does. `jitter` spreads the next
+    /// Ends the flight: a token replaces the held one; a fault never does, and neither does a token that has ended on its
+    /// way, which cools nothing. `jitter` spreads the next
     /// renewal and the cooling. Callers that a failed challenge has kept waiting go before the next one: the
     /// departure of their flight comes back.
     #[must_use]
     pub fn land(self, result: Result<Token, Fault>, moment: Moment<'_>, jitter: f64) -> Option<Self> {
         let mut state = self.slot.lock();
-        let landing = result.map(Arc::new);
+        let is_dead = result.as_ref().is_ok_and(|token| token.expires_at <= moment.now);
+        let landing = if is_dead { Err(dead_on_arrival()) } else { result.map(Arc::new) };
         match &landing {
             Ok(token) => {
                 let times = Times::of(token, moment.windows, jitter);
                 state.held = Some(Held::new(Arc::clone(token), times));
                 state.cooling = None;
             }
+            // The machine has slept, or its clock was set: the next token may be good at once.
+            Err(_) if is_dead => {}
             // The source remembers these, for all keys at once and until the credential is replaced.
             Err(fault) if matches!(fault.kind, Kind::RejectedCredential | Kind::UnusableCredential) => {}
             // What the authority says of one caller's challenge is nothing to the others.

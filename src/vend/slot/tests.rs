@@ -81,6 +81,17 @@ fn a_failed_renewal_keeps_the_live_token() {
 }
 
 #[test]
+fn a_token_that_is_dead_on_arrival_displaces_no_live_one() {
+    let slot = slot();
+    assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
+    let renewal = departure(&slot, 2700);
+    let dead = Token::new(Secret::from("dead".to_owned()), at(2700).now, at(2701).now, None);
+    assert!(renewal.land(Ok(dead), at(2702), 0.0).is_none());
+    assert!(slot.live(at(2702).now).is_some());
+    assert!(matches!(step(&slot, 2702), Step::ServeAndRefresh(..)), "nothing cools");
+}
+
+#[test]
 fn a_refusal_says_how_long() {
     let slot = slot();
     let fault = outage().with_retry_after(Some(Duration::from_secs(17)));
