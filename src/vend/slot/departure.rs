@@ -79,10 +79,9 @@ impl Departure {
         is_deserted
     }
 
-    /// Ends the flight: a token replaces the held one; a fault never does, and neither does a token that has ended on its
-    /// way, which cools nothing. `jitter` spreads the next
-    /// renewal and the cooling. Callers that a failed challenge has kept waiting go before the next one: the
-    /// departure of their flight comes back.
+    /// Ends the flight: a token replaces the held one; a fault never does, and neither does a token that has ended on
+    /// its way. `jitter` spreads the next renewal and the cooling. Callers that a failed challenge has kept waiting go
+    /// before the next one: the departure of their flight comes back.
     #[must_use]
     pub fn land(self, result: Result<Token, Fault>, moment: Moment<'_>, jitter: f64) -> Option<Self> {
         let mut state = self.slot.lock();
@@ -94,8 +93,8 @@ impl Departure {
                 state.held = Some(Held::new(Arc::clone(token), times));
                 state.cooling = None;
             }
-            // The machine has slept, or its clock was set: the next token may be good at once.
-            Err(_) if is_dead => {}
+            // The machine has slept, or its clock was set: where nothing else lives, the next token may be good at once.
+            Err(_) if is_dead && state.token().is_none_or(|held| held.expires_at <= moment.now) => {}
             // The source remembers these, for all keys at once and until the credential is replaced.
             Err(fault) if matches!(fault.kind, Kind::RejectedCredential | Kind::UnusableCredential) => {}
             // What the authority says of one caller's challenge is nothing to the others.

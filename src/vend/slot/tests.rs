@@ -88,7 +88,11 @@ fn a_token_that_is_dead_on_arrival_displaces_no_live_one() {
     let dead = Token::new(Secret::from("dead".to_owned()), at(2700).now, at(2701).now, None);
     assert!(renewal.land(Ok(dead), at(2702), 0.0).is_none());
     assert!(slot.live(at(2702).now).is_some());
-    assert!(matches!(step(&slot, 2702), Step::ServeAndRefresh(..)), "nothing cools");
+    assert!(matches!(step(&slot, 2702), Step::Serve(_)), "the next renewal waits as after any failure");
+    assert!(matches!(step(&slot, 2704), Step::ServeAndRefresh(..)));
+    let dead = Token::new(Secret::from("dead".to_owned()), at(3600).now, at(3601).now, None);
+    assert!(departure(&slot, 3600).land(Ok(dead), at(3601), 0.0).is_none());
+    assert!(matches!(step(&slot, 3601), Step::Wait(..)), "nobody is kept from the next");
 }
 
 #[test]
