@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use bursar::app::App;
-use bursar::clock::{Clock, Deadline, Stopwatch, Timestamp};
+use bursar::clock::{Clock, Deadline, Reading, Stopwatch, Timestamp};
 use bursar::config::Config;
 use bursar::credential::certificate::{Certificate, Files, Signing};
 use bursar::credential::{Algorithm, Occasion};
@@ -106,7 +106,7 @@ fn decode(criterion: &mut Criterion) {
     };
     let secret = Secret::from("bursar-dev-secret".to_owned());
     criterion.bench_function("decode", |bencher| {
-        bencher.iter(|| answer::token(black_box(&incoming), NOW, &[&secret]).unwrap());
+        bencher.iter(|| answer::token(black_box(&incoming), Reading::at(NOW), &[&secret]).unwrap());
     });
 }
 
@@ -134,7 +134,7 @@ fn sign(criterion: &mut Criterion) {
 }
 
 fn token() -> Token {
-    Token::new(Secret::from("x".repeat(TOKEN)), NOW, NOW + LIFE, None)
+    Token::new(Secret::from("x".repeat(TOKEN)), Reading::at(NOW), LIFE, None)
 }
 
 fn dialect(name: &str) -> &'static Dialect {

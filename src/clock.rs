@@ -29,35 +29,115 @@ impl Clock {
             Self::System => Timestamp::from(SystemTime::now()),
         }
     }
+
+    /// The present moment by both clocks.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        let uptime = match self {
+            Self::Manual(clock) => clock.uptime(),
+            Self::System => Uptime::of_machine(),
+        };
+        Reading { now: self.now(), uptime }
+    }
 }
 
 /// A clock that a test moves by hand; clones share one time.
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<AtomicU64>);
+pub struct ManualClock(Arc<Hands>);
+
+#[derive(Debug)]
+struct Hands {
+    wall: AtomicU64,
+    uptime: AtomicU64,
+}
 
 impl ManualClock {
     /// A clock that shows `start`.
     #[must_use]
     pub fn at(start: Timestamp) -> Self {
-        Self(Arc::new(AtomicU64::new(start.0)))
+        Self(Arc::new(Hands { wall: AtomicU64::new(start.0), uptime: AtomicU64::new(start.0) }))
     }
 
-    /// Moves the clock forward.
+    /// Moves the clock forward, as time does.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(millis(by), Ordering::SeqCst);
+        self.0.wall.fetch_add(millis(by), Ordering::SeqCst);
+        self.0.uptime.fetch_add(millis(by), Ordering::SeqCst);
     }
 
     /// Sets the clock back, as a correction of the machine's clock may do.
     pub fn set_back(&self, by: Duration) {
-        self.0.fetch_sub(millis(by), Ordering::SeqCst);
+        self.0.wall.fetch_sub(millis(by), Ordering::SeqCst);
     }
 
     /// The time that the clock shows.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.0.wall.load(Ordering::SeqCst))
+    }
+
+    fn uptime(&self) -> Uptime {
+        Uptime(self.0.uptime.load(Ordering::SeqCst))
     }
 }
+
+/// A moment by two clocks: the wall's, which may be set, and one that only goes on. Together they tell whether the
+/// first was set between two moments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// What the wall clock shows.
+    pub now: Timestamp,
+    /// What has passed meanwhile.
+    pub uptime: Uptime,
+}
+
+impl Reading {
+    /// A moment of a wall clock that is never set.
+    #[must_use]
+    pub const fn at(now: Timestamp) -> Self {
+        Self { now, uptime: Uptime(now.0) }
+    }
+
+    /// What the wall clock would have shown at an earlier moment, had it been set as it is now.
+    #[must_use]
+    pub fn wall_at(self, earlier: Uptime) -> Timestamp {
+        Timestamp((self.now.0 + READ_APART).saturating_sub(self.uptime.0.saturating_sub(earlier.0)))
+    }
+}
+
+/// How long a machine has been up, asleep or not, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Uptime(u64);
+
+impl Uptime {
+    /// That many milliseconds.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// So many milliseconds.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    fn of_machine() -> Self {
+        let time = rustix::time::clock_gettime(EVEN);
+        let (secs, nanos) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
+        Self(secs * 1000 + nanos / 1_000_000)
+    }
+}
+
+/// Where there is none that counts the machine's sleep, a clock that is set back by less than it slept goes unseen.
+const EVEN: rustix::time::ClockId = {
+    #[cfg(target_os = "linux")]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = rustix::time::ClockId::Monotonic;
+    clock
+};
+/// The clocks are read one after the other, and to the millisecond.
+const READ_APART: u64 = 10;
 
 /// A moment of wall-clock time, in milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +154,12 @@ impl Timestamp {
     #[must_use]
     pub const fn as_secs(self) -> u64 {
         self.0 / 1000
+    }
+
+    /// The second in which it lies, as a moment.
+    #[must_use]
+    pub const fn whole(self) -> Self {
+        Self::from_secs(self.as_secs())
     }
 
     /// Milliseconds since the epoch.

@@ -81,7 +81,7 @@ impl Times {
         let life = token.life();
         let late = windows.late_of(life);
         // The authority's wish and a part of life end with the same bound, so that its tokens are spread too.
-        let interval = refresh_interval(life, token.refresh_in).min(life.saturating_sub(late * 2));
+        let interval = refresh_interval(life, token.refresh_in()).min(life.saturating_sub(late * 2));
         let drawn = interval.mul_f64(1.0 - MAX_JITTER * jitter.clamp(0.0, 1.0));
         Self {
             issued_at: token.issued_at,
@@ -92,8 +92,7 @@ impl Times {
         }
     }
 
-    /// Whether the token was issued in the future: the clock was set back, and what it says of the token's end is worth
-    /// nothing.
+    /// Whether the token was issued in the future: the clock was set back, and nobody has counted it anew yet.
     #[must_use]
     pub fn lie_ahead(&self, now: Timestamp) -> bool {
         now + STEP < self.issued_at
@@ -189,12 +188,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::clock::Reading;
     use crate::secret::Secret;
 
     const ISSUED: Timestamp = Timestamp::from_secs(1_000_000);
 
     fn token(life: Duration, refresh_in: Option<Duration>) -> Token {
-        Token::new(Secret::from(String::new()), ISSUED, ISSUED + life, refresh_in)
+        Token::new(Secret::from(String::new()), Reading::at(ISSUED), life, refresh_in)
     }
 
     fn verdict_at(life: u64, age: u64, cooling: bool) -> Verdict {
@@ -328,7 +328,7 @@ mod tests {
             prop_assert!(times.refresh_at <= times.late_at);
             prop_assert!(times.late_at <= times.last_at);
             prop_assert!(times.last_at <= times.expires_at);
-            let interval = refresh_interval(token.life(), token.refresh_in);
+            let interval = refresh_interval(token.life(), token.refresh_in());
             let latest = token.expires_at - Windows::default().late_of(token.life()) * 2;
             prop_assert!(times.refresh_at >= latest.min(token.issued_at + interval / 2));
         }

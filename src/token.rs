@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::claims::ClaimsRequest;
-use crate::clock::Timestamp;
+use crate::clock::{Reading, Timestamp, Uptime};
 use crate::name::{FmiPath, Scope};
 use crate::secret::Secret;
 
@@ -32,18 +32,42 @@ pub struct Token {
     pub issued_at: Timestamp,
     /// When it ends, by our clock: a whole second.
     pub expires_at: Timestamp,
-    /// After which time the authority would like it renewed, if it said so.
-    pub refresh_in: Option<Duration>,
+    /// In seconds, which takes the least room: there are many tokens.
+    refresh_in: Option<u32>,
+    asked_for: Uptime,
     is_plain: bool,
     showing: Showing,
 }
 
 impl Token {
-    /// A token that nobody has been handed yet.
+    /// A token that nobody has been handed yet, and that lives so long from the second on in which it was asked for.
     #[must_use]
-    pub fn new(secret: Secret, issued_at: Timestamp, expires_at: Timestamp, refresh_in: Option<Duration>) -> Self {
+    pub fn new(secret: Secret, asked_for: Reading, life: Duration, refresh_in: Option<Duration>) -> Self {
         let is_plain = is_plain(secret.expose());
-        Self { secret, issued_at, expires_at, refresh_in, is_plain, showing: Showing::default() }
+        let issued_at = asked_for.now.whole();
+        let (expires_at, asked_for) = (issued_at + life, asked_for.uptime);
+        let refresh_in = refresh_in.and_then(|wish| u32::try_from(wish.as_secs()).ok());
+        Self { secret, issued_at, expires_at, refresh_in, asked_for, is_plain, showing: Showing::default() }
+    }
+
+    /// The same token with its times by the wall clock as it is set now, if it was set back since the token was asked
+    /// for: by the times from before it would be taken for one that lives longer than it does.
+    #[must_use]
+    pub fn recounted(&self, now: Reading) -> Option<Self> {
+        let issued_at = now.wall_at(self.asked_for).whole();
+        (issued_at < self.issued_at).then(|| Self {
+            secret: self.secret.clone(),
+            issued_at,
+            expires_at: issued_at + self.life(),
+            showing: self.showing.clone(),
+            ..*self
+        })
+    }
+
+    /// After how many whole seconds the authority would like it renewed, if it said so; more than fit are no wish.
+    #[must_use]
+    pub fn refresh_in(&self) -> Option<Duration> {
+        self.refresh_in.map(|secs| Duration::from_secs(secs.into()))
     }
 
     /// Whether nothing of it has to be escaped in JSON: looked at once, since it is written often.
@@ -180,6 +204,7 @@ impl Extension {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Clock, ManualClock};
     use crate::name::{Resource, ScopeForm};
 
     #[test]
@@ -214,8 +239,28 @@ mod tests {
     #[test]
     fn does_not_print_its_secret() {
         let secret = Secret::from("eyJmarked".to_owned());
-        let token = Token::new(secret, Timestamp::from_secs(1), Timestamp::from_secs(3601), None);
+        let token = Token::new(secret, Reading::at(Timestamp::from_secs(1)), Duration::from_hours(1), None);
         assert!(!format!("{token:?}").contains("eyJmarked"));
         assert_eq!(token.life(), Duration::from_hours(1));
+    }
+
+    #[test]
+    fn it_is_counted_anew_by_a_clock_that_was_set_back() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let hand = ManualClock::at(Timestamp::from_secs(10_000) + SECOND / 2);
+        let clock = Clock::Manual(hand.clone());
+        let token = Token::new(Secret::from("t".to_owned()), clock.reading(), Duration::from_hours(1), None);
+        assert!(token.is_first_for(3, false));
+        hand.advance(Duration::from_mins(30));
+        assert!(token.recounted(clock.reading()).is_none());
+        hand.set_back(Duration::from_mins(20));
+        let recounted = token.recounted(clock.reading()).unwrap();
+        assert_eq!((recounted.issued_at, recounted.life()), (Timestamp::from_secs(8800), token.life()));
+        assert!(!recounted.is_first_for(3, false) && recounted.secret.expose() == "t");
+        hand.advance(Duration::from_mins(1));
+        assert!(recounted.recounted(clock.reading()).is_none(), "once is enough");
+        hand.set_back(SECOND);
+        let once_more = recounted.recounted(clock.reading()).unwrap();
+        assert_eq!(once_more.expires_at, recounted.expires_at - SECOND);
     }
 }

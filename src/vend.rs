@@ -310,7 +310,7 @@ impl Vend {
         let parts = Arc::clone(&self.0);
         // A million keys take a while to look at, in which nobody else may wait.
         let swept = self.0.runtime.spawn_blocking(move || {
-            parts.cache.sweep(parts.clock.now(), |key| parts.sources.mint(key));
+            parts.cache.sweep(parts.clock.reading(), |key| parts.sources.mint(key));
             parts.refresh.sweep(&parts.sources);
         });
         swept.await.ok();
@@ -331,7 +331,7 @@ impl Vend {
 
     /// Starts the renewals whose turn it is, and says how long it is until the next ones.
     fn refresh(&self) -> Duration {
-        let (due, pause) = self.0.refresh.round(self.0.clock.now(), &self.0.stakes);
+        let (due, pause) = self.0.refresh.round(self.0.clock.reading(), &self.0.stakes);
         for due in due {
             match due.lane.present(&self.0.sources) {
                 Some(lane) => self.renew(Due { lane, ..due }),

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::table::DIALECTS;
 use super::*;
+use crate::clock::Reading;
 use crate::secret::Secret;
 
 fn dialect(name: &str) -> &'static Dialect {
@@ -220,8 +221,8 @@ fn the_resource_is_decoded_once_and_kept() {
 
 fn reply(selector: Selector) -> serde_json::Value {
     let issued = Timestamp::from_secs(1_700_000_000);
-    let (secret, expires) = (Secret::from("tok".to_owned()), issued + Duration::from_secs(3599));
-    let token = Token::new(secret, issued, expires, Some(Duration::from_secs(9)));
+    let (secret, life) = (Secret::from("tok".to_owned()), Duration::from_secs(3599));
+    let token = Token::new(secret, Reading::at(issued), life, Some(Duration::from_secs(9)));
     let resource = Resource::parse("https://r/").unwrap();
     let ask = Ask { resource, selector, tenant: None, extras: Extras::default(), challenge: None, rejected: None };
     let client_id = ClientId::parse("11111111-2222-3333-4444-555555555555").unwrap();

@@ -236,7 +236,7 @@ impl Host {
     async fn exchange(&self, wish: Wish<'_>, deadline: Deadline, metrics: &Metrics) -> Result<Token, Fault> {
         let endpoint = &self.parts.endpoint;
         let outgoing = endpoint.request(wish, self.parts.selector.as_ref());
-        let (sent, watch) = (self.parts.clock.now(), Stopwatch::start());
+        let (sent, watch) = (self.parts.clock.reading(), Stopwatch::start());
         let incoming = within(deadline, endpoint.wire.send(outgoing)).await;
         let secrets: Vec<&Secret> = endpoint.address.contract.secret().into_iter().collect();
         let result = incoming.map_err(|fault| unreachable(&fault)).and_then(|incoming| {

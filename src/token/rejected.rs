@@ -44,13 +44,20 @@ impl Rejected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
+    use std::time::Duration;
+
+    use crate::clock::{Reading, Timestamp};
     use crate::secret::Secret;
 
     #[test]
     fn one_token_is_known_by_its_digest() {
         let token = |text: &str| {
-            Token::new(Secret::from(text.to_owned()), Timestamp::from_secs(1), Timestamp::from_secs(2), None)
+            Token::new(
+                Secret::from(text.to_owned()),
+                Reading::at(Timestamp::from_secs(1)),
+                Duration::from_secs(1),
+                None,
+            )
         };
         // echo -n abc | sha256sum
         let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";

@@ -25,6 +25,17 @@ impl Showing {
     }
 }
 
+impl Clone for Showing {
+    fn clone(&self) -> Self {
+        let others = self.others.get().map(|others| {
+            // Invariant: no code panics while it holds this lock.
+            let others = others.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            OnceLock::from(Box::new(Mutex::new(others)))
+        });
+        Self { first: AtomicU64::new(self.first.load(Ordering::Relaxed)), others: others.unwrap_or_default() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +48,7 @@ mod tests {
             assert!(!showing.insert(caller), "{caller}");
         }
         assert!(showing.insert(2));
+        let cloned = showing.clone();
+        assert!(!cloned.insert(1) && !cloned.insert(64) && cloned.insert(3) && cloned.insert(66));
     }
 }

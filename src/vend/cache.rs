@@ -17,7 +17,7 @@ use quick_cache::sync::{Cache as Table, DefaultLifecycle};
 
 use super::holding::Lease;
 use super::slot::Slot;
-use crate::clock::Timestamp;
+use crate::clock::{Reading, Timestamp};
 use crate::fault::Fault;
 use crate::token::TokenKey;
 
@@ -223,7 +223,7 @@ impl Cache {
     }
 
     /// Drops the slots that hold nothing worth keeping, and those whose key nobody can ask for any more.
-    pub fn sweep(&self, now: Timestamp, is_asked: impl Fn(&TokenKey) -> bool) {
+    pub fn sweep(&self, now: Reading, is_asked: impl Fn(&TokenKey) -> bool) {
         let is_idle = |slot: &Slot| slot.sweep(now) || !is_asked(slot.key());
         for (key, Weighed(slot, _)) in self.slots.iter().filter(|(_, weighed)| is_idle(&weighed.0)) {
             self.slots.remove_if(&key, |weighed| Arc::ptr_eq(&weighed.0, &slot));

@@ -191,6 +191,7 @@ const PAUSES: u32 = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Reading;
     use crate::freshness::Windows;
     use crate::name::{Resource, Scope, ScopeForm};
     use crate::secret::Secret;
@@ -211,7 +212,7 @@ mod tests {
         let Step::Wait(_, _, Some(departure)) = slot.step(moment, None, || true, |_| Ok(())) else {
             panic!("a departure")
         };
-        let token = Token::new(Secret::from("t".to_owned()), NOW, NOW + Duration::from_secs(life), None);
+        let token = Token::new(Secret::from("t".to_owned()), Reading::at(NOW), Duration::from_secs(life), None);
         assert!(departure.land(Ok(token), moment, 0.0).is_none());
     }
 

@@ -11,7 +11,7 @@ use super::line::Pass;
 use super::slot::Slot;
 use super::sources::Sources;
 use super::stake::Stakes;
-use crate::clock::Timestamp;
+use crate::clock::{Reading, Timestamp};
 use crate::freshness::Renewal;
 use crate::freshness::schedule::Schedule;
 use crate::source::Source;
@@ -72,9 +72,9 @@ impl Refresh {
 
     /// Those that are to be renewed now, and how long it is until the next round.
     #[must_use]
-    pub fn round(&self, now: Timestamp, stakes: &Stakes) -> (Vec<Due>, Duration) {
-        let mut passages = Vec::new();
-        let look = |lane: &Lane, appointment: &Appointment| appointment.look(&lane.source, now);
+    pub fn round(&self, reading: Reading, stakes: &Stakes) -> (Vec<Due>, Duration) {
+        let (mut passages, now) = (Vec::new(), reading.now);
+        let look = |lane: &Lane, appointment: &Appointment| appointment.look(&lane.source, reading);
         let may = |lane: &Lane| lane.passage(stakes, now).map(|passage| passages.push(passage)).is_some();
         let mut schedule = self.lock();
         let going = schedule.round(now, look, may);
@@ -138,10 +138,11 @@ impl Appointment {
         }
     }
 
-    fn look(&self, source: &Source, now: Timestamp) -> Renewal {
+    fn look(&self, source: &Source, reading: Reading) -> Renewal {
+        let now = reading.now;
         let Some(slot) = self.slot.upgrade() else { return Renewal::LetGo };
         let resting = source.resting(&slot.key().scope, now).map(|(until, _)| until);
-        let renewal = slot.renewal(self.ticket, now, resting);
+        let renewal = slot.renewal(self.ticket, reading, resting);
         match (renewal, resting) {
             // A new credential ends its rest, and so does a token that another key gets with it.
             (Renewal::Later(at), Some(until)) if now < until => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::flight::{Errand, Flight, lost_flight};
 use super::gate::Gate;
 use super::holding::Lease;
-use crate::clock::{Span, Timestamp};
+use crate::clock::{Reading, Span, Timestamp};
 use crate::fault::{Fault, Kind, Turn};
 use crate::freshness::renewal::LIVES;
 use crate::freshness::{self, Entry, Patience, Renewal, Times, Verdict, Want, Windows};
@@ -69,6 +69,13 @@ impl Held {
             last_at: self.last_at,
             expires_at: self.token.expires_at,
         }
+    }
+
+    /// The same, of a token that was counted anew.
+    fn recounted(&self, token: Token) -> Self {
+        let by = self.token.issued_at.since(token.issued_at);
+        let (refresh_at, late_at, last_at) = (self.refresh_at - by, self.late_at - by, self.last_at - by);
+        Self { token: Arc::new(token), refresh_at, late_at, last_at }
     }
 }
 
@@ -189,11 +196,12 @@ impl Slot {
     }
 
     /// What is to be done about it ahead of its end. Of a ticket that is void it is nothing.
-    pub fn renewal(&self, ticket: u32, now: Timestamp, resting: Option<Timestamp>) -> Renewal {
-        let mut state = self.lock();
+    pub fn renewal(&self, ticket: u32, reading: Reading, resting: Option<Timestamp>) -> Renewal {
+        let (mut state, now) = (self.lock(), reading.now);
         if !state.ahead.is_valid(ticket) {
             return Renewal::LetGo;
         }
+        state.recount(reading);
         // Whoever flies has it taken up again.
         let renewal = match state.flying() {
             Some(_) => Renewal::LetGo,
@@ -239,10 +247,12 @@ impl Slot {
         self.lock().token().filter(|token| now < token.expires_at)
     }
 
-    /// Forgets what lies in the future, since the clock was set back: it would hold once more when that has come. Says
-    /// whether nothing would be lost with the slot: no live token, no flight, nobody to be left alone, and it is not held ready.
-    pub fn sweep(&self, now: Timestamp) -> bool {
-        let mut state = self.lock();
+    /// Forgets what lies in the future, since the clock was set back: it would hold once more when that has come; and
+    /// counts the token anew. Says whether nothing would be lost with the slot: no live token, no flight, nobody to be
+    /// left alone, and it is not held ready.
+    pub fn sweep(&self, reading: Reading) -> bool {
+        let (mut state, now) = (self.lock(), reading.now);
+        state.recount(reading);
         state.cooling = state.cooling.take().filter(|cooling| !cooling.span.lies_ahead(now));
         state.asked_at = state.asked_at.min(now);
         let live = state.held.as_ref().is_some_and(|held| now < held.token.expires_at);
@@ -277,6 +287,15 @@ impl Slot {
 impl State {
     fn token(&self) -> Option<Arc<Token>> {
         self.held.as_ref().map(|held| Arc::clone(&held.token))
+    }
+
+    /// Has its token end when it does, by a clock that was set back.
+    fn recount(&mut self, reading: Reading) {
+        if let Some(held) = &mut self.held
+            && let Some(token) = held.token.recounted(reading)
+        {
+            *held = held.recounted(token);
+        }
     }
 
     /// Since when the held token should be another one.

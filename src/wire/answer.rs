@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::failure::{Evidence, Step, of_answer};
 use super::{Incoming, unusable};
 use crate::claims::ClaimsRequest;
-use crate::clock::Timestamp;
+use crate::clock::{Reading, Timestamp};
 use crate::fault::Fault;
 use crate::name::steers;
 use crate::secret::Secret;
@@ -23,18 +23,17 @@ use crate::token::Token;
 ///
 /// # Errors
 /// The fault that the answer describes, or that it is no answer at all.
-pub fn token(incoming: &Incoming, sent: Timestamp, secrets: &[&Secret]) -> Result<Token, Fault> {
-    let body: TokenBody = success(incoming, sent, secrets)?;
+pub fn token(incoming: &Incoming, sent: Reading, secrets: &[&Secret]) -> Result<Token, Fault> {
+    let body: TokenBody = success(incoming, sent.now, secrets)?;
     if !body.token_type.as_deref().unwrap_or("Bearer").eq_ignore_ascii_case("bearer") {
         return Err(unusable("the authority issued a token that is no bearer token"));
     }
     if body.access_token.is_empty() || !body.access_token.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(unusable("the authority issued a token that cannot be used"));
     }
-    let issued_at = Timestamp::from_secs(sent.as_secs());
-    let life = life(&body, issued_at);
+    let life = life(&body, sent.now.whole());
     let life = life.ok_or_else(|| unusable("the authority issued a token without a time to live"))?;
-    Ok(Token::new(Secret::from(body.access_token), issued_at, issued_at + life, seconds(&body.refresh_in)))
+    Ok(Token::new(Secret::from(body.access_token), sent, life, seconds(&body.refresh_in)))
 }
 
 /// Reads any successful JSON answer to a request that showed `secrets`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bursar::clock::Timestamp;
+use bursar::clock::{Reading, Timestamp};
 use bursar::fault::{Fault, Kind};
 use bursar::token::Token;
 use bursar::wire::{Incoming, answer};
@@ -51,17 +51,19 @@ pub(crate) fn exchange(scenario: &Scenario, at: u64, rng: &mut Rng) -> Outcome {
     Outcome { decided: rng.u64(..=after), after, issues }
 }
 
-/// A token that was asked for and signed at these moments of the wall clock, as Bursar reads it. Its text is its own
-/// end, in seconds: authorities know no smaller part of time.
-pub(crate) fn token(life: Life, sent: Timestamp, signed: Timestamp) -> Token {
+/// A token that was asked for and signed at these moments, as Bursar reads it. Its text is its own end: in seconds,
+/// since authorities know no smaller part of time, and in milliseconds of time that nobody sets.
+pub(crate) fn token(life: Life, sent: Reading, signed: Reading) -> Token {
     let (life, refresh_in) = (life.millis / SECOND, life.refresh_in.map(|millis| millis / SECOND));
-    let exp = signed.as_secs() + life;
-    let body = json!({ "access_token": exp.to_string(), "expires_in": life, "refresh_in": refresh_in });
+    let exp = signed.now.as_secs() + life;
+    let ends = signed.uptime.as_millis() + 1000 * exp - signed.now.as_millis();
+    let body = json!({ "access_token": format!("{exp}.{ends}"), "expires_in": life, "refresh_in": refresh_in });
     let body = body.to_string().into();
     answer::token(&Incoming { status: 200, retry_after: None, content_type: None, id: None, body }, sent, &[]).unwrap()
 }
 
-/// When a token itself says that it ends.
-pub(crate) fn end(token: &Token) -> Timestamp {
-    Timestamp::from_secs(token.secret.expose().parse().unwrap())
+/// When a token itself says that it ends, and when it does.
+pub(crate) fn end(token: &Token) -> (Timestamp, u64) {
+    let (exp, ends) = token.secret.expose().split_once('.').unwrap();
+    (Timestamp::from_secs(exp.parse().unwrap()), ends.parse().unwrap())
 }

@@ -58,6 +58,8 @@ pub(crate) struct Answer {
     pub(crate) life: u64,
     /// By its own end; negative when it has ended.
     pub(crate) left: i64,
+    /// The same by the time that passes, however the clock is set.
+    pub(crate) lives_for: i64,
     /// As it was counted from the sending, which is less: by the time that it took to be signed.
     pub(crate) counted: i64,
 }
@@ -66,7 +68,7 @@ impl Ledger {
     pub(crate) const HEADER: &'static str = "history                         asks   waited  errors    late    issued   failed  renewals  a second   unasked      bare  to the least";
 
     pub(crate) fn answer(&mut self, scenario: &Scenario, answer: Answer) {
-        if answer.left <= 0 {
+        if answer.left <= 0 || (answer.lives_for <= 0 && !scenario.is_just_set(answer.at)) {
             self.broken.push(format!("an expired token: {answer:?}"));
         }
         // Who waits gets the live one when it could not be used for longer, whatever comes then.
@@ -81,7 +83,7 @@ impl Ledger {
     }
 
     /// `left` is what the key's last token still had; nothing, if it had none.
-    pub(crate) fn error(&mut self, scenario: &Scenario, key: usize, at: u64, left: i64) {
+    pub(crate) fn error(&mut self, scenario: &Scenario, key: usize, at: u64, left: u64) {
         self.errors += 1;
         if left > 0 {
             self.broken.push(format!("an error for key {key} at {at} though its token had {left} ms left"));

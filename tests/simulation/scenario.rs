@@ -73,8 +73,12 @@ impl Scenario {
     pub(crate) fn is_troubled(&self, at: u64) -> bool {
         let troubled = self.troubles.iter().any(|trouble| (trouble.from..=trouble.to + AFTERWARDS).contains(&at));
         // A token that was on its way may be old, or dead, by a clock that was set meanwhile.
-        let is_set = self.steps.iter().any(|(from, _)| (*from..=from + MINUTE).contains(&at));
-        troubled || is_set
+        troubled || self.is_just_set(at)
+    }
+
+    /// Whether the clock was set so lately that nobody may have seen it.
+    pub(crate) fn is_just_set(&self, at: u64) -> bool {
+        self.steps.iter().any(|(from, _)| (*from..=from + MINUTE).contains(&at))
     }
 
     pub(crate) fn is_warm(&self, key: usize) -> bool {

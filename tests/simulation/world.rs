@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bursar::clock::Timestamp;
+use bursar::clock::{Reading, Timestamp, Uptime};
 use bursar::fault::Fault;
 use bursar::freshness::schedule::Schedule;
 use bursar::freshness::{Patience, Windows};
@@ -30,8 +30,8 @@ pub(crate) struct World<'a> {
     wall: Timestamp,
     windows: Windows,
     slots: Vec<Arc<Slot>>,
-    /// When each key's latest token ends.
-    ends: Vec<Timestamp>,
+    /// When each key's latest token ends, by the time that passes.
+    ends: Vec<u64>,
     schedule: Schedule<usize, (usize, u32)>,
     allowances: Vec<Allowance>,
     seconds: Vec<Second>,
@@ -65,9 +65,9 @@ enum Event {
 
 /// A flight until it lands.
 struct Flown {
-    sent: Timestamp,
+    sent: Reading,
     /// When the authority decides about it.
-    decided: Timestamp,
+    decided: Reading,
     issues: Result<(), Fault>,
     _renewing: Option<Renewing>,
 }
@@ -140,6 +140,10 @@ impl<'a> World<'a> {
         self.now = to;
     }
 
+    fn reading(&self) -> Reading {
+        Reading { now: self.wall, uptime: Uptime::from_millis(self.now) }
+    }
+
     fn plan(&mut self, at: u64, event: Event) -> u64 {
         self.number += 1;
         self.events.insert((at, self.number), event);
@@ -162,13 +166,17 @@ impl<'a> World<'a> {
             Event::SetClock(step) => {
                 self.seconds.iter_mut().for_each(Second::forget);
                 self.wall = match step {
-                    Step::Forward(by) => self.wall + Duration::from_millis(by),
+                    Step::Forward(by) => {
+                        // Tokens end by the wall clock, whatever it was before.
+                        self.ends.iter_mut().for_each(|end| *end = end.saturating_sub(by));
+                        self.wall + Duration::from_millis(by)
+                    }
                     Step::Back(by) => self.wall - Duration::from_millis(by),
                 };
                 self.plan(self.now + MINUTE, Event::Sweep);
             }
             Event::Inspect => self.inspect(),
-            Event::Sweep => self.slots.iter().for_each(|slot| _ = slot.sweep(self.wall)),
+            Event::Sweep => self.slots.iter().for_each(|slot| _ = slot.sweep(self.reading())),
             Event::Restart => self.restart(),
         }
     }
@@ -185,7 +193,7 @@ impl<'a> World<'a> {
         let scope = Scope::of(&Resource::parse("r").unwrap(), ScopeForm::Default);
         let key = TokenKey::new(principal, scope, &Extras::NONE, Extension::default());
         self.slots = (0..self.scenario.keys).map(|_| Arc::new(Slot::new(key.clone(), None))).collect();
-        self.ends = vec![Timestamp::default(); self.scenario.keys];
+        self.ends = vec![0; self.scenario.keys];
         self.schedule = Schedule::default();
         self.flights.clear();
         self.events.retain(|_, event| !matches!(event, Event::Land { .. } | Event::GiveUp { .. }));
@@ -258,8 +266,10 @@ impl<'a> World<'a> {
             self.ledger.second_flight(key, self.now);
         }
         let outcome = authority::exchange(self.scenario, self.now, &mut self.rng);
-        let decided = self.wall + Duration::from_millis(outcome.decided);
-        let flight = Flown { sent: self.wall, decided, issues: outcome.issues, _renewing: renewing };
+        let (sent, decided) = (self.reading(), self.now + outcome.decided);
+        let wall = self.wall + Duration::from_millis(outcome.decided);
+        let decided = Reading { now: wall, uptime: Uptime::from_millis(decided) };
+        let flight = Flown { sent, decided, issues: outcome.issues, _renewing: renewing };
         self.plan(self.now + outcome.after, Event::Land { key, departure, flight });
     }
 
@@ -269,7 +279,10 @@ impl<'a> World<'a> {
         match &result {
             Ok(token) => {
                 self.ledger.issued += 1;
-                self.ends[key] = token.expires_at;
+                let span = |from| u64::try_from(token.expires_at.since(from).as_millis()).unwrap();
+                // The clock may have been set either way meanwhile.
+                self.ends[key] =
+                    (flight.sent.uptime.as_millis() + span(flight.sent.now)).min(self.now + span(self.wall));
             }
             Err(_) => self.ledger.failed += 1,
         }
@@ -286,9 +299,9 @@ impl<'a> World<'a> {
     }
 
     fn round(&mut self) {
-        let (slots, allowances, wall) = (&self.slots, &self.allowances, self.wall);
+        let (slots, allowances, wall, reading) = (&self.slots, &self.allowances, self.wall, self.reading());
         let mut turns = Vec::new();
-        let look = |_: &usize, (key, ticket): &(usize, u32)| slots[*key].renewal(*ticket, wall, None);
+        let look = |_: &usize, (key, ticket): &(usize, u32)| slots[*key].renewal(*ticket, reading, None);
         let may = |client: &usize| allowances[*client].renew(None, wall).map(|turn| turns.push(turn)).is_some();
         let going = self.schedule.round(wall, look, may);
         for ((client, (key, _)), turn) in going.into_iter().zip(turns) {
@@ -323,14 +336,15 @@ impl<'a> World<'a> {
 
     fn answer(&mut self, key: usize, token: &Token) {
         let left = |end| millis(end) - millis(self.wall);
-        let (left, counted) = (left(authority::end(token)), left(token.expires_at));
-        let answer = Answer { key, at: self.now, life: life(self.scenario, key).millis, left, counted };
+        let (exp, ends) = authority::end(token);
+        let (left, counted) = (left(exp), left(token.expires_at));
+        let lives_for = i64::try_from(ends).unwrap() - i64::try_from(self.now).unwrap();
+        let answer = Answer { key, at: self.now, life: life(self.scenario, key).millis, left, lives_for, counted };
         self.ledger.answer(self.scenario, answer);
     }
 
     fn error(&mut self, key: usize) {
-        let left = millis(self.ends[key]) - millis(self.wall);
-        self.ledger.error(self.scenario, key, self.now, left);
+        self.ledger.error(self.scenario, key, self.now, self.ends[key].saturating_sub(self.now));
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bursar::app::App;
 use bursar::caller::Callers;
-use bursar::clock::{Clock, Deadline};
+use bursar::clock::{Clock, Deadline, Reading};
 use bursar::config::Config;
 use bursar::dialect::Ask;
 use bursar::freshness::Windows;
@@ -159,7 +159,7 @@ impl Rooms {
             extra: &[],
         };
         black_box(form.form());
-        let token = answer::token(black_box(&self.answered), moment.now, &[self.proof.secret()]);
+        let token = answer::token(black_box(&self.answered), Reading::at(moment.now), &[self.proof.secret()]);
         assert!(departure.land(token, moment, fastrand::f64()).is_none());
         self.cache.weigh(&slot);
         drop(hold);

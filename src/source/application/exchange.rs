@@ -93,7 +93,7 @@ impl Application {
         let content = Some(Content::Form(request.form()));
         let outgoing = Outgoing { url, content, request_id, headers: Vec::new(), span };
         // Not before: whoever vouches may have taken long.
-        let sent = self.clock.now();
+        let sent = self.clock.reading();
         let incoming = self.authority.wire().send(outgoing).await?;
         let known: Vec<Arc<Secret>> = self.roster.iter().filter_map(|one| one.credential.secret()).collect();
         let secrets: Vec<&Secret> = known.iter().map(Arc::as_ref).chain([proof.secret()]).collect();

@@ -104,7 +104,7 @@ fn a_sweep_drops_what_is_dead_and_keeps_what_cools() {
             panic!("a departure")
         };
         let secret = Secret::from("t".to_owned());
-        let token = |life| Token::new(secret, now, now + Duration::from_secs(life), None);
+        let token = |life| Token::new(secret, Reading::at(now), Duration::from_secs(life), None);
         let cooling = Fault::new(Kind::Throttled, "p", "r").with_retry_after(Some(Duration::from_secs(100)));
         let result = match n {
             0 => Ok(token(50)),
@@ -114,11 +114,11 @@ fn a_sweep_drops_what_is_dead_and_keeps_what_cools() {
         assert!(departure.land(result, moment, 0.0).is_none());
     }
     assert_eq!(cache.stock(now).tokens, 2);
-    cache.sweep(now + Duration::from_secs(60), |_| true);
+    cache.sweep(Reading::at(now + Duration::from_secs(60)), |_| true);
     assert_eq!((cache.len(), cache.stock(now).tokens), (2, 1));
-    cache.sweep(now + Duration::from_secs(60), |asked| *asked != key(1));
+    cache.sweep(Reading::at(now + Duration::from_secs(60)), |asked| *asked != key(1));
     assert_eq!((cache.len(), cache.stock(now).tokens), (1, 0), "nobody can ask for a live token any more");
-    cache.sweep(now + Duration::from_secs(1000), |_| true);
+    cache.sweep(Reading::at(now + Duration::from_secs(1000)), |_| true);
     assert_eq!(cache.len(), 0);
 }
 
@@ -132,7 +132,7 @@ fn an_eviction_does_not_lose_what_is_held_ready() {
     }
     cache.len();
     assert!(Arc::ptr_eq(&kept, &find(&cache, 0)) && Arc::ptr_eq(&kept, &cache.keep(&key(0))));
-    cache.sweep(Timestamp::from_secs(2000), |_| true);
+    cache.sweep(Reading::at(Timestamp::from_secs(2000)), |_| true);
     assert_eq!(cache.len(), 1, "it is kept though it is empty");
 }
 
@@ -155,7 +155,7 @@ fn a_caller_has_no_more_than_its_share_and_leaves_the_others_theirs() {
     cache.evict(&key(1));
     assert!(mine(1).is_err(), "a heavy token takes more than one place");
     drop(first);
-    cache.sweep(Timestamp::from_secs(1000), |_| true);
+    cache.sweep(Reading::at(Timestamp::from_secs(1000)), |_| true);
     assert!(mine(1).is_ok() && mine(2).is_ok(), "what is swept comes back");
 }
 
@@ -168,7 +168,7 @@ fn a_token_weighs_on_whoever_had_its_slot_made() {
     let moment = Moment { now, windows: &windows };
     let step = slot.step(moment, None, || true, |_| Ok(()));
     let Step::Wait(_, _, Some(departure)) = step else { panic!("a departure") };
-    let heavy = Token::new(Secret::from("t".repeat(600)), now, now + Duration::from_secs(50), None);
+    let heavy = Token::new(Secret::from("t".repeat(600)), Reading::at(now), Duration::from_secs(50), None);
     assert!(departure.land(Ok(heavy), moment, 0.0).is_none());
     cache.weigh(&slot);
     assert!(holding.lease(1000).is_err());
@@ -187,7 +187,7 @@ fn fly(cache: &Cache, n: usize) {
     };
     let demand = Errand { challenge: None, is_forced: true };
     if let Step::Wait(_, _, Some(departure)) = slot.answer(demand, now, None, || true, claim, |_| Ok(())) {
-        let token = Token::new(Secret::from("t".to_owned()), now, now + Duration::from_secs(500), None);
+        let token = Token::new(Secret::from("t".to_owned()), Reading::at(now), Duration::from_secs(500), None);
         drop(departure.land(Ok(token), moment, 0.0));
         cache.weigh(&slot);
     }
@@ -204,7 +204,7 @@ fn nobody_waits_in_a_circle() {
                 match (n + thread) % 50 {
                     0 => drop(cache.keep(&key(n % 3))),
                     1 => cache.release(|_| false),
-                    2 => cache.sweep(Timestamp::from_secs(1000), |asked| *asked != key(n % 3)),
+                    2 => cache.sweep(Reading::at(Timestamp::from_secs(1000)), |asked| *asked != key(n % 3)),
                     3 => drop(cache.stock(Timestamp::from_secs(1000))),
                     _ => fly(&cache, n % 3),
                 }

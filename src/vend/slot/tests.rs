@@ -4,7 +4,7 @@ use super::super::line::{Limits, Line};
 use super::super::sources::tests::source;
 use super::*;
 use crate::claims::ClaimsRequest;
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Reading};
 use crate::name::{Resource, Scope, ScopeForm};
 use crate::secret::Secret;
 use crate::token::{Extension, Extras, Principal};
@@ -26,7 +26,7 @@ fn at(secs: u64) -> Moment<'static> {
 fn token(issued: u64) -> Token {
     let issued_at = at(issued).now;
     let secret = Secret::from(format!("token-{issued}"));
-    Token::new(secret, issued_at, issued_at + Duration::from_hours(1), None)
+    Token::new(secret, Reading::at(issued_at), Duration::from_hours(1), None)
 }
 
 fn step(slot: &Arc<Slot>, secs: u64) -> Step {
@@ -85,12 +85,12 @@ fn a_token_that_is_dead_on_arrival_displaces_no_live_one() {
     let slot = slot();
     assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
     let renewal = departure(&slot, 2700);
-    let dead = Token::new(Secret::from("dead".to_owned()), at(2700).now, at(2701).now, None);
+    let dead = Token::new(Secret::from("dead".to_owned()), Reading::at(at(2700).now), Duration::from_secs(1), None);
     assert!(renewal.land(Ok(dead), at(2702), 0.0).is_none());
     assert!(slot.live(at(2702).now).is_some());
     assert!(matches!(step(&slot, 2702), Step::Serve(_)), "the next renewal waits as after any failure");
     assert!(matches!(step(&slot, 2704), Step::ServeAndRefresh(..)));
-    let dead = Token::new(Secret::from("dead".to_owned()), at(3600).now, at(3601).now, None);
+    let dead = Token::new(Secret::from("dead".to_owned()), Reading::at(at(3600).now), Duration::from_secs(1), None);
     assert!(departure(&slot, 3600).land(Ok(dead), at(3601), 0.0).is_none());
     assert!(matches!(step(&slot, 3601), Step::Wait(..)), "nobody is kept from the next");
 }
@@ -118,9 +118,28 @@ fn a_clock_that_is_set_back_ends_the_cooling() {
 fn a_cooling_does_not_come_back_with_its_time() {
     let slot = slot();
     assert!(departure(&slot, 5000).land(Err(outage()), at(5000), 0.0).is_none());
-    assert!(!slot.sweep(at(5000).now), "it cools");
-    assert!(slot.sweep(at(4000).now), "the clock was set back");
+    assert!(!slot.sweep(Reading::at(at(5000).now)), "it cools");
+    assert!(slot.sweep(Reading::at(at(4000).now)), "the clock was set back");
     assert!(matches!(step(&slot, 5000), Step::Wait(..)));
+}
+
+#[test]
+fn a_token_ends_when_it_does_by_a_clock_that_was_set_back_a_little() {
+    // Half an hour has passed, and the clock shows that it were ten minutes.
+    let (half_an_hour, now) = (Reading::at(at(1800).now).uptime, at(600).now);
+    let reading = Reading { now, uptime: half_an_hour };
+    let by_sweep = |slot: &Slot| assert!(!slot.sweep(reading));
+    let by_round = |slot: &Slot| {
+        let (_, ticket) = slot.take_up(now).unwrap();
+        assert_eq!(slot.renewal(ticket, reading, None), Renewal::Later(at(1500).now));
+    };
+    for look in [&by_sweep as &dyn Fn(&Slot), &by_round] {
+        let slot = slot();
+        assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
+        look(&slot);
+        assert_eq!(slot.due_at(), Some(at(1500).now));
+        assert!(slot.live(at(2399).now).is_some() && slot.live(at(2400).now).is_none());
+    }
 }
 
 #[test]
@@ -130,9 +149,8 @@ fn nobody_waits_for_the_time_of_a_token_that_lies_ahead() {
     assert!(departure(&slot, 5000).land(Ok(token(5000)), at(5000), 0.0).is_none());
     assert!(slot.renew(|| true).unwrap().land(Err(outage()), at(3000), 0.0).is_none());
     let (again, ticket) = slot.take_up(at(3000).now).unwrap();
-    assert_eq!((again, slot.renewal(ticket, again, None)), (at(3001).now, Renewal::Due(at(3001).now)));
-    slot.let_go(ticket);
-    assert_eq!(slot.keep_warm(at(3001).now).map(|(at, _)| at), Some(at(3001).now));
+    let since = Reading { now: again, uptime: Reading::at(at(5001).now).uptime };
+    assert_eq!((again, slot.renewal(ticket, since, None)), (at(3001).now, Renewal::Later(at(5700).now)));
 }
 
 #[test]
@@ -156,13 +174,13 @@ fn an_ageing_token_is_served_and_its_renewal_taken_up_once() {
     assert_eq!((due, slot.take_up(at(2).now)), (at(2700).now, None));
     assert!(matches!(step(&slot, 2600), Step::Serve(_)));
     assert!(matches!(step(&slot, 2700), Step::ServeAndRefresh(_, None)), "it is overdue, which is all there is to say");
-    assert_eq!(slot.renewal(ticket, due, None), Renewal::Due(at(3300).now));
+    assert_eq!(slot.renewal(ticket, Reading::at(due), None), Renewal::Due(at(3300).now));
     assert!(matches!(step(&slot, 2701), Step::Serve(_)), "it stands in line");
     let renewal = slot.renew(|| true).unwrap();
     assert!(matches!(step(&slot, 2702), Step::Serve(_)) && slot.renew(|| true).is_none(), "it flies");
     assert!(renewal.land(Err(outage()), at(2703), 0.0).is_none());
     let (again, ticket) = slot.take_up(at(2703).now).unwrap();
-    assert_eq!(slot.renewal(ticket, again - Duration::from_millis(1), None), Renewal::Later(again));
+    assert_eq!(slot.renewal(ticket, Reading::at(again - Duration::from_millis(1)), None), Renewal::Later(again));
     assert!(matches!(step(&slot, 3300), Step::Wait(Patience::Brief(_), _, Some(_))), "callers wait for no budget");
 }
 
@@ -172,20 +190,24 @@ fn what_was_let_go_is_taken_up_by_whoever_asks() {
     assert!(departure(&slot, 0).land(Ok(token(0)), at(0), 0.0).is_none());
     let (due, ticket) = slot.take_up(at(0).now).unwrap();
     let rests = Some(at(4000).now);
-    assert_eq!(slot.renewal(ticket, due, rests), Renewal::LetGo, "the authority is to be left alone past the end");
+    assert_eq!(
+        slot.renewal(ticket, Reading::at(due), rests),
+        Renewal::LetGo,
+        "the authority is to be left alone past the end"
+    );
     let Step::ServeAndRefresh(_, Some(next)) = step(&slot, 2800) else { panic!("a new ticket") };
-    assert_eq!(slot.renewal(ticket, at(2800).now, None), Renewal::LetGo, "the old one is void");
-    assert_eq!(slot.renewal(next, at(2800).now, None), Renewal::Due(at(3300).now));
+    assert_eq!(slot.renewal(ticket, Reading::at(at(2800).now), None), Renewal::LetGo, "the old one is void");
+    assert_eq!(slot.renewal(next, Reading::at(at(2800).now), None), Renewal::Due(at(3300).now));
 }
 
 #[test]
 fn what_is_held_ready_is_due_without_a_token_and_after_every_failure() {
     let slot = slot();
-    assert!(slot.sweep(at(0).now));
+    assert!(slot.sweep(Reading::at(at(0).now)));
     let (now, ticket) = slot.keep_warm(at(0).now).unwrap();
     assert_eq!((now, slot.keep_warm(at(1).now)), (at(0).now, None), "it is seen to");
-    assert!(!slot.sweep(at(0).now), "it stays though it is empty");
-    assert_eq!(slot.renewal(ticket, now, None), Renewal::Due(at(0).now));
+    assert!(!slot.sweep(Reading::at(at(0).now)), "it stays though it is empty");
+    assert_eq!(slot.renewal(ticket, Reading::at(now), None), Renewal::Due(at(0).now));
     let first = slot.renew(|| true).unwrap();
     assert_eq!(slot.keep_warm(at(1).now), None, "the flight sees to it");
     assert!(first.land(Err(outage()), at(1), 0.0).is_none());
@@ -194,12 +216,12 @@ fn what_is_held_ready_is_due_without_a_token_and_after_every_failure() {
         Some(("service_unavailable", at(2).now))
     );
     let (again, ticket) = slot.take_up(at(1).now).unwrap();
-    assert_eq!((again, slot.renewal(ticket, again, None)), (at(2).now, Renewal::Due(at(2).now)));
+    assert_eq!((again, slot.renewal(ticket, Reading::at(again), None)), (at(2).now, Renewal::Due(at(2).now)));
     assert!(slot.renew(|| true).unwrap().land(Ok(token(2)), at(2), 0.0).is_none());
     let (due, ticket) = slot.take_up(at(2).now).unwrap();
     assert_eq!(due, at(2702).now);
     assert_eq!(
-        slot.renewal(ticket, at(90_000).now, None),
+        slot.renewal(ticket, Reading::at(at(90_000).now), None),
         Renewal::Due(at(90_000).now),
         "however long ago somebody asked"
     );

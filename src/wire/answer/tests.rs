@@ -10,7 +10,7 @@ fn incoming(status: u16, body: &str) -> Incoming {
 }
 
 fn fault_of(status: u16, body: &str) -> Fault {
-    token(&incoming(status, body), NOW, &[]).unwrap_err()
+    token(&incoming(status, body), Reading::at(NOW), &[]).unwrap_err()
 }
 
 #[test]
@@ -32,12 +32,12 @@ fn times_are_read_as_numbers_or_strings() {
         (r#","expires_in":"1e308""#, 24 * 366 * 3600, None),
         (r#","expires_in":[],"expires_on":1700000100"#, 100, None),
         (r#","expires_on":18446744073709551615"#, 24 * 366 * 3600, None),
-        (r#","expires_in":1,"refresh_in":1e308"#, 1, Some(u64::MAX)),
+        (r#","expires_in":1,"refresh_in":1e308"#, 1, None),
     ] {
         let body = format!(r#"{{"access_token":"t"{times}}}"#);
-        let token = token(&incoming(200, &body), NOW, &[]).unwrap();
+        let token = token(&incoming(200, &body), Reading::at(NOW), &[]).unwrap();
         assert_eq!(token.life().as_secs(), life, "{times}");
-        assert_eq!(token.refresh_in.map(|d| d.as_secs()), refresh_in, "{times}");
+        assert_eq!(token.refresh_in().map(|d| d.as_secs()), refresh_in, "{times}");
     }
 }
 
@@ -132,7 +132,7 @@ fn retry_after_is_read_in_both_forms() {
         assert_eq!(retry_after(text, NOW).map(|d| d.as_secs()), secs, "{text}");
     }
     let throttled = Incoming { retry_after: Some("17".to_owned()), ..incoming(429, "") };
-    assert_eq!(token(&throttled, NOW, &[]).unwrap_err().retry_after(), Some(Duration::from_secs(17)));
+    assert_eq!(token(&throttled, Reading::at(NOW), &[]).unwrap_err().retry_after(), Some(Duration::from_secs(17)));
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn words_that_repeat_a_secret_are_withheld_whole() {
         ["a first-secret b", "client_secret=second%2Fsecret&x", &format!("{padding}first-secret"), "FIRST-SECRET"]
     {
         let body = format!(r#"{{"error":"invalid_client","error_description":"{words}"}}"#);
-        let fault = token(&incoming(401, &body), NOW, &[&first, &second]).unwrap_err();
+        let fault = token(&incoming(401, &body), Reading::at(NOW), &[&first, &second]).unwrap_err();
         assert_eq!(fault.inward(), Some("HTTP 401; the words are withheld, since they repeat a credential"), "{words}");
     }
 }
@@ -179,7 +179,7 @@ fn a_type_that_is_not_json_is_refused_and_none_is_tolerated() {
     ] {
         let content_type = content_type.map(str::to_owned);
         let answer = Incoming { content_type, ..incoming(200, r#"{"access_token":"t","expires_in":60}"#) };
-        let token = token(&answer, NOW, &[]);
+        let token = token(&answer, Reading::at(NOW), &[]);
         assert_eq!(token.is_ok(), fine, "{:?}", answer.content_type);
         if let Err(fault) = token {
             assert!(fault.is_transient() && fault.to_string().contains("a type that is not JSON"), "{fault}");
@@ -187,7 +187,7 @@ fn a_type_that_is_not_json_is_refused_and_none_is_tolerated() {
     }
     // An error counts whatever it calls itself.
     let plain = |body| Incoming { content_type: Some("text/plain".to_owned()), ..incoming(400, body) };
-    let fault = token(&plain(r#"{"error":"invalid_client"}"#), NOW, &[]).unwrap_err();
+    let fault = token(&plain(r#"{"error":"invalid_client"}"#), Reading::at(NOW), &[]).unwrap_err();
     assert_eq!(fault.kind, Kind::RejectedCredential);
 }
 
@@ -196,7 +196,10 @@ fn claims_go_up_if_they_are_an_object_and_harmless() {
     let secret = Secret::from("the-secret".to_owned());
     let claims_of = |claims: Value| {
         let body = serde_json::json!({ "error": "interaction_required", "claims": claims }).to_string();
-        token(&incoming(400, &body), NOW, &[&secret]).unwrap_err().claims().map(|claims| claims.as_str().to_owned())
+        token(&incoming(400, &body), Reading::at(NOW), &[&secret])
+            .unwrap_err()
+            .claims()
+            .map(|claims| claims.as_str().to_owned())
     };
     let wanted = r#"{"access_token":{"nbf":{"essential":true}}}"#;
     assert_eq!(claims_of(wanted.into()).as_deref(), Some(wanted));
@@ -243,7 +246,7 @@ proptest! {
     ) {
         let at = |millis| Timestamp::default() + Duration::from_millis(millis);
         let exp = Timestamp::from_secs(at(sent + until_signed).as_secs() + life);
-        let kept = |body: &str| token(&incoming(200, body), at(sent), &[]).unwrap();
+        let kept = |body: &str| token(&incoming(200, body), Reading::at(at(sent)), &[]).unwrap();
         let counted = kept(&format!(r#"{{"access_token":"t","expires_in":{life}}}"#));
         prop_assert!(counted.expires_at <= exp);
         prop_assert!(exp.since(counted.expires_at) < Duration::from_millis(until_signed + 1000));
@@ -260,7 +263,7 @@ proptest! {
             r#"{{"access_token":"t","expires_in":{expires_in},"expires_on":{expires_on},"refresh_in":{refresh_in}}}"#
         );
         let now = Timestamp::from_secs(now);
-        match token(&incoming(200, &body), now, &[]) {
+        match token(&incoming(200, &body), Reading::at(now), &[]) {
             Ok(token) => {
                 prop_assert!(token.life() <= MAX_LIFE);
                 prop_assert_eq!(token.issued_at, Timestamp::from_secs(now.as_secs()));
@@ -272,6 +275,6 @@ proptest! {
     #[test]
     fn no_answer_is_too_odd(status in 100_u16..1000, body in ".{0,200}", retry_after in ".{0,40}") {
         let answer = Incoming { retry_after: Some(retry_after), ..incoming(status, &body) };
-        prop_assert!(token(&answer, NOW, &[]).is_err());
+        prop_assert!(token(&answer, Reading::at(NOW), &[]).is_err());
     }
 }
