@@ -185,17 +185,21 @@ impl Cache {
         flying.or_else(found).unwrap_or_else(|| Arc::clone(slot))
     }
 
-    /// Weighs a slot anew, with what its flight brought.
-    pub fn weigh(&self, slot: &Arc<Slot>) {
-        slot.charge(self.put(Arc::clone(slot)));
+    /// Weighs a slot anew, with what its flight brought. What is more than the share of whoever had it made is kept no
+    /// longer where it `may_go`, lest it push out what others had fetched.
+    pub fn weigh(&self, slot: &Arc<Slot>, may_go: bool) {
+        let weighed = self.weighed(Arc::clone(slot));
+        if slot.charge(weighed.1) || !may_go {
+            self.slots.insert(ByKey(Arc::clone(slot)), weighed);
+        } else {
+            self.slots.remove_if(slot.key(), |weighed| Arc::ptr_eq(&weighed.0, slot));
+        }
     }
 
-    /// Puts it in anew, and says what it weighs.
-    fn put(&self, slot: Arc<Slot>) -> u64 {
+    /// Puts it in anew.
+    fn put(&self, slot: Arc<Slot>) {
         let weighed = self.weighed(Arc::clone(&slot));
-        let weight = weighed.1;
         self.slots.insert(ByKey(slot), weighed);
-        weight
     }
 
     fn weighed(&self, slot: Arc<Slot>) -> Weighed {

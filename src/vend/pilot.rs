@@ -25,7 +25,7 @@ impl Vend {
         let (vend, request_id) = (self.clone(), mission.request_id.to_owned());
         let (source, stake) = (Arc::clone(&mission.source), mission.stake.cloned());
         let slot: Arc<Slot> = Arc::clone(departure.slot());
-        let span = departure.span().clone();
+        let (span, is_own) = (departure.span().clone(), mission.is_own);
         let flight = async move {
             let mission = Mission { source, request_id: &request_id, stake: stake.as_ref(), is_own: false };
             let timeout = mission.source.timeout();
@@ -41,7 +41,7 @@ impl Vend {
                     next = vend.pilot(departure, &mission, Deadline::after(timeout)).await;
                 }
             }
-            vend.settle(slot, &mission, hold).await;
+            vend.settle(slot, &mission, hold, is_own).await;
         };
         self.0.runtime.spawn(flight.instrument(span));
     }
@@ -69,7 +69,7 @@ impl Vend {
             vend.0.metrics.refreshed(identity, &result, lag.unwrap_or_default());
             // It is no errand, and so keeps nobody waiting who would have to be flown for next.
             drop(departure.land(result, vend.moment(), jitter));
-            vend.settle(slot, &mission, hold).await;
+            vend.settle(slot, &mission, hold, false).await;
             drop(passage);
         };
         self.0.runtime.spawn(renewal.instrument(span));
@@ -126,12 +126,13 @@ impl Vend {
         }
     }
 
-    /// After a flight: the slot is weighed anew and taken up for its next renewal, and the key is free.
-    async fn settle(&self, slot: Arc<Slot>, mission: &Mission<'_>, hold: Hold) {
+    /// After a flight: the slot is weighed anew and taken up for its next renewal, and the key is free. What only its
+    /// caller wanted `may_go` again.
+    async fn settle(&self, slot: Arc<Slot>, mission: &Mission<'_>, hold: Hold, may_go: bool) {
         if let Some((at, ticket)) = slot.take_up(self.0.clock.now()) {
             self.0.refresh.put(at, mission.lane(&slot), &slot, ticket);
         }
-        self.0.cache.weigh(&slot);
+        self.0.cache.weigh(&slot, may_go);
         drop(hold);
     }
 }

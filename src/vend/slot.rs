@@ -266,11 +266,9 @@ impl Slot {
         self.lock().held.as_ref().map_or(0, |held| held.token.secret.expose().len())
     }
 
-    /// Notes what it weighs in the cache, in the room of whoever had it made.
-    pub fn charge(&self, weight: u64) {
-        if let Some(lease) = &self.lock().lease {
-            lease.weigh(weight);
-        }
+    /// Notes what it weighs in the cache, in the room of whoever had it made. Says whether that is room enough.
+    pub fn charge(&self, weight: u64) -> bool {
+        self.lock().lease.as_ref().is_none_or(|lease| lease.weigh(weight))
     }
 
     /// Gives back the room of whoever had it made: it is there for all from now on.

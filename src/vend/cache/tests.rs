@@ -156,23 +156,49 @@ fn a_caller_has_no_more_than_its_share_and_leaves_the_others_theirs() {
     assert!(mine(1).is_err(), "a heavy token takes more than one place");
     drop(first);
     cache.sweep(Reading::at(Timestamp::from_secs(1000)), |_| true);
-    assert!(mine(1).is_ok() && mine(2).is_ok(), "what is swept comes back");
+    assert!(mine(1).unwrap().charge(1000), "what is swept comes back");
+    assert!(mine(2).is_ok());
 }
 
 #[test]
 fn a_token_weighs_on_whoever_had_its_slot_made() {
     let cache = Cache::new(Bounds { entries: 8, bytes: 8000 });
-    let holding = Arc::new(Holding::new(2000));
+    let holding = Arc::new(Holding::new(2240));
     let slot = cache.slot(&key(0), || holding.lease(1000).map(Some)).unwrap();
+    land(&slot, 600);
+    cache.weigh(&slot, true);
+    let left = 2240 - weight(&slot);
+    assert!(holding.lease(left + 1).is_err());
+    assert!(holding.lease(left).is_ok());
+}
+
+#[test]
+fn what_comes_at_once_and_is_more_than_a_share_pushes_nothing_of_others_out() {
+    let cache = Cache::new(Bounds { entries: 80, bytes: 80_000 });
+    let holding = Arc::new(Holding::new(20_000));
+    (100..150).for_each(|n| _ = find(&cache, n));
+    let slots: Vec<_> = (0..20).map(|n| cache.slot(&key(n), || holding.lease(1000).map(Some)).unwrap()).collect();
+    for slot in slots {
+        land(&slot, 9000);
+        cache.weigh(&slot, true);
+    }
+    assert!((100..150).all(|n| cache.slots.contains_key(&key(n))));
+    assert_eq!((0..20).filter(|n| cache.slots.contains_key(&key(*n))).count(), 2);
+    assert_eq!(cache.slot(&key(50), || holding.lease(1000).map(Some)).unwrap_err().status(), 429);
+    let vouches = cache.slot(&key(60), || Ok(Some(holding.charge(1000)))).unwrap();
+    land(&vouches, 9000);
+    cache.weigh(&vouches, false);
+    assert!(cache.slots.contains_key(&key(60)), "without it nothing else would be fetched");
+}
+
+/// Has a token of that many bytes fetched for it.
+fn land(slot: &Arc<Slot>, bytes: usize) {
     let (now, windows) = (Timestamp::from_secs(1000), Windows::default());
     let moment = Moment { now, windows: &windows };
     let step = slot.step(moment, None, || true, |_| Ok(()));
     let Step::Wait(_, _, Some(departure)) = step else { panic!("a departure") };
-    let heavy = Token::new(Secret::from("t".repeat(600)), Reading::at(now), Duration::from_secs(50), None);
-    assert!(departure.land(Ok(heavy), moment, 0.0).is_none());
-    cache.weigh(&slot);
-    assert!(holding.lease(1000).is_err());
-    assert!(holding.lease(880).is_ok());
+    let token = Token::new(Secret::from("t".repeat(bytes)), Reading::at(now), Duration::from_secs(50), None);
+    assert!(departure.land(Ok(token), moment, 0.0).is_none());
 }
 
 /// Asks for a key, and flies for it if nobody else does.
@@ -189,7 +215,7 @@ fn fly(cache: &Cache, n: usize) {
     if let Step::Wait(_, _, Some(departure)) = slot.answer(demand, now, None, || true, claim, |_| Ok(())) {
         let token = Token::new(Secret::from("t".to_owned()), Reading::at(now), Duration::from_secs(500), None);
         drop(departure.land(Ok(token), moment, 0.0));
-        cache.weigh(&slot);
+        cache.weigh(&slot, true);
     }
 }
 
