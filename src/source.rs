@@ -176,6 +176,13 @@ impl Source {
         }
     }
 
+    /// Has credentials that rest tried again.
+    pub fn forgive_all(&self) {
+        if let Self::Application(application) = self {
+            application.forgive_all();
+        }
+    }
+
     /// What may be asked of the authority that nobody waits for, or that anybody can demand.
     #[must_use]
     pub const fn allowance(&self) -> &Allowance {

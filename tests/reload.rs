@@ -413,6 +413,27 @@ async fn no_descriptor_and_no_watch_is_left_of_those_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_has_a_rejected_credential_tried_again_and_a_change_of_the_file_does_not() {
+    let (_sts, announced) = start_sts(&[]);
+    let (authority, http) = (announced["authority"].as_str().unwrap(), support::client());
+    let directory = directory();
+    let path = write_config(directory.path(), TWO_IDENTITIES, authority);
+    let (serve, tokens, _) = start_serve(&path, &[]).await;
+    let ask = async || http.get(format!("{tokens}{NATIVE}")).header("Metadata", "true").send().await.unwrap().status();
+    let rejected = serde_json::json!({ "status": 401, "times": 1, "body": { "error": "invalid_client" } });
+    http.post(format!("{authority}/_sts/faults")).body(support::on_token(rejected).to_string()).send().await.unwrap();
+    assert_eq!(ask().await, 403);
+    let read_again = "the configuration was read again, and holds";
+    write_config(directory.path(), &format!("{TWO_IDENTITIES}\n# another\n"), authority);
+    serve.logged(read_again).await;
+    assert_eq!(ask().await, 403, "it rests");
+    serve.hang_up();
+    until("it is tried again", async || ask().await == 200).await;
+    let asked = support::exchanges(&http, authority).await.len();
+    assert_eq!(asked, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hangup_reads_all_of_it_again_and_the_log_tells_what_became_of_it() {
     let (_sts, announced) = start_sts(&[]);
     let authority = announced["authority"].as_str().unwrap();

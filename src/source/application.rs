@@ -182,6 +182,11 @@ impl Application {
         self.roster.iter().for_each(Held::follow);
     }
 
+    /// Has credentials that rest tried again.
+    pub fn forgive_all(&self) {
+        self.roster.iter().for_each(|held| held.standing.forgive());
+    }
+
     /// What may be asked of the authority that nobody waits for, or that anybody can demand.
     #[must_use]
     pub const fn allowance(&self) -> &Allowance {

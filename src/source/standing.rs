@@ -168,6 +168,11 @@ impl Standing {
         }
     }
 
+    /// Lets it be used again at once: whoever runs Bursar says that what was in its way is mended.
+    pub fn forgive(&self) {
+        self.lock().setback = None;
+    }
+
     /// An exchange with what was made of `generation` gave a token.
     pub fn trust(&self, generation: u64) {
         let mut known = self.lock();
@@ -253,6 +258,10 @@ mod tests {
         standing.follow(1);
         assert!(standing.barred(at(31)).is_none(), "a new one is not the old one");
         standing.reject(1, &fault, at(31), 0.0);
+        standing.forgive();
+        assert!(standing.barred(at(31)).is_none() && !standing.is_trusted(), "it has yet to prove itself");
+        standing.reject(1, &fault, at(31), 0.0);
+        assert!(standing.barred(at(41)).is_none(), "as if for the first time");
         standing.trust(1);
         assert!(standing.barred(at(31)).is_none());
     }
