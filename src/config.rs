@@ -46,6 +46,7 @@ pub mod spelling;
 pub mod syntax;
 pub mod tenant;
 pub mod traces;
+pub mod unique;
 
 use caller::Caller;
 use file::Written;

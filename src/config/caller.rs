@@ -135,7 +135,7 @@ fn by_secret(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Optio
         header_secrets(listed, surroundings)
     } else {
         let origin = Origin::peek(section, surroundings);
-        let value = surroundings.secret(section)?;
+        let value = surroundings.header_secret(section)?;
         (vec![value], vec![origin?])
     };
     if values.is_empty() {

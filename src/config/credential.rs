@@ -47,7 +47,7 @@ fn secret(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<C
 /// A secret that is read again when its file changes.
 fn named_secret(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Option<ClientSecret> {
     let file = section.peek("file").map(|written| surroundings.path(&written));
-    Some(ClientSecret::new(surroundings.secret(section)?, file))
+    Some(ClientSecret::new(surroundings.client_secret(section)?, file))
 }
 
 /// A moment, or the end of a day in UTC.

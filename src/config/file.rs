@@ -8,6 +8,7 @@ use config::{FileFormat, Format, Map, Value, ValueKind};
 
 use super::mistake::{Mistake, Report};
 use super::syntax;
+use super::unique::Unique;
 use crate::credential::file;
 use crate::credential::sight::Sight;
 use crate::wire::System;
@@ -107,7 +108,11 @@ pub fn parse(
         report.note(at, format!("the text cannot be parsed as {name}{words}"), remedy);
     };
     // The format alone: a `Config` would take keys with dots and brackets for paths into the tree.
-    let mut tree = Format::parse(&format, None, text).map_err(unparsable).ok()?;
+    let parsed = Format::parse(&format, None, text).and_then(|tree| match format {
+        FileFormat::Json => Ok(serde_json::from_str::<Unique>(text).map(|_| tree)?),
+        _ => Ok(tree),
+    });
+    let mut tree = parsed.map_err(unparsable).ok()?;
     let from_variables = overlay(&mut tree, &variables, report);
     let system = System::of(&variables);
     Some(Written { tree, base, variables, from_variables, system, sight: None })

@@ -44,6 +44,31 @@ impl Surroundings<'_> {
         file::read(&path, file::MOST).map_err(unreadable).ok()
     }
 
+    /// The same of one that callers show in a header, which nobody can where there are blanks at an end of it: they are
+    /// no part of a header's value (RFC 9110 section 5.5).
+    pub fn header_secret(&self, section: &mut Section<'_>) -> Option<Secret> {
+        let key = if section.has("env") { "env" } else { "file" };
+        let secret = self.secret(section)?;
+        if is_padded(&secret) {
+            section.note(key, "there are blanks at an end of the secret, which no header has", "write it without them");
+        }
+        Some(secret)
+    }
+
+    /// The same of one that an authority is shown, which may have blanks at its ends but hardly ever does.
+    pub fn client_secret(&self, section: &mut Section<'_>) -> Option<Secret> {
+        let key = if section.has("env") { "env" } else { "file" };
+        let secret = self.secret(section)?;
+        if is_padded(&secret) {
+            section.warn(
+                key,
+                "there are blanks at an end of the secret, and they are sent",
+                "remove them if they are none of it",
+            );
+        }
+        Some(secret)
+    }
+
     /// The secret that a section's `file` or `env` leads to, without the line break at its end.
     pub fn secret(&self, section: &mut Section<'_>) -> Option<Secret> {
         if section.has("file") && section.has("env") {
@@ -61,6 +86,10 @@ impl Surroundings<'_> {
         let bytes = self.bytes(section, "file", "name the file that holds the secret, or a variable with 'env'")?;
         noted(section, "file", &String::from_utf8_lossy(&bytes))
     }
+}
+
+fn is_padded(secret: &Secret) -> bool {
+    secret.expose().trim().len() < secret.expose().len()
 }
 
 /// `; its path is /run/secrets/x` of a path that exists, and of one that does not the directory that it was looked for in.

@@ -118,12 +118,25 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
     if server.status_page && server.admin_listen.is_loopback() {
         section.warn("status_page", "on loopback the page is served anyway", "leave it out");
     }
-    if server.listen.iter().filter_map(Listen::address).any(|address| is_taken(server.admin_listen.address(), address))
-    {
-        section.note("admin_listen", "tokens are served there", "choose another port");
-    }
+    check_places(&section, &server);
     section.end();
     server
+}
+
+/// Each place is listened on once.
+fn check_places(section: &Section<'_>, server: &Server) {
+    let meets = |one: &Listen, other: &Listen| match other.address() {
+        Some(address) => is_taken(one.address(), address),
+        None => one == other,
+    };
+    let twice = (1..server.listen.len()).find(|n| server.listen[..*n].iter().any(|one| meets(one, &server.listen[*n])));
+    if let Some(n) = twice {
+        let remedy = "name each once; an unspecified address is all of its family";
+        section.note("listen", format!("{} is listened on already by another of these", server.listen[n]), remedy);
+    }
+    if server.listen.iter().any(|one| meets(one, &server.admin_listen)) {
+        section.note("admin_listen", "tokens are served there", "choose another port");
+    }
 }
 
 /// Whether one address cannot be listened on beside another: an unspecified one has all of its family.
@@ -267,7 +280,7 @@ fn dialects(section: &mut Section<'_>, has_secret: bool) -> Vec<&'static Dialect
 pub fn header_secrets(listed: Vec<Section<'_>>, surroundings: Surroundings<'_>) -> (Vec<Secret>, Vec<Origin>) {
     let read = |mut one: Section<'_>| {
         let origin = Origin::peek(&one, surroundings);
-        let secret = surroundings.secret(&mut one);
+        let secret = surroundings.header_secret(&mut one);
         one.end();
         Some((secret?, origin?))
     };

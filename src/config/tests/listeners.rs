@@ -39,6 +39,21 @@ fn a_socket_lies_beside_the_configuration_and_has_a_mode() {
 }
 
 #[test]
+fn no_place_is_listened_on_twice() {
+    let told = |listen: &str| told(read_in(Path::new(""), &format!("[server]\nlisten = [{listen}]\n{GOOD}"), &[]));
+    for (listen, taken) in [
+        ("'127.0.0.1:41', '[::1]:41', '127.0.0.1:41'", "127.0.0.1:41"),
+        ("'127.0.0.1:41', 'https://127.0.0.1:41'", "https://127.0.0.1:41"),
+        ("'127.0.0.2:41', '127.0.0.1:41', 'unix:/tmp/s', 'unix:/tmp/s'", "unix:/tmp/s"),
+    ] {
+        assert_eq!(told(listen), [format!("server.listen: {taken} is listened on already by another of these")]);
+    }
+    assert_eq!(told("'127.0.0.1:0', '127.0.0.1:0'"), [""; 0], "the system chooses two");
+    let [reach, twice] = &told("'127.0.0.1:41', '0.0.0.0:41'")[..] else { panic!("two mistakes") };
+    assert!(reach.contains("other machines can reach it") && twice.contains("0.0.0.0:41 is listened on already"));
+}
+
+#[test]
 fn dialects_that_prove_nobody_are_served_on_a_socket() {
     let directory = files();
     let told = |listen: &str| {

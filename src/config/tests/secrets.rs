@@ -88,6 +88,20 @@ fn a_secret_is_one_line_wherever_it_lies() {
     assert!(application(&config).credentials[0].secret().unwrap().matches(b"with a line break"));
 }
 
+#[test]
+fn blanks_at_an_end_are_no_part_of_a_header_and_rarely_one_of_a_client_secret() {
+    let padded = [("SECRET", "s"), ("PADDED", " s")];
+    let caller = "[callers.billing]\nproof = { kind = 'header-secret', env = 'PADDED' }\nidentities = ['payroll']\nresources = ['*']\n";
+    let server = "[server]\nheader_secret = [{ env = 'PADDED' }]\n";
+    for (more, path) in [(server, "server.header_secret[0].env"), (caller, "callers.billing.proof.env")] {
+        let told = told(read_in(Path::new(""), &format!("{more}{GOOD}"), &padded));
+        assert_eq!(told, [format!("{path}: there are blanks at an end of the secret, which no header has")]);
+    }
+    let warned = read_in(Path::new(""), &GOOD.replace("SECRET", "PADDED"), &padded).unwrap().warnings;
+    assert_eq!(warned.len(), 1);
+    assert!(warned[0].to_string().starts_with("identities.payroll.credentials[0].env: there are blanks"), "{warned:?}");
+}
+
 /// Wherever a beginner writes it.
 #[test]
 fn an_inline_secret_is_told_where_it_belongs() {

@@ -37,6 +37,7 @@ fn a_syntax_error_names_the_format_and_a_reason_and_quotes_nothing() {
         ("a: 'marked", yaml, "as YAML at line", ": found unexpected end of stream"),
         ("marked: 1\nmarked: 2", yaml, "as YAML", ""),
         ("{\"a\": marked}", json, "as JSON at line 1, column 7", ": expected value"),
+        ("{\"a\": [{\"marked\": 1,\n \"marked\": null}]}", json, "as JSON at line 2, column", ": duplicate key"),
         ("{\"marked\": 1,}", json, "as JSON at line 1, column 14", ": trailing comma"),
     ] {
         let report = Report::default();
