@@ -50,6 +50,9 @@ pub enum Unfit {
     /// There is no key.
     #[error("the file holds no PEM private key")]
     NoKey,
+    /// There is one, and no client would take it.
+    #[error("the certificate is malformed, or not of version 3")]
+    OddCertificate,
     /// There are both, and not of one another.
     #[error("the key does not belong to the certificate")]
     OtherKey,
@@ -60,7 +63,7 @@ impl Tls {
     /// of `clients`, if that is some CA.
     ///
     /// # Errors
-    /// There is none, or the key is encrypted or belongs to another.
+    /// There is none, or none that clients take, or the key is encrypted or belongs to another.
     pub fn from_pem(certificate: &[u8], key: &[u8], clients: Option<&ClientCa>) -> Result<Self, Unfit> {
         let chain: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(certificate).collect();
         let chain = chain.ok().filter(|chain| !chain.is_empty());
@@ -69,7 +72,10 @@ impl Tls {
             return Err(Unfit::EncryptedKey);
         }
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Unfit::NoKey)?;
-        Self::of(chain, key, clients).map_err(|_| Unfit::OtherKey)
+        Self::of(chain, key, clients).map_err(|error| match error {
+            rustls::Error::InvalidCertificate(_) => Unfit::OddCertificate,
+            _ => Unfit::OtherKey,
+        })
     }
 
     /// Makes one for these addresses, which holds as long as certificates can.

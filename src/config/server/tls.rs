@@ -77,6 +77,7 @@ fn note_unfit(section: &Section<'_>, unfit: Unfit) {
             ("key", "decrypt it with 'openssl pkey -in OLD -out NEW', and let this process alone read it")
         }
         Unfit::NoCertificate => ("cert", "name the PEM file with the certificate, leaf first"),
+        Unfit::OddCertificate => ("cert", "have it issued anew with extensions, subjectAltName first of all"),
         Unfit::NoKey => ("key", "name the PEM file with the private key"),
         Unfit::OtherKey => ("key", "name the certificate and the key that was made with it"),
     };

@@ -62,4 +62,18 @@ fn a_key_that_does_not_serve_is_told_by_what_it_is() {
     }
     let mistakes = tell("tls.crt", "");
     assert!(mistakes.starts_with("server.tls.cert: the file holds no PEM certificate"), "{mistakes}");
+    let mistakes = tell("tls.crt", VERSION_1);
+    assert!(mistakes.starts_with("server.tls.cert: the certificate is malformed, or not of version 3"), "{mistakes}");
 }
+
+/// As `openssl x509 -req` makes it without extensions.
+const VERSION_1: &str = "-----BEGIN CERTIFICATE-----
+MIIBIzCBywIUQ8ibcgb278Xo5bS0WSGykfG5TVQwCgYIKoZIzj0EAwIwFDESMBAG
+A1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNzE0MDIwMVoYDzIxMjYxMTAzMTQwMjAx
+WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AASIlgX72W/hLdJ4BvqJDlf9XkYDn2Ry6PwP+Lru6HucsA1waJzmBtbrFxxNXy4G
+U1Qlq/E3/RfHiL0M3yVI4cL9MAoGCCqGSM49BAMCA0cAMEQCIFPB8zukJISRS3u6
+olSiht/tyQzT7pkZrfyh2Wdfl0iOAiANyCoxF5MO3fFOMcMpFCrW5F5b80QfxsAF
+CBUQhr0T4Q==
+-----END CERTIFICATE-----
+";
