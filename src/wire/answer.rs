@@ -112,14 +112,17 @@ pub fn patience(incoming: &Incoming, now: Timestamp) -> Option<Duration> {
     retry_after(incoming.retry_after.as_deref()?, now)
 }
 
-/// `Retry-After` in either of its forms (RFC 9110 section 10.2.3).
+/// `Retry-After` in either of its forms (RFC 9110 section 10.2.3). To be asked again at once is no wish: a failure that
+/// is repeated is to wait longer each time.
 fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
-    if let Ok(secs) = text.parse::<u64>() {
-        return Some(Duration::from_secs(secs));
-    }
-    let date: SystemTime = httpdate::parse_http_date(text).ok()?;
-    Some(Timestamp::from(date).since(now))
+    let wish = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+    } else {
+        let date: SystemTime = httpdate::parse_http_date(text).ok()?;
+        Timestamp::from(date).since(now)
+    };
+    Some(wish).filter(|wish| !wish.is_zero())
 }
 
 /// `expires_in`, else the distance to `expires_on`, else MSAL's ten minutes when neither is there; never a
