@@ -289,12 +289,14 @@ fn lost(error: reqwest::Error) -> Fault {
     of_event(event).fault().with_inward(chain(&error.without_url()))
 }
 
-/// Whether nobody who is trusted signed the certificate that was shown: waiting does not mend that.
+/// Whether nobody who is trusted signed the certificate that was shown, or nobody is trusted at all, which
+/// [`System`] says in words of its own: waiting does not mend that.
 fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
     const UNTRUSTED: rustls::Error = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
     // An I/O error gives the cause of what it wraps, and not that itself.
     let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    let is_it = error.downcast_ref() == Some(&UNTRUSTED);
+    let is_it =
+        error.downcast_ref().is_some_and(|error| *error == UNTRUSTED || matches!(error, rustls::Error::Other(_)));
     is_it || wrapped.is_some_and(|wrapped| is_untrusted(wrapped)) || error.source().is_some_and(is_untrusted)
 }
 
@@ -333,6 +335,7 @@ mod tests {
         let wrapped = |error: CertificateError| io::Error::other(io::Error::other(Error::InvalidCertificate(error)));
         assert!(is_untrusted(&Error::InvalidCertificate(CertificateError::UnknownIssuer)));
         assert!(is_untrusted(&wrapped(CertificateError::UnknownIssuer)));
+        assert!(is_untrusted(&Error::Other(rustls::OtherError(std::sync::Arc::new(io::Error::other("no roots"))))));
         assert!(!is_untrusted(&wrapped(CertificateError::Expired)));
         assert!(!is_untrusted(&io::Error::other("UnknownIssuer")));
     }

@@ -168,13 +168,21 @@ async fn the_systems_trust_store_is_read_for_the_first_connection() {
     let path = support::write_config(directory.path(), TWO_IDENTITIES, told["authority"].as_str().unwrap());
     let nothing = directory.path().join("nothing.pem");
     std::fs::write(&nothing, "no certificate").unwrap();
-    for (file, is_trusted) in [(told["ca_file"].as_str().unwrap(), true), (nothing.to_str().unwrap(), false)] {
-        let environment = [("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory.path().to_str().unwrap())];
+    let (ca, nothing) = (told["ca_file"].as_str().unwrap(), nothing.to_str().unwrap());
+    let (tls, base) = (tls.to_str().unwrap(), directory.path().to_str().unwrap());
+    let barren = "no CA certificate lies where SSL_CERT_FILE or SSL_CERT_DIR says";
+    for (file, within, is_trusted, line) in [
+        (ca, base, true, None),
+        (nothing, base, false, Some("the system's CA certificates cannot be read")),
+        (nothing, base, false, Some("other error: unexpected error: no CA certificate lies where SSL_CERT_FILE")),
+        (nothing, tls, true, Some(barren)),
+    ] {
+        let environment = [("SSL_CERT_FILE", file), ("SSL_CERT_DIR", within)];
         let (serve, tokens, _) = support::start_serve(&path, &environment).await;
         let asked = support::client().get(format!("{tokens}{NATIVE}")).header("metadata", "true").send().await.unwrap();
-        assert_eq!(asked.status() == 200, is_trusted, "{file}: {}", serve.log());
-        if !is_trusted {
-            serve.logged("the system's CA certificates cannot be read").await;
+        assert_eq!(asked.status() == 200, is_trusted, "{file} {within}: {}", serve.log());
+        if let Some(line) = line {
+            serve.logged(line).await;
         }
     }
 }

@@ -10,7 +10,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 use rustls_native_certs::load_certs_from_paths;
 
 use super::Roots;
@@ -105,14 +105,19 @@ impl Store {
     /// All that can be read, each once.
     fn certificates(&self) -> Vec<CertificateDer<'static>> {
         let (file, directories) = if self.is_named() { (self.file.clone(), self.directories.clone()) } else { usual() };
-        let mut directories = directories.iter().map(PathBuf::as_path);
-        // The file lies in the first directory as a rule, and is not read there again.
-        let mut found = vec![load_certs_from_paths(file.as_deref(), directories.next())];
-        found.extend(directories.map(|directory| load_certs_from_paths(None, Some(directory))));
-        for error in found.iter().flat_map(|found| &found.errors) {
-            tracing::debug!(%error, "a part of the system's CA certificates cannot be read");
+        let file = file.iter().map(|file| (file, load_certs_from_paths(Some(file), None)));
+        let directories = directories.iter().map(|directory| (directory, load_certs_from_paths(None, Some(directory))));
+        let mut certificates = Vec::new();
+        for (path, found) in file.chain(directories) {
+            for error in found.errors {
+                tracing::debug!(%error, "a part of the system's CA certificates cannot be read");
+            }
+            // The others may hold enough, and then nothing else would tell.
+            if self.is_named() && found.certs.is_empty() {
+                tracing::warn!(path = %path.display(), "no CA certificate lies where SSL_CERT_FILE or SSL_CERT_DIR says");
+            }
+            certificates.extend(found.certs);
         }
-        let mut certificates: Vec<_> = found.into_iter().flat_map(|found| found.certs).collect();
         certificates.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
         certificates.dedup();
         certificates
@@ -143,7 +148,7 @@ impl ServerCertVerifier for Lazy {
     ) -> Result<ServerCertVerified, Error> {
         let verifier = self.store.verifier(&self.provider).map_err(|error| {
             tracing::error!(%error, "the system's CA certificates cannot be read, so nobody is trusted");
-            Error::InvalidCertificate(CertificateError::UnknownIssuer)
+            Error::Other(OtherError(Arc::new(error)))
         })?;
         verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
