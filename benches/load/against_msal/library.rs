@@ -161,7 +161,7 @@ impl Rooms {
         black_box(form.form());
         let token = answer::token(black_box(&self.answered), Reading::at(moment.now), &[self.proof.secret()]);
         assert!(departure.land(token, moment, fastrand::f64()).is_none());
-        self.cache.weigh(&slot);
+        self.cache.weigh(&slot, true);
         drop(hold);
         black_box(flight.landed(Deadline::after(Duration::ZERO)).await.unwrap());
     }
