@@ -345,7 +345,7 @@ pub const KEYS: &[Key] = &[
     Key::value(
         "proofs",
         r#"["mtls", "service-account", "header-secret", "unix", "loopback"]"#,
-        "where [callers](#callersname) are told apart: in which order it is looked at what they show. The first that \
+        "where [callers](#callersname) are told apart: the order in which what they show is looked at. The first that \
          is shown decides, every other one has to be right too, and each kind that a caller has must be in the list. \
          What nobody is known by is wrong when it is shown",
     ),
