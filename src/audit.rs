@@ -7,7 +7,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -39,7 +39,7 @@ pub enum Destination {
 pub struct Audit {
     writer: NonBlocking,
     /// Writes what is left when it is dropped.
-    guard: Option<WorkerGuard>,
+    guard: Mutex<Option<WorkerGuard>>,
     loss: Loss,
     /// Of refusals, by the name of the caller.
     floods: Floods<Option<Name>>,
@@ -82,7 +82,7 @@ impl Audit {
                 builder.finish(Counting::new(opened, &loss))
             }
         };
-        Ok(Self { writer, guard: Some(guard), loss, floods: Floods::default(), clock })
+        Ok(Self { writer, guard: Mutex::new(Some(guard)), loss, floods: Floods::default(), clock })
     }
 
     /// Notes what a caller got.
@@ -151,6 +151,14 @@ impl Audit {
         });
     }
 
+    /// Writes what is left, and how many refusals of floods were not written. Nothing is written after it.
+    pub fn end(&self) {
+        self.count(self.floods.end(), self.clock.now());
+        // What is left is written, or counted. Invariant: no code panics while it holds this lock.
+        drop(self.guard.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.tell_loss();
+    }
+
     fn write(&self, record: &Record<'_>) {
         let mut line = serde_json::to_vec(record).unwrap_or_default();
         line.push(b'\n');
@@ -161,10 +169,7 @@ impl Audit {
 
 impl Drop for Audit {
     fn drop(&mut self) {
-        self.count(self.floods.end(), self.clock.now());
-        // What is left is written, or counted.
-        drop(self.guard.take());
-        self.tell_loss();
+        self.end();
     }
 }
 
@@ -173,6 +178,15 @@ const MODE: u32 = 0o640;
 /// So many lines wait for the destination. The queue is touched whole when it is made, with 32 bytes for each.
 const LINES: usize = 16_384;
 const MINUTE: Duration = Duration::from_mins(1);
+
+/// Ends the log when it is dropped, whoever else still holds it: threads that served may outlive the process's last words.
+pub struct Last(pub Arc<Audit>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -221,7 +235,8 @@ mod tests {
         let now = Timestamp::from_secs(1000);
         let audit = Audit::open(&Destination::File(path.clone()), Clock::Manual(ManualClock::at(now))).unwrap();
         assert_eq!((0..32).filter_map(|_| audit.floods.pass(None, now)).count(), 30);
-        drop(audit);
+        let audit = Arc::new(audit);
+        drop(Last(Arc::clone(&audit)));
         let lines = lines(&path, 1);
         assert!(
             lines.len() == 1 && lines[0]["suppressed"] == 2 && lines[0]["time"] == "1970-01-01T00:16:40Z",

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use rustix::process::{Resource, getrlimit};
 use tokio::task::JoinHandle;
 
-use crate::audit::Audit;
+use crate::audit::{self, Audit};
 use crate::clock::Clock;
 use crate::dialect::Dialect;
 use crate::fault::{Fault, Kind};
@@ -49,7 +49,7 @@ mod witness;
 use charter::Charter;
 use door::{Accepting, Door};
 use host::Hosts;
-use keys::{Keys, Last};
+use keys::Keys;
 pub use listen::Listen;
 use phase::Phase;
 use reload::Reloads;
@@ -138,8 +138,8 @@ pub struct Server {
     phase: Arc<Phase>,
     drain: Duration,
     grace: Duration,
-    /// No key file outlives this, however it ends.
-    _last: Option<Last>,
+    /// No key file outlives this, however it ends, and no line of the audit log that is yet to be written.
+    _last: (Option<keys::Last>, Option<audit::Last>),
 }
 
 /// A request as it comes from a connection, and its answer. Nothing stands between the two but whoever answers: routes
@@ -176,7 +176,7 @@ impl Server {
         let (token_addresses, admin_addresses) = (addresses(&tokens), addresses(&admin));
         let service = Arc::new(service(&token_addresses, &admin_addresses));
         let phase = Arc::clone(&service.phase);
-        let last = service.keys.clone().map(Last);
+        let last = (service.keys.clone().map(keys::Last), service.audit.clone().map(audit::Last));
         let (most_admin, most) = most_connections(settings.workers);
         let crew = Crew { workers: settings.workers, most, grace: settings.grace };
         let (tls, asked) = (settings.tls.as_ref(), Arc::clone(&service));
