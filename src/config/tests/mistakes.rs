@@ -107,6 +107,25 @@ fn each_mistake_is_told_with_its_path() {
 }
 
 #[test]
+fn a_mistake_in_the_id_or_the_kind_hides_none_in_the_authority() {
+    let tenant = |lines: &str| {
+        let text = GOOD.replace("id = \"72f988bf-86f1-41af-91ab-2d7cd011db47\"", lines);
+        told(read(&text)).iter().map(|told| told.split(": ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (id, kind, authority) = ("tenants.contoso.id", "tenants.contoso.kind", "tenants.contoso.authority");
+    for (lines, expected) in [
+        ("id = 'common'\nauthority = 'http://login.corp'", &[id, authority][..]),
+        ("id = 'common'\nauthority = 'https://login.microsoftonline.com/common'", &[id, authority]),
+        ("id = 'common'\nauthority = 'https://login.microsoftonline.com'", &[id]),
+        ("id = 'common'\nauthority = 'https://a.b2clogin.com/a.onmicrosoft.com/policy'", &[id]),
+        ("id = 'contoso.com'\nkind = 'saml'\nauthority = 'http://login.corp'", &[kind, authority]),
+        ("id = 'contoso.com'\nkind = 'saml'\nauthority = 'https://login.corp/a/b'", &[kind]),
+    ] {
+        assert_eq!(tenant(lines), expected, "{lines}");
+    }
+}
+
+#[test]
 fn each_plain_section_tells_its_mistakes() {
     for (section, expected) in [
         ("[server]\nlisten = ['127.0.0.1:1', 'localhost:4141']", "server.listen[1]: an address is"),
