@@ -41,9 +41,15 @@ impl<'a> Section<'a> {
 
     /// Notes that there is nothing at `key`, unless something worse was told of it already.
     pub fn note_none(&self, key: &str, problem: &str, remedy: &str) {
-        if !self.report.has(&self.path(key)) {
+        if !self.is_mistaken(key) {
             self.note(key, problem, remedy);
         }
+    }
+
+    /// Whether a mistake was noted at `key`, or in the list that is there.
+    #[must_use]
+    pub fn is_mistaken(&self, key: &str) -> bool {
+        self.report.has(&self.path(key))
     }
 
     /// Notes a mistake at `key`.

@@ -93,9 +93,11 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
     let (header_secrets, header_secret_origins) = header_secrets(listed, surroundings);
     let placed = |text: &str| unix::placed(listen(text)?, surroundings);
     let listen = section.some_items("listen", None, PLACE, placed).unwrap_or_default();
+    // What nobody could read may be what is looked for.
+    let is_whole = !section.is_mistaken("listen");
     let (tls, tls_files) = tls::read(&mut section, surroundings, shown.contains(&Means::Mtls)).unzip();
     let server = Server {
-        unix_mode: unix::mode(&mut section, &listen),
+        unix_mode: unix::mode(&mut section, !is_whole || listen.iter().any(Listen::is_unix)),
         listen,
         tls,
         tls_files,
@@ -114,7 +116,10 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
     if shown.is_empty() {
         check_reach(&section, &server);
     }
-    check_tls(&section, &server);
+    if is_whole {
+        check_means(&section, &server, shown);
+        check_tls(&section, &server);
+    }
     if server.status_page && server.admin_listen.is_loopback() {
         section.warn("status_page", "on loopback the page is served anyway", "leave it out");
     }
@@ -181,6 +186,10 @@ fn check_callers(section: &Section<'_>, server: &Server, shown: &[Means]) {
         section.note("allow_unauthenticated", "callers are told apart, so nobody is let in without a proof", remedy);
     }
     warn_of_bare_http(section, server, shown);
+}
+
+/// What callers are proved by needs a listener.
+fn check_means(section: &Section<'_>, server: &Server, shown: &[Means]) {
     let is_missing = |means, fits: fn(&Listen) -> bool| shown.contains(&means) && !server.listen.iter().any(fits);
     if is_missing(Means::Loopback, Listen::is_loopback) {
         let remedy = "listen on 127.0.0.1 too, or prove that caller otherwise";

@@ -40,8 +40,8 @@ pub(super) fn placed(listen: Listen, surroundings: Surroundings<'_>) -> Result<L
 }
 
 /// Reads `[server.unix]`: the permissions of the files.
-pub(super) fn mode(section: &mut Section<'_>, listen: &[Listen]) -> u32 {
-    if section.has("unix") && !listen.iter().any(Listen::is_unix) {
+pub(super) fn mode(section: &mut Section<'_>, has_socket: bool) -> u32 {
+    if section.has("unix") && !has_socket {
         section.note(
             "unix",
             "there is no unix socket",

@@ -134,6 +134,19 @@ fn sockets_and_their_modes_have_their_mistakes() {
 }
 
 #[test]
+fn a_listener_that_cannot_be_read_is_told_of_alone() {
+    let directory = files();
+    let asking = "tls = { cert = 'c.pem', key = 'k.pem', client_ca = 'c.pem' }";
+    for (listen, rest, proof) in [
+        ("unix:run/s", "unix = { mode = '0600' }", BY_UID),
+        ("https://localhost:1", asking, BY_NAME),
+        ("https://localhost:1", "dialects = ['service-fabric']", "kind = 'header-secret', env = 'SECRET'"),
+    ] {
+        tells(&directory, &format!("listen = ['{listen}']\n{rest}"), proof, &["server.listen[0]: "]);
+    }
+}
+
+#[test]
 fn a_path_may_be_as_long_as_the_system_takes() {
     let directory = tempfile::tempdir().unwrap();
     let room = 107 - directory.path().as_os_str().len() - 1;
