@@ -55,7 +55,7 @@ use key::Key;
 use kubernetes::{Kubernetes, POD};
 use mistake::{Mistake, Mistakes, Report};
 use provenance::Provenance;
-use secret::Surroundings;
+use secret::{Surroundings, has_directory};
 use section::{Section, count, duration, parsed, share, size, text};
 use server::Server;
 use tenant::Tenant;
@@ -285,6 +285,11 @@ fn log(mut section: Section<'_>, surroundings: Surroundings<'_>) -> (Log, Option
         "stdout" => Destination::Stdout,
         path => Destination::File(surroundings.path(path)),
     });
+    if let Some(Destination::File(path)) = &audit
+        && !has_directory(path)
+    {
+        section.note("audit", "the directory of the file is not there", "make it, or name another path");
+    }
     section.end();
     (Log { format, level }, audit)
 }

@@ -92,6 +92,12 @@ fn is_padded(secret: &Secret) -> bool {
     secret.expose().trim().len() < secret.expose().len()
 }
 
+/// Whether a file could be made at `path`, as far as its directory goes. The parent of a bare name is empty, and means here.
+#[must_use]
+pub fn has_directory(path: &Path) -> bool {
+    path.parent().is_none_or(|parent| parent.as_os_str().is_empty() || parent.is_dir())
+}
+
 /// `; its path is /run/secrets/x` of a path that exists, and of one that does not the directory that it was looked for in.
 fn existing(path: &Path) -> String {
     let absolute = std::path::absolute(path).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::config::key::Key;
-use crate::config::secret::Surroundings;
+use crate::config::secret::{Surroundings, has_directory};
 use crate::config::section::{Section, parsed};
 use crate::name::Malformed;
 use crate::server::Listen;
@@ -31,9 +31,7 @@ pub(super) fn placed(listen: Listen, surroundings: Surroundings<'_>) -> Result<L
     if path.as_os_str().as_bytes().len() > LONGEST {
         return Err(Malformed("the path of the socket is too long: the system takes 107 bytes"));
     }
-    // The parent of a bare name is empty, and means here.
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if directory.is_some_and(|directory| !directory.is_dir()) {
+    if !has_directory(&path) {
         return Err(Malformed("the directory of the socket is not there"));
     }
     Ok(Listen::Unix(path))

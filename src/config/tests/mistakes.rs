@@ -172,6 +172,7 @@ fn each_plain_section_tells_its_mistakes() {
         ("[metadata]\nfile = 3", "metadata.file: this must be text"),
         ("[metadata]\nfiel = 'x'", "metadata.fiel: the key is unknown"),
         ("[log]\nlevel = 'loud'", "log.level: a log level is"),
+        ("[log]\naudit = 'nowhere/audit'", "log.audit: the directory of the file is not there"),
         ("[log]\nformat = 'xml'", "log.format: a log format is"),
         ("[callers]", "callers: there is none"),
         ("[callers.x]", "callers.x.proof: the key is missing"),
