@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::identity;
+use super::identity::{self, Identity};
 use super::key::Key;
 use super::mistake::Report;
 use super::secret::{self, Surroundings};
@@ -17,6 +17,7 @@ use crate::caller::{Means, Proof, is_shaped_as_token};
 use crate::credential::ClientSecret;
 use crate::name::{FmiPath, Malformed, Name, TenantId};
 use crate::policy::entitlement::{Entitlement, Identities, Mode};
+use crate::policy::{self, Resources};
 
 /// A caller, what proves it, and what policy knows of it.
 #[derive(Debug)]
@@ -221,6 +222,21 @@ pub fn check(callers: &[Caller], identities: &[String], tenants: &[String], repo
     }
     check_distinct(callers, report);
     check_shapes(callers, report);
+}
+
+/// Warns of callers that ask for what none of their identities may be used for. What only audits refuses nothing.
+pub fn warn_of_vain(callers: &[Caller], identities: &[Identity], report: &Report) {
+    for entitlement in callers.iter().map(|caller| &caller.entitlement).filter(|one| one.mode == Mode::Enforce) {
+        let Resources::Listed(listed) = &entitlement.resources else { continue };
+        let mut allowed =
+            identities.iter().map(|one| &one.rules).filter(|rules| entitlement.allows_identity(rules)).peekable();
+        let is_vain = |rules: &policy::Identity| !listed.iter().any(|resource| rules.resources.allow(resource));
+        if allowed.peek().is_some() && allowed.all(is_vain) {
+            let problem = "none of its identities may be used for any of these, so that it gets nothing";
+            let key = format!("callers.{}.resources", entitlement.caller);
+            report.warn(key, problem, "name some of the 'resources' of its identities, or add these there");
+        }
+    }
 }
 
 /// Where tokens are shown in the headers of secrets, a secret that looks like one is taken for one.
