@@ -156,9 +156,8 @@ fn is_taken(one: Option<SocketAddr>, other: SocketAddr) -> bool {
 /// In which order what callers show is looked at; every means that one of them has needs a place.
 fn proofs(section: &mut Section<'_>, shown: &[Means]) -> Vec<Means> {
     let choice = "choose from mtls, service-account, header-secret, unix, loopback";
-    let is_written = section.has("proofs");
     let order = section.some_items("proofs", None, choice, means).unwrap_or_default();
-    if is_written && shown.is_empty() {
+    if order != Means::ALL && shown.is_empty() {
         let remedy = "add a section [callers.NAME], or leave it out";
         section.note_none("proofs", "there are no callers to prove themselves", remedy);
     }
@@ -277,12 +276,18 @@ fn dialects(section: &mut Section<'_>, has_secret: bool) -> Vec<&'static Dialect
     let Some(found) = section.some_items("dialects", None, &choice, find) else {
         return DIALECTS.iter().filter(|dialect| dialect.is_default).filter(can_serve).collect();
     };
-    if let Some(dialect) = found.iter().find(|dialect| !can_serve(dialect)) {
-        let problem = format!("{} needs a header secret, and none is configured", dialect.name);
-        section.note("dialects", problem, "set header_secret = [{ file = \"...\" }], or a caller that is proved so");
-    }
     // In the table's order, and each once: which of two a request is for must not hang on how they are listed.
-    DIALECTS.iter().filter(|dialect| found.iter().any(|listed| listed.name == dialect.name)).collect()
+    let is_listed = |dialect: &Dialect| found.iter().any(|listed| listed.name == dialect.name);
+    let served = DIALECTS.iter().filter(|dialect| is_listed(dialect));
+    let Some(dialect) = found.iter().find(|dialect| !can_serve(dialect)) else { return served.collect() };
+    let remedy = "set header_secret = [{ file = \"...\" }], or a caller that is proved so";
+    if DIALECTS.iter().all(|dialect| dialect.is_default == is_listed(dialect)) {
+        section.warn("dialects", format!("{} is off without a header secret", dialect.name), remedy);
+        return served.filter(can_serve).collect();
+    }
+    let problem = format!("{} needs a header secret, and none is configured", dialect.name);
+    section.note("dialects", problem, remedy);
+    served.collect()
 }
 
 /// The secrets that the sections of a list name, and where each lies.

@@ -39,16 +39,13 @@ pub(super) fn placed(listen: Listen, surroundings: Surroundings<'_>) -> Result<L
 
 /// Reads `[server.unix]`: the permissions of the files.
 pub(super) fn mode(section: &mut Section<'_>, has_socket: bool) -> u32 {
-    if section.has("unix") && !has_socket {
-        section.note(
-            "unix",
-            "there is no unix socket",
-            "write one into 'listen', such as \"unix:/run/bursar/bursar.sock\"",
-        );
+    let mut unix = section.section("unix");
+    let mode = unix.or("mode", parsed(octal));
+    unix.end();
+    if octal(MODE) != Ok(mode) && !has_socket {
+        let remedy = "write one into 'listen', such as \"unix:/run/bursar/bursar.sock\"";
+        section.note("unix", "there is no unix socket", remedy);
     }
-    let mut section = section.section("unix");
-    let mode = section.or("mode", parsed(octal));
-    section.end();
     mode
 }
 
@@ -65,8 +62,10 @@ fn octal(text: &str) -> Result<u32, Malformed> {
 /// What `[server.unix]` has.
 pub(super) const KEYS: &[Key] = &[Key::text(
     "mode",
-    "0660",
+    MODE,
     "the permissions of the files of unix sockets, in octal digits; connecting takes permission to write",
 )];
+/// What is meant where none is written.
+const MODE: &str = "0660";
 /// What fits into an address of the kernel, beside the zero at its end (unix(7)).
 const LONGEST: usize = 107;

@@ -100,7 +100,7 @@ fn what_a_proof_needs_of_the_listeners_has_to_be_there() {
             &["server.tls.cert: the key is missing", "server.tls.key: the key is missing"],
         ),
         (
-            format!("unix = {{ mode = '0660' }}\n{}", asking(https, "c.pem")),
+            format!("unix = {{ mode = '0600' }}\n{}", asking(https, "c.pem")),
             BY_NAME,
             &["server.unix: there is no unix socket"],
         ),
