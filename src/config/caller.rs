@@ -1,5 +1,6 @@
 //! Reads `[callers.NAME]`: who may ask, what proves them, and what they may have.
 
+use std::convert::Infallible;
 use std::num::NonZeroU32;
 
 use super::identity::{self, Identity};
@@ -129,7 +130,7 @@ fn by_secret(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Optio
     let listed = section.list("secrets");
     let (values, origins) = if is_list {
         for key in ["file", "env"] {
-            if section.optional(key, Ok).is_some() {
+            if section.optional(key, Ok::<_, Infallible>).is_some() {
                 section.note(key, "it stands beside the list 'secrets'", "write it into the list");
             }
         }

@@ -1,6 +1,7 @@
 //! Where a secret lies: in a file or in a variable, never in the configuration itself.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use super::key::Key;
@@ -73,7 +74,7 @@ impl Surroundings<'_> {
     pub fn secret(&self, section: &mut Section<'_>) -> Option<Secret> {
         if section.has("file") && section.has("env") {
             section.note("env", "both 'file' and 'env' are given", "keep one of them");
-            section.optional("file", Ok);
+            section.optional("file", Ok::<_, Infallible>);
         }
         if section.has("env") {
             let name = section.optional("env", text)?;

@@ -16,7 +16,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "[identities.payroll]",
         "timeout = 30\n[identities.payroll]",
-        "tenants.contoso.timeout: this must be a duration such as \"5s\"",
+        "tenants.contoso.timeout: this must be a duration such as \"5s\" or \"2m\", from 100ms to 24h",
     ),
     (
         "[identities.payroll]",
@@ -149,9 +149,9 @@ fn each_plain_section_tells_its_mistakes() {
         ("[server]\nheader_secret = [{ value = 'inline' }]", "server.header_secret[0].file: the key is missing"),
         ("[server]\nheader_secret = 3", "server.header_secret: this must be a list"),
         ("[server]\nheader_secret = [3]", "server.header_secret[0]: this must be a table"),
-        ("[server]\ndrain = 5", "server.drain: this must be a duration such as \"5s\""),
+        ("[server]\ndrain = 5", "server.drain: this must be a duration such as \"5s\" or \"2m\", from 0s to 24h"),
         ("[cache]\nbytes = 5", "cache.bytes: this must be a size such as \"256MiB\""),
-        ("[server]\nworkers = 0", "server.workers: this must be a whole number"),
+        ("[server]\nworkers = 0", "server.workers: this must be a whole number from 1 to 1024"),
         ("[server]\nhosts = ['http://x']", "server.hosts[0]: a host is a name"),
         ("[server]\nallow_unauthenticated = 1", "server.allow_unauthenticated: this must be true or false"),
         ("[server]\nstatus_page = 1", "server.status_page: this must be true or false"),
