@@ -113,6 +113,9 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
         proofs: proofs(&mut section, shown),
     };
     check_callers(&section, &server, shown);
+    if has_secret {
+        warn_of_bare_http(&section, &server);
+    }
     if shown.is_empty() {
         check_reach(&section, &server);
     }
@@ -184,7 +187,6 @@ fn check_callers(section: &Section<'_>, server: &Server, shown: &[Means]) {
         let remedy = "leave it out, or remove [callers]";
         section.note("allow_unauthenticated", "callers are told apart, so nobody is let in without a proof", remedy);
     }
-    warn_of_bare_http(section, server, shown);
 }
 
 /// What callers are proved by needs a listener.
@@ -205,9 +207,9 @@ fn check_means(section: &Section<'_>, server: &Server, shown: &[Means]) {
 }
 
 /// What callers show on every request is not to be read on the way.
-fn warn_of_bare_http(section: &Section<'_>, server: &Server, shown: &[Means]) {
+fn warn_of_bare_http(section: &Section<'_>, server: &Server) {
     let is_bare = |listen: &Listen| matches!(listen, Listen::Http(_)) && !listen.is_loopback();
-    if shown.iter().any(in_header) && server.listen.iter().any(is_bare) {
+    if server.listen.iter().any(is_bare) {
         let problem = "other machines can reach it without TLS, so that proofs and tokens can be read on the way";
         section.warn("listen", problem, "write https:// before the address, with a certificate in 'tls'");
     }

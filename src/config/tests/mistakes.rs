@@ -231,6 +231,17 @@ fn an_off_loopback_listener_may_serve_what_proves_its_callers() {
 }
 
 #[test]
+fn header_secrets_that_can_be_read_on_the_way_are_warned_of() {
+    for (listen, warned) in
+        [("0.0.0.0:4141", &["server.listen"][..]), ("https://0.0.0.0:4141", &[]), ("127.0.0.1:1", &[])]
+    {
+        let server = "dialects = ['app-service']\nheader_secret = [{ env = 'SECRET' }]";
+        let config = read(&format!("[server]\nlisten = ['{listen}']\n{server}\n{GOOD}")).unwrap();
+        assert_eq!(config.warnings.iter().map(|warning| &*warning.path).collect::<Vec<_>>(), warned, "{listen}");
+    }
+}
+
+#[test]
 fn what_is_rarely_meant_is_a_warning() {
     let warnings = |from: &str, to: &str| -> Vec<String> {
         let config = read(&GOOD.replace(from, to)).unwrap();
