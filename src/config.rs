@@ -55,7 +55,7 @@ use key::Key;
 use kubernetes::{Kubernetes, POD};
 use mistake::{Mistake, Mistakes, Report};
 use provenance::Provenance;
-use secret::Surroundings;
+use secret::{Surroundings, has_directory};
 use section::{Section, count, duration, parsed, share, size, text};
 use server::Server;
 use tenant::Tenant;
@@ -186,6 +186,10 @@ impl Config {
         delegate::check(&identities, &names, report);
         let tenants: Vec<String> = tenants.into_keys().collect();
         caller::check(&callers, &names, &tenants, report);
+        // Of an identity that could not be read nobody knows what it allows.
+        if identities.len() == names.len() {
+            caller::warn_of_vain(&callers, &identities, report);
+        }
         let needs_host = identities.iter().any(Identity::needs_host);
         let host = needs_host.then(|| host::address(surroundings, &own, report)).flatten();
         let (in_cluster, section) = (root.has("kubernetes"), root.section("kubernetes"));
@@ -285,6 +289,11 @@ fn log(mut section: Section<'_>, surroundings: Surroundings<'_>) -> (Log, Option
         "stdout" => Destination::Stdout,
         path => Destination::File(surroundings.path(path)),
     });
+    if let Some(Destination::File(path)) = &audit
+        && !has_directory(path)
+    {
+        section.note("audit", "the directory of the file is not there", "make it, or name another path");
+    }
     section.end();
     (Log { format, level }, audit)
 }

@@ -229,3 +229,9 @@ fn a_wrong_command_line_is_64_and_help_is_0() {
         assert!(code == 64 && stdout.is_empty() && !stderr.is_empty(), "{args:?} {code} {stderr}");
     }
 }
+
+#[test]
+fn a_file_is_no_service_to_probe() {
+    let (code, _, stderr) = out(&run(&["probe", "Cargo.toml"]));
+    assert!(code == 64 && stderr.contains("name a configuration with --config"), "{code} {stderr}");
+}

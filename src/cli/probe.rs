@@ -1,6 +1,6 @@
 //! `bursar probe`: whether a service is ready, for images that have no shell.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -33,7 +33,7 @@ use told::told;
 #[command(verbatim_doc_comment)]
 pub struct Probe {
     /// What to ask instead; without a path, its /readyz
-    #[arg(value_parser = service_url)]
+    #[arg(value_parser = service)]
     url: Option<Url>,
     /// The configuration of the service
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
@@ -68,6 +68,14 @@ impl Probe {
             }
         }
     }
+}
+
+/// The URL of a service. The other commands take a configuration's file there, which would be a host here.
+fn service(text: &str) -> Result<Url, String> {
+    if !text.contains(':') && Path::new(text).is_file() {
+        return Err("this is a file; name a configuration with --config".to_owned());
+    }
+    service_url(text)
 }
 
 fn admin_listen(config: Option<PathBuf>) -> Result<Listen, Failure> {

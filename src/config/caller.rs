@@ -1,8 +1,9 @@
 //! Reads `[callers.NAME]`: who may ask, what proves them, and what they may have.
 
+use std::convert::Infallible;
 use std::num::NonZeroU32;
 
-use super::identity;
+use super::identity::{self, Identity};
 use super::key::Key;
 use super::mistake::Report;
 use super::secret::{self, Surroundings};
@@ -17,6 +18,7 @@ use crate::caller::{Means, Proof, is_shaped_as_token};
 use crate::credential::ClientSecret;
 use crate::name::{FmiPath, Malformed, Name, TenantId};
 use crate::policy::entitlement::{Entitlement, Identities, Mode};
+use crate::policy::{self, Resources};
 
 /// A caller, what proves it, and what policy knows of it.
 #[derive(Debug)]
@@ -128,7 +130,7 @@ fn by_secret(section: &mut Section<'_>, surroundings: Surroundings<'_>) -> Optio
     let listed = section.list("secrets");
     let (values, origins) = if is_list {
         for key in ["file", "env"] {
-            if section.optional(key, Ok).is_some() {
+            if section.optional(key, Ok::<_, Infallible>).is_some() {
                 section.note(key, "it stands beside the list 'secrets'", "write it into the list");
             }
         }
@@ -221,6 +223,21 @@ pub fn check(callers: &[Caller], identities: &[String], tenants: &[String], repo
     }
     check_distinct(callers, report);
     check_shapes(callers, report);
+}
+
+/// Warns of callers that ask for what none of their identities may be used for. What only audits refuses nothing.
+pub fn warn_of_vain(callers: &[Caller], identities: &[Identity], report: &Report) {
+    for entitlement in callers.iter().map(|caller| &caller.entitlement).filter(|one| one.mode == Mode::Enforce) {
+        let Resources::Listed(listed) = &entitlement.resources else { continue };
+        let mut allowed =
+            identities.iter().map(|one| &one.rules).filter(|rules| entitlement.allows_identity(rules)).peekable();
+        let is_vain = |rules: &policy::Identity| !listed.iter().any(|resource| rules.resources.allow(resource));
+        if allowed.peek().is_some() && allowed.all(is_vain) {
+            let problem = "none of its identities may be used for any of these, so that it gets nothing";
+            let key = format!("callers.{}.resources", entitlement.caller);
+            report.warn(key, problem, "name some of the 'resources' of its identities, or add these there");
+        }
+    }
 }
 
 /// Where tokens are shown in the headers of secrets, a secret that looks like one is taken for one.

@@ -1,5 +1,7 @@
 //! Reads `[metadata]`: what instance metadata tells of this machine.
 
+use std::convert::Infallible;
+
 use super::key::Key;
 use super::secret::Surroundings;
 use super::section::Section;
@@ -18,7 +20,7 @@ pub fn read(mut section: Section<'_>, has_pages: bool, surroundings: Surrounding
     });
     if document.is_none() {
         // Asked for, so that it is known where it is misspelled.
-        section.optional("file", |_| Ok(()));
+        section.optional("file", |_| Ok::<_, Infallible>(()));
     }
     section.end();
     document.flatten().unwrap_or_else(|| Instance::nameless(&location(surroundings)))

@@ -1,6 +1,7 @@
 //! Where a secret lies: in a file or in a variable, never in the configuration itself.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use super::key::Key;
@@ -73,7 +74,7 @@ impl Surroundings<'_> {
     pub fn secret(&self, section: &mut Section<'_>) -> Option<Secret> {
         if section.has("file") && section.has("env") {
             section.note("env", "both 'file' and 'env' are given", "keep one of them");
-            section.optional("file", Ok);
+            section.optional("file", Ok::<_, Infallible>);
         }
         if section.has("env") {
             let name = section.optional("env", text)?;
@@ -90,6 +91,12 @@ impl Surroundings<'_> {
 
 fn is_padded(secret: &Secret) -> bool {
     secret.expose().trim().len() < secret.expose().len()
+}
+
+/// Whether a file could be made at `path`, as far as its directory goes. The parent of a bare name is empty, and means here.
+#[must_use]
+pub fn has_directory(path: &Path) -> bool {
+    path.parent().is_none_or(|parent| parent.as_os_str().is_empty() || parent.is_dir())
 }
 
 /// `; its path is /run/secrets/x` of a path that exists, and of one that does not the directory that it was looked for in.

@@ -1,5 +1,6 @@
 //! Reads the keys of one section, each exactly once; what is left over was a mistake.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -41,9 +42,15 @@ impl<'a> Section<'a> {
 
     /// Notes that there is nothing at `key`, unless something worse was told of it already.
     pub fn note_none(&self, key: &str, problem: &str, remedy: &str) {
-        if !self.report.has(&self.path(key)) {
+        if !self.is_mistaken(key) {
             self.note(key, problem, remedy);
         }
+    }
+
+    /// Whether a mistake was noted at `key`, or in the list that is there.
+    #[must_use]
+    pub fn is_mistaken(&self, key: &str) -> bool {
+        self.report.has(&self.path(key))
     }
 
     /// Notes a mistake at `key`.
@@ -92,7 +99,7 @@ impl<'a> Section<'a> {
     }
 
     /// The value of `key`, if it is written and well-formed, and else what is declared to be meant, if that is one.
-    pub fn optional<T>(&mut self, key: &str, read: impl Fn(Value) -> Result<T, Malformed>) -> Option<T> {
+    pub fn optional<T, E: Display>(&mut self, key: &str, read: impl Fn(Value) -> Result<T, E>) -> Option<T> {
         debug_assert!(self.declared(key).is_some(), "{key} is read, and not declared at {:?}", self.path);
         let declared = self.declared(key)?;
         self.known.push(declared.name);
@@ -103,7 +110,7 @@ impl<'a> Section<'a> {
 
     /// The same of a key of which it is declared what is meant when it is not written.
     #[expect(clippy::expect_used, reason = "what is declared is fixed, and read whenever nothing else is written")]
-    pub fn or<T>(&mut self, key: &str, read: impl Fn(Value) -> Result<T, Malformed>) -> T {
+    pub fn or<T, E: Display>(&mut self, key: &str, read: impl Fn(Value) -> Result<T, E>) -> T {
         self.optional(key, read).expect("a value is declared, and is well-formed")
     }
 
@@ -267,7 +274,7 @@ pub fn flag(value: Value) -> Result<bool, Malformed> {
 ///
 /// # Errors
 /// Anything else.
-pub fn count(range: std::ops::RangeInclusive<u32>) -> impl Fn(Value) -> Result<u32, Malformed> {
+pub fn count(range: std::ops::RangeInclusive<u32>) -> impl Fn(Value) -> Result<u32, String> {
     move |value| {
         let number = match value.kind {
             ValueKind::I64(number) => u32::try_from(number).ok(),
@@ -275,9 +282,8 @@ pub fn count(range: std::ops::RangeInclusive<u32>) -> impl Fn(Value) -> Result<u
             ValueKind::String(text) => text.parse().ok(),
             _ => None,
         };
-        number
-            .filter(|number| range.contains(number))
-            .ok_or(Malformed("this must be a whole number, and not so far out"))
+        let problem = || format!("this must be a whole number from {} to {}", range.start(), range.end());
+        number.filter(|number| range.contains(number)).ok_or_else(problem)
     }
 }
 
@@ -285,11 +291,14 @@ pub fn count(range: std::ops::RangeInclusive<u32>) -> impl Fn(Value) -> Result<u
 ///
 /// # Errors
 /// Anything else.
-pub fn duration(least: Duration) -> impl Fn(Value) -> Result<Duration, Malformed> {
+pub fn duration(least: Duration) -> impl Fn(Value) -> Result<Duration, String> {
     move |value| {
         let span: Option<jiff::SignedDuration> = text(value).ok().and_then(|text| text.parse().ok());
         let span = span.and_then(|span| Duration::try_from(span).ok()).filter(|span| (least..=LONGEST).contains(span));
-        span.ok_or(Malformed("this must be a duration such as \"5s\" or \"2m\", not too short and of at most a day"))
+        let named = |end| jiff::SignedDuration::try_from(end).map_or_else(|_| String::new(), |end| format!("{end:#}"));
+        span.ok_or_else(|| {
+            format!("this must be a duration such as \"5s\" or \"2m\", from {} to {}", named(least), named(LONGEST))
+        })
     }
 }
 

@@ -93,9 +93,11 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
     let (header_secrets, header_secret_origins) = header_secrets(listed, surroundings);
     let placed = |text: &str| unix::placed(listen(text)?, surroundings);
     let listen = section.some_items("listen", None, PLACE, placed).unwrap_or_default();
+    // What nobody could read may be what is looked for.
+    let is_whole = !section.is_mistaken("listen");
     let (tls, tls_files) = tls::read(&mut section, surroundings, shown.contains(&Means::Mtls)).unzip();
     let server = Server {
-        unix_mode: unix::mode(&mut section, &listen),
+        unix_mode: unix::mode(&mut section, !is_whole || listen.iter().any(Listen::is_unix)),
         listen,
         tls,
         tls_files,
@@ -111,10 +113,16 @@ pub fn read(mut section: Section<'_>, surroundings: Surroundings<'_>, shown: &[M
         proofs: proofs(&mut section, shown),
     };
     check_callers(&section, &server, shown);
+    if has_secret {
+        warn_of_bare_http(&section, &server);
+    }
     if shown.is_empty() {
         check_reach(&section, &server);
     }
-    check_tls(&section, &server);
+    if is_whole {
+        check_means(&section, &server, shown);
+        check_tls(&section, &server);
+    }
     if server.status_page && server.admin_listen.is_loopback() {
         section.warn("status_page", "on loopback the page is served anyway", "leave it out");
     }
@@ -151,9 +159,8 @@ fn is_taken(one: Option<SocketAddr>, other: SocketAddr) -> bool {
 /// In which order what callers show is looked at; every means that one of them has needs a place.
 fn proofs(section: &mut Section<'_>, shown: &[Means]) -> Vec<Means> {
     let choice = "choose from mtls, service-account, header-secret, unix, loopback";
-    let is_written = section.has("proofs");
     let order = section.some_items("proofs", None, choice, means).unwrap_or_default();
-    if is_written && shown.is_empty() {
+    if order != Means::ALL && shown.is_empty() {
         let remedy = "add a section [callers.NAME], or leave it out";
         section.note_none("proofs", "there are no callers to prove themselves", remedy);
     }
@@ -180,7 +187,10 @@ fn check_callers(section: &Section<'_>, server: &Server, shown: &[Means]) {
         let remedy = "leave it out, or remove [callers]";
         section.note("allow_unauthenticated", "callers are told apart, so nobody is let in without a proof", remedy);
     }
-    warn_of_bare_http(section, server, shown);
+}
+
+/// What callers are proved by needs a listener.
+fn check_means(section: &Section<'_>, server: &Server, shown: &[Means]) {
     let is_missing = |means, fits: fn(&Listen) -> bool| shown.contains(&means) && !server.listen.iter().any(fits);
     if is_missing(Means::Loopback, Listen::is_loopback) {
         let remedy = "listen on 127.0.0.1 too, or prove that caller otherwise";
@@ -197,9 +207,9 @@ fn check_callers(section: &Section<'_>, server: &Server, shown: &[Means]) {
 }
 
 /// What callers show on every request is not to be read on the way.
-fn warn_of_bare_http(section: &Section<'_>, server: &Server, shown: &[Means]) {
+fn warn_of_bare_http(section: &Section<'_>, server: &Server) {
     let is_bare = |listen: &Listen| matches!(listen, Listen::Http(_)) && !listen.is_loopback();
-    if shown.iter().any(in_header) && server.listen.iter().any(is_bare) {
+    if server.listen.iter().any(is_bare) {
         let problem = "other machines can reach it without TLS, so that proofs and tokens can be read on the way";
         section.warn("listen", problem, "write https:// before the address, with a certificate in 'tls'");
     }
@@ -268,12 +278,18 @@ fn dialects(section: &mut Section<'_>, has_secret: bool) -> Vec<&'static Dialect
     let Some(found) = section.some_items("dialects", None, &choice, find) else {
         return DIALECTS.iter().filter(|dialect| dialect.is_default).filter(can_serve).collect();
     };
-    if let Some(dialect) = found.iter().find(|dialect| !can_serve(dialect)) {
-        let problem = format!("{} needs a header secret, and none is configured", dialect.name);
-        section.note("dialects", problem, "set header_secret = [{ file = \"...\" }], or a caller that is proved so");
-    }
     // In the table's order, and each once: which of two a request is for must not hang on how they are listed.
-    DIALECTS.iter().filter(|dialect| found.iter().any(|listed| listed.name == dialect.name)).collect()
+    let is_listed = |dialect: &Dialect| found.iter().any(|listed| listed.name == dialect.name);
+    let served = DIALECTS.iter().filter(|dialect| is_listed(dialect));
+    let Some(dialect) = found.iter().find(|dialect| !can_serve(dialect)) else { return served.collect() };
+    let remedy = "set header_secret = [{ file = \"...\" }], or a caller that is proved so";
+    if DIALECTS.iter().all(|dialect| dialect.is_default == is_listed(dialect)) {
+        section.warn("dialects", format!("{} is off without a header secret", dialect.name), remedy);
+        return served.filter(can_serve).collect();
+    }
+    let problem = format!("{} needs a header secret, and none is configured", dialect.name);
+    section.note("dialects", problem, remedy);
+    served.collect()
 }
 
 /// The secrets that the sections of a list name, and where each lies.

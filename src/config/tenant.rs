@@ -112,9 +112,6 @@ fn read_place(section: &mut Section<'_>, is_any: bool) -> Option<Place> {
     let kind_was_written = section.has("kind");
     let kind = section.optional("kind", parsed(Kind::parse));
     let url = section.or("authority", text);
-    if (id_was_written && id.is_none()) || (kind_was_written && kind.is_none()) {
-        return None;
-    }
     if is_any && id_was_written {
         section.note(
             "id",
@@ -122,12 +119,18 @@ fn read_place(section: &mut Section<'_>, is_any: bool) -> Option<Place> {
             "remove the id, or rename the section",
         );
     }
+    // Of an id that was written and is none, it is not told that it is missing too.
     let misplaced = |malformed: Malformed| {
-        let key = if id.is_none() && malformed.to_string().contains("'id'") { "id" } else { "authority" };
-        section.note(key, malformed.to_string(), "correct the authority, its kind or the tenant's id");
+        let key = if id.is_none() && malformed.to_string().contains("give its 'id'") { "id" } else { "authority" };
+        section.note_none(key, &malformed.to_string(), "correct the authority, its kind or the tenant's id");
     };
+    if kind_was_written && kind.is_none() {
+        // What else it has to be depends on its kind.
+        parse_url(&url).map_err(misplaced).ok();
+        return None;
+    }
     let place = if is_any { Place::pattern(&url, kind) } else { Place::parse(&url, kind, id.as_ref()) };
-    place.map_err(misplaced).ok()
+    place.map_err(misplaced).ok().filter(|_| id.is_some() || !id_was_written)
 }
 
 /// The certificates in the `ca_file` of the section.

@@ -204,6 +204,22 @@ fn what_is_not_written_has_its_default() {
 }
 
 #[test]
+fn what_is_meant_anyway_may_be_written() {
+    let bare = read(GOOD).unwrap().server;
+    let names = |server: &Server| server.dialects.iter().map(|dialect| dialect.name).collect::<Vec<_>>();
+    for (written, warned) in [
+        ("proofs = ['mtls', 'service-account', 'header-secret', 'unix', 'loopback']", &[][..]),
+        ("unix = { mode = '0660' }", &[]),
+        // That one of them is off is not to be missed.
+        ("dialects = ['app-service', 'imds', 'native']", &["server.dialects"]),
+    ] {
+        let Config { server, warnings, .. } = read(&format!("[server]\n{written}\n{GOOD}")).unwrap();
+        assert_eq!((&server.proofs, server.unix_mode, names(&server)), (&bare.proofs, bare.unix_mode, names(&bare)));
+        assert_eq!(warnings.iter().map(|warning| &*warning.path).collect::<Vec<_>>(), warned);
+    }
+}
+
+#[test]
 fn dialects_are_in_the_order_of_their_table_and_once() {
     let dialects = r#"["cloud-shell", "native", "imds", "cloud-shell", "native"]"#;
     let config = read(&format!("[server]\ndialects = {dialects}\n{GOOD}")).unwrap();

@@ -1,5 +1,7 @@
 //! Where secrets are named in a configuration, and what is told when one stands there itself.
 
+use std::convert::Infallible;
+
 use config::{Value, ValueKind};
 
 use super::Section;
@@ -24,7 +26,7 @@ impl Section<'_> {
 
     /// The value of `key`, which is or holds tables that name secrets, unless it is a secret itself.
     fn unless_inline(&mut self, key: &str) -> Option<Value> {
-        let value = self.optional(key, Ok)?;
+        let value = self.optional(key, Ok::<_, Infallible>)?;
         let inline = matches!(value.kind, ValueKind::String(_));
         if inline {
             self.note_inline(key);

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::config::key::Key;
-use crate::config::secret::Surroundings;
+use crate::config::secret::{Surroundings, has_directory};
 use crate::config::section::{Section, parsed};
 use crate::name::Malformed;
 use crate::server::Listen;
@@ -31,26 +31,21 @@ pub(super) fn placed(listen: Listen, surroundings: Surroundings<'_>) -> Result<L
     if path.as_os_str().as_bytes().len() > LONGEST {
         return Err(Malformed("the path of the socket is too long: the system takes 107 bytes"));
     }
-    // The parent of a bare name is empty, and means here.
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if directory.is_some_and(|directory| !directory.is_dir()) {
+    if !has_directory(&path) {
         return Err(Malformed("the directory of the socket is not there"));
     }
     Ok(Listen::Unix(path))
 }
 
 /// Reads `[server.unix]`: the permissions of the files.
-pub(super) fn mode(section: &mut Section<'_>, listen: &[Listen]) -> u32 {
-    if section.has("unix") && !listen.iter().any(Listen::is_unix) {
-        section.note(
-            "unix",
-            "there is no unix socket",
-            "write one into 'listen', such as \"unix:/run/bursar/bursar.sock\"",
-        );
+pub(super) fn mode(section: &mut Section<'_>, has_socket: bool) -> u32 {
+    let mut unix = section.section("unix");
+    let mode = unix.or("mode", parsed(octal));
+    unix.end();
+    if octal(MODE) != Ok(mode) && !has_socket {
+        let remedy = "write one into 'listen', such as \"unix:/run/bursar/bursar.sock\"";
+        section.note("unix", "there is no unix socket", remedy);
     }
-    let mut section = section.section("unix");
-    let mode = section.or("mode", parsed(octal));
-    section.end();
     mode
 }
 
@@ -67,8 +62,10 @@ fn octal(text: &str) -> Result<u32, Malformed> {
 /// What `[server.unix]` has.
 pub(super) const KEYS: &[Key] = &[Key::text(
     "mode",
-    "0660",
+    MODE,
     "the permissions of the files of unix sockets, in octal digits; connecting takes permission to write",
 )];
+/// What is meant where none is written.
+const MODE: &str = "0660";
 /// What fits into an address of the kernel, beside the zero at its end (unix(7)).
 const LONGEST: usize = 107;

@@ -82,6 +82,25 @@ fn whole(sections: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_caller_that_can_get_nothing_is_warned_of() {
+    let identity = GOOD.replace("[\"*\"]", "[\"https://vault.azure.net/\"]");
+    let warned = |resources: &str| -> Vec<String> {
+        let text = format!("{}{identity}", instead("resources = [\"*\"]", resources));
+        read(&text).unwrap().warnings.iter().map(|told| format!("{}: {}", told.path, told.problem)).collect()
+    };
+    let problem =
+        "callers.billing.resources: none of its identities may be used for any of these, so that it gets nothing";
+    assert_eq!(warned("resources = ['https://graph.microsoft.com']"), [problem]);
+    for some in [
+        "resources = ['*']",
+        "resources = ['https://graph.microsoft.com', 'https://vault.azure.net']",
+        "resources = ['https://graph.microsoft.com']\nmode = 'audit'",
+    ] {
+        assert_eq!(warned(some), [""; 0], "{some}");
+    }
+}
+
+#[test]
 fn every_key_of_a_caller_is_read() {
     let (read, mistakes) = callers(EVERY_CALLER);
     assert_eq!(mistakes, [""; 0]);

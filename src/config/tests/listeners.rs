@@ -100,7 +100,7 @@ fn what_a_proof_needs_of_the_listeners_has_to_be_there() {
             &["server.tls.cert: the key is missing", "server.tls.key: the key is missing"],
         ),
         (
-            format!("unix = {{ mode = '0660' }}\n{}", asking(https, "c.pem")),
+            format!("unix = {{ mode = '0600' }}\n{}", asking(https, "c.pem")),
             BY_NAME,
             &["server.unix: there is no unix socket"],
         ),
@@ -130,6 +130,19 @@ fn sockets_and_their_modes_have_their_mistakes() {
         ("mod = '660'", "server.unix.mod: the key is unknown"),
     ] {
         tells(&directory, &format!("listen = ['unix:s']\nunix = {{ {unix} }}"), BY_UID, &[expected]);
+    }
+}
+
+#[test]
+fn a_listener_that_cannot_be_read_is_told_of_alone() {
+    let directory = files();
+    let asking = "tls = { cert = 'c.pem', key = 'k.pem', client_ca = 'c.pem' }";
+    for (listen, rest, proof) in [
+        ("unix:run/s", "unix = { mode = '0600' }", BY_UID),
+        ("https://localhost:1", asking, BY_NAME),
+        ("https://localhost:1", "dialects = ['service-fabric']", "kind = 'header-secret', env = 'SECRET'"),
+    ] {
+        tells(&directory, &format!("listen = ['{listen}']\n{rest}"), proof, &["server.listen[0]: "]);
     }
 }
 

@@ -16,7 +16,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "[identities.payroll]",
         "timeout = 30\n[identities.payroll]",
-        "tenants.contoso.timeout: this must be a duration such as \"5s\"",
+        "tenants.contoso.timeout: this must be a duration such as \"5s\" or \"2m\", from 100ms to 24h",
     ),
     (
         "[identities.payroll]",
@@ -107,6 +107,25 @@ fn each_mistake_is_told_with_its_path() {
 }
 
 #[test]
+fn a_mistake_in_the_id_or_the_kind_hides_none_in_the_authority() {
+    let tenant = |lines: &str| {
+        let text = GOOD.replace("id = \"72f988bf-86f1-41af-91ab-2d7cd011db47\"", lines);
+        told(read(&text)).iter().map(|told| told.split(": ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (id, kind, authority) = ("tenants.contoso.id", "tenants.contoso.kind", "tenants.contoso.authority");
+    for (lines, expected) in [
+        ("id = 'common'\nauthority = 'http://login.corp'", &[id, authority][..]),
+        ("id = 'common'\nauthority = 'https://login.microsoftonline.com/common'", &[id, authority]),
+        ("id = 'common'\nauthority = 'https://login.microsoftonline.com'", &[id]),
+        ("id = 'common'\nauthority = 'https://a.b2clogin.com/a.onmicrosoft.com/policy'", &[id]),
+        ("id = 'contoso.com'\nkind = 'saml'\nauthority = 'http://login.corp'", &[kind, authority]),
+        ("id = 'contoso.com'\nkind = 'saml'\nauthority = 'https://login.corp/a/b'", &[kind]),
+    ] {
+        assert_eq!(tenant(lines), expected, "{lines}");
+    }
+}
+
+#[test]
 fn each_plain_section_tells_its_mistakes() {
     for (section, expected) in [
         ("[server]\nlisten = ['127.0.0.1:1', 'localhost:4141']", "server.listen[1]: an address is"),
@@ -130,9 +149,9 @@ fn each_plain_section_tells_its_mistakes() {
         ("[server]\nheader_secret = [{ value = 'inline' }]", "server.header_secret[0].file: the key is missing"),
         ("[server]\nheader_secret = 3", "server.header_secret: this must be a list"),
         ("[server]\nheader_secret = [3]", "server.header_secret[0]: this must be a table"),
-        ("[server]\ndrain = 5", "server.drain: this must be a duration such as \"5s\""),
+        ("[server]\ndrain = 5", "server.drain: this must be a duration such as \"5s\" or \"2m\", from 0s to 24h"),
         ("[cache]\nbytes = 5", "cache.bytes: this must be a size such as \"256MiB\""),
-        ("[server]\nworkers = 0", "server.workers: this must be a whole number"),
+        ("[server]\nworkers = 0", "server.workers: this must be a whole number from 1 to 1024"),
         ("[server]\nhosts = ['http://x']", "server.hosts[0]: a host is a name"),
         ("[server]\nallow_unauthenticated = 1", "server.allow_unauthenticated: this must be true or false"),
         ("[server]\nstatus_page = 1", "server.status_page: this must be true or false"),
@@ -153,6 +172,7 @@ fn each_plain_section_tells_its_mistakes() {
         ("[metadata]\nfile = 3", "metadata.file: this must be text"),
         ("[metadata]\nfiel = 'x'", "metadata.fiel: the key is unknown"),
         ("[log]\nlevel = 'loud'", "log.level: a log level is"),
+        ("[log]\naudit = 'nowhere/audit'", "log.audit: the directory of the file is not there"),
         ("[log]\nformat = 'xml'", "log.format: a log format is"),
         ("[callers]", "callers: there is none"),
         ("[callers.x]", "callers.x.proof: the key is missing"),
@@ -208,6 +228,17 @@ fn an_off_loopback_listener_may_serve_what_proves_its_callers() {
     assert_eq!(with(&format!("{off}dialects = ['app-service']")), [""; 0]);
     assert_eq!(with(&format!("{off}allow_unauthenticated = true")), [""; 0]);
     assert_eq!(with(off).len(), 1);
+}
+
+#[test]
+fn header_secrets_that_can_be_read_on_the_way_are_warned_of() {
+    for (listen, warned) in
+        [("0.0.0.0:4141", &["server.listen"][..]), ("https://0.0.0.0:4141", &[]), ("127.0.0.1:1", &[])]
+    {
+        let server = "dialects = ['app-service']\nheader_secret = [{ env = 'SECRET' }]";
+        let config = read(&format!("[server]\nlisten = ['{listen}']\n{server}\n{GOOD}")).unwrap();
+        assert_eq!(config.warnings.iter().map(|warning| &*warning.path).collect::<Vec<_>>(), warned, "{listen}");
+    }
 }
 
 #[test]
