@@ -100,7 +100,7 @@ impl Reading {
     /// What the wall clock would have shown at an earlier moment, had it been set as it is now.
     #[must_use]
     pub fn wall_at(self, earlier: Uptime) -> Timestamp {
-        Timestamp((self.now.0 + READ_APART).saturating_sub(self.uptime.0.saturating_sub(earlier.0)))
+        Timestamp(self.now.0.saturating_add(READ_APART).saturating_sub(self.uptime.0.saturating_sub(earlier.0)))
     }
 }
 
@@ -125,6 +125,14 @@ impl Uptime {
         let time = rustix::time::clock_gettime(EVEN);
         let (secs, nanos) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
         Self(secs * 1000 + nanos / 1_000_000)
+    }
+}
+
+impl Sub<Duration> for Uptime {
+    type Output = Self;
+
+    fn sub(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(by)))
     }
 }
 

@@ -45,7 +45,8 @@ impl Token {
     pub fn new(secret: Secret, asked_for: Reading, life: Duration, refresh_in: Option<Duration>) -> Self {
         let is_plain = is_plain(secret.expose());
         let issued_at = asked_for.now.whole();
-        let (expires_at, asked_for) = (issued_at + life, asked_for.uptime);
+        // Of that second: a clock is set by parts of one too.
+        let (expires_at, asked_for) = (issued_at + life, asked_for.uptime - asked_for.now.since(issued_at));
         let refresh_in = refresh_in.and_then(|wish| u32::try_from(wish.as_secs()).ok());
         Self { secret, issued_at, expires_at, refresh_in, asked_for, is_plain, showing: Showing::default() }
     }
@@ -262,5 +263,8 @@ mod tests {
         hand.set_back(SECOND);
         let once_more = recounted.recounted(clock.reading()).unwrap();
         assert_eq!(once_more.expires_at, recounted.expires_at - SECOND);
+        hand.set_back(SECOND / 2);
+        let by_half = once_more.recounted(clock.reading()).unwrap();
+        assert_eq!(by_half.expires_at, once_more.expires_at - SECOND, "it may end with that half");
     }
 }

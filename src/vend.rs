@@ -285,7 +285,6 @@ impl Vend {
     /// Has credentials that were rejected tried again: what they lacked may be in the directory by now.
     pub fn forgive_credentials(&self) {
         self.0.sources.all().for_each(|source| source.forgive_all());
-        self.0.refresh.ring();
     }
 
     /// Fetches what is to be held ready, and renews it ahead with the rest.

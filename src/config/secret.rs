@@ -90,7 +90,7 @@ impl Surroundings<'_> {
 }
 
 fn is_padded(secret: &Secret) -> bool {
-    secret.expose().trim().len() < secret.expose().len()
+    secret.expose().trim_matches([' ', '\t']).len() < secret.expose().len()
 }
 
 /// Whether a file could be made at `path`, as far as its directory goes. The parent of a bare name is empty, and means here.

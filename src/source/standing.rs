@@ -168,9 +168,9 @@ impl Standing {
         }
     }
 
-    /// Lets it be used again at once: whoever runs Bursar says that what was in its way is mended.
+    /// Has it tried again at once though the authority rejected it: whoever runs Bursar says that this is mended.
     pub fn forgive(&self) {
-        self.lock().setback = None;
+        self.lock().setback.take_if(|setback| setback.is_rejection());
     }
 
     /// An exchange with what was made of `generation` gave a token.

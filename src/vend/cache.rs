@@ -189,7 +189,7 @@ impl Cache {
     /// longer where it `may_go`, lest it push out what others had fetched.
     pub fn weigh(&self, slot: &Arc<Slot>, may_go: bool) {
         let weighed = self.weighed(Arc::clone(slot));
-        if slot.charge(weighed.1) || !may_go {
+        if slot.charge(weighed.1, may_go) {
             self.slots.insert(ByKey(Arc::clone(slot)), weighed);
         } else {
             self.slots.remove_if(slot.key(), |weighed| Arc::ptr_eq(&weighed.0, slot));

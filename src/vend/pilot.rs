@@ -25,7 +25,8 @@ impl Vend {
         let (vend, request_id) = (self.clone(), mission.request_id.to_owned());
         let (source, stake) = (Arc::clone(&mission.source), mission.stake.cloned());
         let slot: Arc<Slot> = Arc::clone(departure.slot());
-        let (span, is_own) = (departure.span().clone(), mission.is_own);
+        // What a caller was served from before it is not refused afterwards.
+        let (span, may_go) = (departure.span().clone(), mission.is_own && slot.weight() == 0);
         let flight = async move {
             let mission = Mission { source, request_id: &request_id, stake: stake.as_ref(), is_own: false };
             let timeout = mission.source.timeout();
@@ -41,7 +42,7 @@ impl Vend {
                     next = vend.pilot(departure, &mission, Deadline::after(timeout)).await;
                 }
             }
-            vend.settle(slot, &mission, hold, is_own).await;
+            vend.settle(slot, &mission, hold, may_go).await;
         };
         self.0.runtime.spawn(flight.instrument(span));
     }
@@ -126,8 +127,8 @@ impl Vend {
         }
     }
 
-    /// After a flight: the slot is weighed anew and taken up for its next renewal, and the key is free. What only its
-    /// caller wanted `may_go` again.
+    /// After a flight: the slot is weighed anew and taken up for its next renewal, and the key is free. It `may_go`
+    /// where there is no room for what came.
     async fn settle(&self, slot: Arc<Slot>, mission: &Mission<'_>, hold: Hold, may_go: bool) {
         if let Some((at, ticket)) = slot.take_up(self.0.clock.now()) {
             self.0.refresh.put(at, mission.lane(&slot), &slot, ticket);

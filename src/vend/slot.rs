@@ -266,9 +266,12 @@ impl Slot {
         self.lock().held.as_ref().map_or(0, |held| held.token.secret.expose().len())
     }
 
-    /// Notes what it weighs in the cache, in the room of whoever had it made. Says whether that is room enough.
-    pub fn charge(&self, weight: u64) -> bool {
-        self.lock().lease.as_ref().is_none_or(|lease| lease.weigh(weight))
+    /// Notes what it weighs in the cache, in the room of whoever had it made. Says whether it stays; it may go where
+    /// that is not room enough for its token.
+    pub fn charge(&self, weight: u64, may_go: bool) -> bool {
+        let state = self.lock();
+        let may_go = may_go && state.held.is_some();
+        state.lease.as_ref().is_none_or(|lease| lease.weigh(weight, may_go))
     }
 
     /// Gives back the room of whoever had it made: it is there for all from now on.

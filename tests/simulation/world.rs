@@ -280,9 +280,11 @@ impl<'a> World<'a> {
             Ok(token) => {
                 self.ledger.issued += 1;
                 let span = |from| u64::try_from(token.expires_at.since(from).as_millis()).unwrap();
-                // The clock may have been set either way meanwhile.
-                self.ends[key] =
-                    (flight.sent.uptime.as_millis() + span(flight.sent.now)).min(self.now + span(self.wall));
+                // The clock may have been set either way meanwhile. What has ended on its way replaces nothing.
+                if self.wall < token.expires_at {
+                    self.ends[key] =
+                        (flight.sent.uptime.as_millis() + span(flight.sent.now)).min(self.now + span(self.wall));
+                }
             }
             Err(_) => self.ledger.failed += 1,
         }

@@ -151,12 +151,12 @@ fn a_caller_has_no_more_than_its_share_and_leaves_the_others_theirs() {
     }
     assert!(mine(0).is_ok() && mine(10).is_ok(), "what is there is found, whoever had it made");
     assert_eq!(cache.len(), 5);
-    first.charge(2000);
+    first.charge(2000, false);
     cache.evict(&key(1));
     assert!(mine(1).is_err(), "a heavy token takes more than one place");
     drop(first);
     cache.sweep(Reading::at(Timestamp::from_secs(1000)), |_| true);
-    assert!(mine(1).unwrap().charge(1000), "what is swept comes back");
+    assert!(mine(1).unwrap().charge(1000, false), "what is swept comes back");
     assert!(mine(2).is_ok());
 }
 
