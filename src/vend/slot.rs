@@ -254,6 +254,10 @@ impl Slot {
         let (mut state, now) = (self.lock(), reading.now);
         state.recount(reading);
         state.cooling = state.cooling.take().filter(|cooling| !cooling.span.lies_ahead(now));
+        // What is over is not to come back when the clock is set back to it.
+        if let Some(over) = state.cooling.as_mut().filter(|cooling| !cooling.span.holds(now)) {
+            over.span = Span::default();
+        }
         state.asked_at = state.asked_at.min(now);
         let live = state.held.as_ref().is_some_and(|held| now < held.token.expires_at);
         let cooling = state.cooling.as_ref().is_some_and(|cooling| cooling.span.holds(now));

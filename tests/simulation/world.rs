@@ -219,6 +219,9 @@ impl<'a> World<'a> {
                 self.ledger.bare(self.scenario, key, life(self.scenario, key), self.now);
             }
         }
+        if self.slots.len() <= SWEPT {
+            self.slots.iter().for_each(|slot| _ = slot.sweep(self.reading()));
+        }
         self.plan(self.now + MINUTE, Event::Inspect);
     }
 
@@ -349,6 +352,9 @@ impl<'a> World<'a> {
         self.ledger.error(self.scenario, key, self.now, self.ends[key].saturating_sub(self.now));
     }
 }
+
+/// So many keys are swept each minute, as all are by the program; of more it would take too long.
+const SWEPT: usize = 1000;
 
 fn life(scenario: &Scenario, key: usize) -> Life {
     scenario.lives[(key / scenario.clients) % scenario.lives.len()]

@@ -119,6 +119,10 @@ fn a_cooling_does_not_come_back_with_its_time() {
     let slot = slot();
     assert!(departure(&slot, 5000).land(Err(outage()), at(5000), 0.0).is_none());
     assert!(!slot.sweep(Reading::at(at(5000).now)), "it cools");
+    let over = self::slot();
+    assert!(departure(&over, 5000).land(Err(outage()), at(5000), 0.0).is_none());
+    assert!(over.sweep(Reading::at(at(5060).now)));
+    assert!(matches!(step(&over, 5000), Step::Wait(..)), "it does not come back with a clock that is set back to it");
     assert!(slot.sweep(Reading::at(at(4000).now)), "the clock was set back");
     assert!(matches!(step(&slot, 5000), Step::Wait(..)));
 }
