@@ -1,7 +1,8 @@
 //! Time as a value. This is the only file that reads a clock.
 //!
 //! Expiry is wall-clock time, because authority and callers speak wall-clock time and a suspended
-//! machine must notice that it slept. Durations of work are measured monotonically.
+//! machine must notice that it slept. Durations of work are measured monotonically; whether the wall
+//! clock was set back meanwhile, the machine's uptime tells.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -86,7 +87,7 @@ impl ManualClock {
 pub struct Reading {
     /// What the wall clock shows.
     pub now: Timestamp,
-    /// What has passed meanwhile.
+    /// How long the machine has been up.
     pub uptime: Uptime,
 }
 
@@ -109,13 +110,13 @@ impl Reading {
 pub struct Uptime(u64);
 
 impl Uptime {
-    /// That many milliseconds.
+    /// An uptime of that many milliseconds.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// So many milliseconds.
+    /// Milliseconds since the machine was started.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
         self.0

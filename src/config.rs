@@ -186,10 +186,7 @@ impl Config {
         delegate::check(&identities, &names, report);
         let tenants: Vec<String> = tenants.into_keys().collect();
         caller::check(&callers, &names, &tenants, report);
-        // Of an identity that could not be read nobody knows what it allows.
-        if identities.len() == names.len() {
-            caller::warn_of_vain(&callers, &identities, report);
-        }
+        caller::warn_of_vain(&callers, &identities, &names, report);
         let needs_host = identities.iter().any(Identity::needs_host);
         let host = needs_host.then(|| host::address(surroundings, &own, report)).flatten();
         let (in_cluster, section) = (root.has("kubernetes"), root.section("kubernetes"));

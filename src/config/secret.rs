@@ -48,24 +48,21 @@ impl Surroundings<'_> {
     /// The same of one that callers show in a header, which nobody can where there are blanks at an end of it: they are
     /// no part of a header's value (RFC 9110 section 5.5).
     pub fn header_secret(&self, section: &mut Section<'_>) -> Option<Secret> {
-        let key = if section.has("env") { "env" } else { "file" };
-        let secret = self.secret(section)?;
-        if is_padded(&secret) {
-            section.note(key, "there are blanks at an end of the secret, which no header has", "write it without them");
-        }
-        Some(secret)
+        let problem = "there are blanks at an end of the secret, which no header has";
+        self.looked_at(section, |section, key| section.note(key, problem, "write it without them"))
     }
 
     /// The same of one that an authority is shown, which may have blanks at its ends but hardly ever does.
     pub fn client_secret(&self, section: &mut Section<'_>) -> Option<Secret> {
+        let problem = "there are blanks at an end of the secret, and they are sent";
+        self.looked_at(section, |section, key| section.warn(key, problem, "remove them if they are none of it"))
+    }
+
+    fn looked_at(&self, section: &mut Section<'_>, padded: impl FnOnce(&Section<'_>, &str)) -> Option<Secret> {
         let key = if section.has("env") { "env" } else { "file" };
         let secret = self.secret(section)?;
         if is_padded(&secret) {
-            section.warn(
-                key,
-                "there are blanks at an end of the secret, and they are sent",
-                "remove them if they are none of it",
-            );
+            padded(section, key);
         }
         Some(secret)
     }
